@@ -1,0 +1,1 @@
+"""Channels: the contract, the delivery policy, the conformance kit, one module per channel."""

@@ -1,0 +1,1 @@
+"""The generic loader: YAML to typed settings, errors with file, line, key and remedy."""

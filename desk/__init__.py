@@ -1,0 +1,1 @@
+"""The operators' HTTP and WebSocket API, the console and its read models."""

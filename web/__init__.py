@@ -1,0 +1,1 @@
+"""What web chat and desk share: sockets, signed tokens, uploads, rate limits, error pages."""
