@@ -1,0 +1,346 @@
+"""What was decided: the facts that a record holds.
+
+A fact carries outcomes (keys, deadlines, units charged), so that folding an old log needs no rules and gives the same
+state for ever. Facts only grow: a new field has a default, a kind is never removed.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from normalizer.content import Content
+from normalizer.envelope import Envelope
+from normalizer.outbound import Outbound, ReceiptState
+from router.rules import ChannelClass, Need, Rules
+
+
+class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="f"):
+    """Root of all facts; the tag ``f`` names the kind on the wire."""
+
+
+# --- people ---------------------------------------------------------------------------------------------------
+
+
+class PersonCreated(Fact, tag="person.created"):
+    """Somebody new, known by one address."""
+
+    person: str
+    address: str
+
+
+class AddressTaken(Fact, tag="address.taken"):
+    """An address moved to ``person``: a link, or the undoing of one. ``before`` had it until now."""
+
+    person: str
+    address: str
+    before: str
+    evidence: str
+    by: str = ""
+
+
+class PersonParked(Fact, tag="person.parked"):
+    """Nothing is open any more: the person leaves the memory for the store of people."""
+
+    person: str
+
+
+# --- conversations --------------------------------------------------------------------------------------------
+
+
+class ConversationOpened(Fact, tag="conversation.opened"):
+    """A new conversation of ``person``, begun on ``channel``."""
+
+    conversation: str
+    person: str
+    channel: str
+    address: str
+
+
+class MessageTaken(Fact, tag="message.taken"):
+    """The customer's message is entry ``n`` of the conversation.
+
+    ``forget`` are native ids that leave the duplicate guard with this one.
+    """
+
+    conversation: str
+    n: int
+    envelope: Envelope
+    forget: int = 0
+
+
+class ConversationReopened(Fact, tag="conversation.reopened"):
+    """The customer wrote again, or ``by`` opened it, within the reopening time."""
+
+    conversation: str
+    by: str = ""
+
+
+class ConversationQueued(Fact, tag="conversation.queued"):
+    """It waits, at the place that ``tier``, ``v`` (virtual time, ms) and ``seq`` give, and nothing else.
+
+    ``steps`` are the requirement steps with absolute deadlines; ``units`` and ``kind`` what it costs an operator.
+    ``reason`` says why it is (again) in the queue; ``exclude`` maps operators to the time until which they are out.
+    """
+
+    conversation: str
+    rule: str
+    tier: int
+    v: int
+    seq: int
+    enqueued_at: int
+    units: int
+    kind: ChannelClass
+    steps: tuple["Step", ...]
+    step: int = 0
+    reason: Literal[
+        "new", "reopened", "declined", "no_answer", "operator_lost", "released", "transferred", "unanswered", "rules"
+    ] = "new"
+    exclude: dict[str, int] = {}
+
+
+class Step(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Requirements in force from ``at`` (ms since the epoch) on; each step is wider than the one before."""
+
+    at: int
+    need: Need
+
+
+class ConversationRelaxed(Fact, tag="conversation.relaxed"):
+    """The waiting conversation now asks for less: requirement step ``step``."""
+
+    conversation: str
+    step: int
+
+
+class Unroutable(Fact, tag="conversation.unroutable"):
+    """Nobody configured (``configured`` False) or nobody signed in can take it; said at once, never silent."""
+
+    conversation: str
+    configured: bool
+
+
+class Offered(Fact, tag="offer.made"):
+    """``operator`` is asked; the units are charged now. ``expires`` 0: accepted by itself in the same step."""
+
+    conversation: str
+    offer: str
+    operator: str
+    units: int
+    epoch: int
+    expires: int
+    transfer_from: str | None = None
+
+
+class OfferEnded(Fact, tag="offer.ended"):
+    """The offer is gone and the units are free again; ``silent`` counts unanswered offers in a row."""
+
+    conversation: str
+    offer: str
+    operator: str
+    reason: Literal["declined", "no_answer", "operator_lost", "withdrawn", "lost_race"]
+    silent: int = 0
+
+
+class Assigned(Fact, tag="conversation.assigned"):
+    """``operator`` owns the conversation from now on. ``units`` are charged unless an offer had charged them."""
+
+    conversation: str
+    operator: str
+    epoch: int
+    units: int
+    offer: str | None = None
+    by: str = ""
+    reason: str = ""
+    unanswered_at: int = 0
+
+
+class Unassigned(Fact, tag="conversation.unassigned"):
+    """``operator`` does not own it any more; the units are free."""
+
+    conversation: str
+    operator: str
+    reason: Literal["closed", "transferred", "operator_lost", "released", "unanswered", "taken"]
+
+
+class ReplySent(Fact, tag="reply.sent"):
+    """Entry ``n``: an answer (or a phrase of the system) on its way to the customer.
+
+    It stands in a record whose subject names the channel: the record is the outbox. ``again`` is the outbound
+    message that it replaces. ``waiting`` is the index of the holding phrase, for those.
+    """
+
+    conversation: str
+    n: int
+    outbound: Outbound
+    by: str = ""
+    again: str | None = None
+    waiting: int | None = None
+
+
+class NoteAdded(Fact, tag="note.added"):
+    """Entry ``n``: something only operators see."""
+
+    conversation: str
+    n: int
+    by: str
+    content: Content
+    mentions: tuple[str, ...] = ()
+
+
+class EntriesRead(Fact, tag="entries.read"):
+    """``by`` has seen the entries up to ``upto``."""
+
+    conversation: str
+    upto: int
+    by: str
+
+
+class OutboundChanged(Fact, tag="outbound.changed"):
+    """News of an outbound message; the rank only rises. ``upto``: of every earlier one to that address as well."""
+
+    conversation: str
+    outbound: str
+    state: ReceiptState
+    at: int
+    watermark: bool = False
+    native_id: str = ""
+    code: str = ""
+    error: str = ""
+
+
+class ConversationClosed(Fact, tag="conversation.closed"):
+    """It is over. Until ``wrap_up_until`` the units stay charged; at ``archive_at`` it is packed away."""
+
+    conversation: str
+    by: str
+    result: str = ""
+    wrap_up_until: int = 0
+    archive_at: int = 0
+
+
+class WrapUpEnded(Fact, tag="wrap_up.ended"):
+    """The operator's time after the conversation is over; the units are free."""
+
+    conversation: str
+    operator: str
+
+
+class ConversationArchived(Fact, tag="conversation.archived"):
+    """Two days after closing: its records may be packed into the archive and leave the log."""
+
+    conversation: str
+    person: str
+
+
+# --- operators ------------------------------------------------------------------------------------------------
+
+
+class NodeAlive(Fact, tag="node.alive"):
+    """A desk node has spoken; its lease runs until ``until``."""
+
+    node: str
+    until: int
+
+
+class NodeLost(Fact, tag="node.lost"):
+    """A desk node fell silent; its operators are each handled in steps of their own."""
+
+    node: str
+
+
+class OperatorOnline(Fact, tag="operator.online"):
+    """An operator has a socket on ``node``; a grace time that was running ends."""
+
+    operator: str
+    node: str
+
+
+class OperatorGone(Fact, tag="operator.gone"):
+    """No socket on ``node`` any more. ``grace_until`` 0: another node still has one."""
+
+    operator: str
+    node: str
+    grace_until: int = 0
+
+
+class OperatorState(Fact, tag="operator.state"):
+    """The state as set by the operator, or ``not_responding`` / ``offline`` as found by the router."""
+
+    operator: str
+    state: Literal["available", "away", "draining", "offline", "not_responding"]
+    by: str = ""
+
+
+# --- the workspace --------------------------------------------------------------------------------------------
+
+
+class RulesTaken(Fact, tag="rules.taken"):
+    """The rules are now version ``version``."""
+
+    version: int
+    hash: str
+    rules: Rules
+    by: str = ""
+
+
+class ClockJumped(Fact, tag="clock.jumped"):
+    """The bus stood still for ``gap`` ms: leases, grace times and offer deadlines move on by it."""
+
+    gap: int
+
+
+class Scheduled(Fact, tag="todo"):
+    """Steps still to be done before the next input; each is ``(what, id)``."""
+
+    items: tuple[tuple[Literal["match_conversation", "match_operator", "requeue", "revoke"], str], ...]
+
+
+class CommandRefused(Fact, tag="command.refused"):
+    """The command had no effect. ``code`` is stable, ``reason`` a sentence, ``now`` what holds instead."""
+
+    command: str
+    code: str
+    reason: str
+    conversation: str = ""
+
+
+class InputRefused(Fact, tag="input.refused"):
+    """A step raised: nothing of it is in the state, the input is with the dead letters, the router went on."""
+
+    cause: str
+    error: str
+    release: str
+
+
+AnyFact = (
+    PersonCreated
+    | AddressTaken
+    | PersonParked
+    | ConversationOpened
+    | MessageTaken
+    | ConversationReopened
+    | ConversationQueued
+    | ConversationRelaxed
+    | Unroutable
+    | Offered
+    | OfferEnded
+    | Assigned
+    | Unassigned
+    | ReplySent
+    | NoteAdded
+    | EntriesRead
+    | OutboundChanged
+    | ConversationClosed
+    | WrapUpEnded
+    | ConversationArchived
+    | NodeAlive
+    | NodeLost
+    | OperatorOnline
+    | OperatorGone
+    | OperatorState
+    | RulesTaken
+    | ClockJumped
+    | Scheduled
+    | CommandRefused
+    | InputRefused
+)

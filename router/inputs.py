@@ -1,0 +1,242 @@
+"""Everything that may change something: the inputs that stand on the IN stream.
+
+The subject ``tl.<workspace>.in.<source>`` says who speaks: a channel's name may carry :class:`Message` and
+``Receipt`` only, the names with an underscore are ours. What a source may say is checked here, not believed.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from normalizer.content import Content
+from normalizer.envelope import Envelope
+from normalizer.outbound import Receipt
+from router.rules import Rules
+
+TICK_SOURCE = "_tick"
+DESK_SOURCE = "_desk"
+RULES_SOURCE = "_rules"
+
+Id = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_.-]+$")]
+Word = Annotated[str, Meta(max_length=1_000)]
+
+
+class Message(Struct, frozen=True, kw_only=True, tag_field="kind", tag="message"):
+    """A customer did something on a channel."""
+
+    envelope: Envelope
+
+
+class Tick(Struct, frozen=True, kw_only=True, tag_field="kind", tag="tick"):
+    """Nothing but time. Published once a second and when a timer is due; doubles are harmless."""
+
+
+class RulesProposed(Struct, frozen=True, kw_only=True, tag_field="kind", tag="rules"):
+    """A validated file, compiled. The record that takes it makes it a version; the same hash twice does nothing."""
+
+    hash: Id
+    rules: Rules
+    by: Word = ""
+
+
+class DeskAlive(Struct, frozen=True, kw_only=True, tag_field="kind", tag="desk.alive"):
+    """Lease of a desk node, every 5 s; its operators get a grace time when it falls silent for 15 s."""
+
+    node: Id
+
+
+class OperatorUp(Struct, frozen=True, kw_only=True, tag_field="kind", tag="operator.up"):
+    """The first socket of an operator on a node is open."""
+
+    operator: Id
+    node: Id
+
+
+class OperatorLost(Struct, frozen=True, kw_only=True, tag_field="kind", tag="operator.lost"):
+    """The last socket of an operator on a node is gone, without a word."""
+
+    operator: Id
+    node: Id
+
+
+# --- what an operator can ask for ------------------------------------------------------------------------------
+
+
+class SetPresence(Struct, frozen=True, kw_only=True, tag_field="do", tag="presence"):
+    """``available``, ``away`` (keeps what is there, gets nothing new), ``draining``; ``offline`` is a log-out."""
+
+    state: Literal["available", "away", "draining", "offline"]
+
+
+class Accept(Struct, frozen=True, kw_only=True, tag_field="do", tag="accept"):
+    """Take the offer; a compare-and-set on its id."""
+
+    conversation: Id
+    offer: Id
+
+
+class Decline(Struct, frozen=True, kw_only=True, tag_field="do", tag="decline"):
+    """Hand the offer back; the conversation keeps its age."""
+
+    conversation: Id
+    offer: Id
+
+
+class Reply(Struct, frozen=True, kw_only=True, tag_field="do", tag="reply", omit_defaults=True):
+    """Answer the customer.
+
+    ``seen`` is the number of the last entry that the operator had on the screen: if a colleague has answered or the
+    owner has changed since, the command is refused as ``stale`` unless ``anyway``. ``address`` None means where the
+    customer wrote last. ``again`` names a failed or unknown outbound message that this one replaces.
+    """
+
+    conversation: Id
+    content: Content
+    seen: Annotated[int, Meta(ge=0)]
+    address: Annotated[str, Meta(max_length=400)] | None = None
+    anyway: bool = False
+    again: Id | None = None
+
+
+class AddNote(Struct, frozen=True, kw_only=True, tag_field="do", tag="note", omit_defaults=True):
+    """Write something that the customer never sees."""
+
+    conversation: Id
+    content: Content
+    mentions: tuple[Id, ...] = ()
+
+
+class Transfer(Struct, frozen=True, kw_only=True, tag_field="do", tag="transfer", omit_defaults=True):
+    """Hand over to one operator, or to whoever has the skills; the source keeps it until somebody else has it."""
+
+    conversation: Id
+    operator: Id | None = None
+    skills: dict[Id, int] = {}
+    note: Word = ""
+
+
+class Close(Struct, frozen=True, kw_only=True, tag_field="do", tag="close", omit_defaults=True):
+    """End the conversation, with a result from the operator's list."""
+
+    conversation: Id
+    result: Word = ""
+
+
+class Reopen(Struct, frozen=True, kw_only=True, tag_field="do", tag="reopen"):
+    """Open a closed conversation again and own it. ``person`` finds it when it has left the memory."""
+
+    conversation: Id
+    person: Id
+
+
+class Take(Struct, frozen=True, kw_only=True, tag_field="do", tag="take", omit_defaults=True):
+    """Supervisor: give the conversation to ``operator``. ``force`` breaks capacity or skills and needs a reason."""
+
+    conversation: Id
+    operator: Id
+    force: bool = False
+    reason: Word = ""
+
+
+class Release(Struct, frozen=True, kw_only=True, tag_field="do", tag="release"):
+    """Put the conversation back into the queue, with its age."""
+
+    conversation: Id
+
+
+class MarkRead(Struct, frozen=True, kw_only=True, tag_field="do", tag="read"):
+    """The operator has the entries up to number ``upto`` on the screen."""
+
+    conversation: Id
+    upto: Annotated[int, Meta(ge=0)]
+
+
+class Link(Struct, frozen=True, kw_only=True, tag_field="do", tag="link"):
+    """Two people are one. ``evidence`` says why; the operation can be undone by :class:`Unlink`."""
+
+    person: Id
+    other: Id
+    evidence: Word
+
+
+class Unlink(Struct, frozen=True, kw_only=True, tag_field="do", tag="unlink"):
+    """``address`` does not belong to ``person`` after all: it becomes somebody of its own."""
+
+    person: Id
+    address: Annotated[str, Meta(max_length=400)]
+    evidence: Word
+
+
+Action = (
+    SetPresence
+    | Accept
+    | Decline
+    | Reply
+    | AddNote
+    | Transfer
+    | Close
+    | Reopen
+    | Take
+    | Release
+    | MarkRead
+    | Link
+    | Unlink
+)
+
+
+class Command(Struct, frozen=True, kw_only=True, tag_field="kind", tag="command", omit_defaults=True):
+    """An operator wants something. Exactly one fact answers it: its effect, or ``command.refused``.
+
+    ``id`` is a UUIDv7; a repeated command has the same one. ``expires`` is in milliseconds since the epoch.
+    ``position`` is the log sequence the operator's screen stood at, for the explanation of a refusal.
+    """
+
+    id: Id
+    operator: Id
+    expires: Annotated[int, Meta(ge=0)]
+    action: Action
+    position: Annotated[int, Meta(ge=0)] = 0
+
+
+Input = Message | Receipt | Tick | RulesProposed | DeskAlive | OperatorUp | OperatorLost | Command
+
+_decoder = msgspec.json.Decoder(Input)
+_encoder = msgspec.json.Encoder()
+
+_OURS: dict[str, tuple[type, ...]] = {
+    TICK_SOURCE: (Tick,),
+    RULES_SOURCE: (RulesProposed,),
+    DESK_SOURCE: (Command, DeskAlive, OperatorUp, OperatorLost),
+}
+
+
+class NotAllowed(ValueError):
+    """A source said something that its subject gives it no right to say."""
+
+
+def encode_input(value: Input) -> bytes:
+    """Encode for the wire (JSON)."""
+    return _encoder.encode(value)
+
+
+def decode_input(source: str, payload: bytes) -> Input:
+    """Decode what ``source`` appended to IN.
+
+    Raises:
+        msgspec.DecodeError: not JSON, or not an input (``msgspec.ValidationError`` names the field).
+        NotAllowed: this source may not send this kind, or speaks for another channel.
+    """
+    value: Input = _decoder.decode(payload)
+    ours = _OURS.get(source)
+    if ours is not None:
+        if not isinstance(value, ours):
+            raise NotAllowed(f"source {source} may not send {type(value).__name__}")
+        return value
+    if isinstance(value, Message):
+        if value.envelope.channel != source:
+            raise NotAllowed(f"source {source} sent an envelope of channel {value.envelope.channel}")
+        return value
+    if isinstance(value, Receipt):
+        return value
+    raise NotAllowed(f"channel {source} may not send {type(value).__name__}")

@@ -1,0 +1,107 @@
+"""People and their conversations as the router keeps them: what routing needs, and no text, preview or name.
+
+The structs are mutable for speed, hold no reference cycles (``gc=False``) and only grow, like the snapshots and the
+store of people, which are made of them.
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from normalizer.outbound import ReceiptState
+from router.facts import Step
+from router.rules import ChannelClass
+
+
+class Person(Struct, kw_only=True, omit_defaults=True, gc=False):
+    """Somebody who writes to us. ``conversation`` is the open one, or the last that was."""
+
+    id: str
+    addresses: list[str]
+    conversation: str | None = None
+    last_operator: str | None = None
+    last_served: int = 0
+
+
+class AddressState(Struct, kw_only=True, omit_defaults=True, gc=False):
+    """One address of a person, with the duplicate guard.
+
+    ``seen`` maps ``<channel>/<native id>`` to the time it was taken, oldest first (promise P2).
+    """
+
+    address: str
+    person: str
+    seen: dict[str, int] = field(default_factory=dict)
+
+
+class Sending(Struct, kw_only=True, omit_defaults=True, gc=False):
+    """How to answer an address: the channel it wrote through last, and what the adapter wants back."""
+
+    channel: str
+    reply_to: str | None = None
+    channel_data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Offer(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
+    """A running offer; the units are charged to the operator. ``transfer_from`` still owns the conversation."""
+
+    id: str
+    operator: str
+    units: int
+    expires: int
+    transfer_from: str | None = None
+
+
+class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
+    """One conversation.
+
+    ``n`` is the number of its last entry, ``replied`` that of the last answer by an operator. ``epoch`` rises with
+    each offer and assignment. ``tier, v, seq`` is the place in the queue. ``unanswered`` is the time of the
+    customer's first message that nobody has answered (0: none), ``said`` how many holding phrases it has had.
+    ``outbounds`` holds the state of answers that may still change. Times are ms since the epoch.
+    """
+
+    id: str
+    person: str
+    channel: str
+    address: str
+    opened_at: int
+    status: Literal["open", "waiting", "offered", "assigned", "closed"] = "open"
+    n: int = 0
+    replied: int = 0
+    epoch: int = 0
+    owner: str | None = None
+    owned_at: int = 0
+    units: int = 0
+    kind: ChannelClass = "interactive"
+    rule: str = ""
+    tier: int = 0
+    v: int = 0
+    seq: int = 0
+    enqueued_at: int = 0
+    steps: tuple[Step, ...] = ()
+    step: int = 0
+    offers: list[Offer] = field(default_factory=list)
+    excluded: dict[str, int] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
+    unanswered: int = 0
+    said: int = 0
+    read: dict[str, int] = field(default_factory=dict)
+    sendings: dict[str, Sending] = field(default_factory=dict)
+    outbounds: dict[str, ReceiptState] = field(default_factory=dict)
+    closed_at: int = 0
+    result: str = ""
+
+
+class PersonRecord(Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """A person as a whole, for the store of people: what was parked, and what is loaded back.
+
+    ``log`` is the log sequence that this value stands for; 0 inside a record, which cannot know its own.
+    """
+
+    v: int = 1
+    person: Person
+    addresses: list[AddressState]
+    conversations: list[Conversation] = []
+    log: int = 0

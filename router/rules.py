@@ -1,0 +1,126 @@
+"""The rules of a workspace in compiled form, as they stand in the log: plain data, times in milliseconds.
+
+People write YAML (``broker.workspace``); what the router reads is this. A version of the rules is decided by the
+record that takes it, so every process uses the same one at the same place of the log.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+ChannelClass = Literal["exclusive", "interactive", "deferrable"]
+Ms = Annotated[int, Meta(ge=0)]
+
+
+class ChannelRule(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a conversation on a channel costs an operator, and how it is offered.
+
+    ``type`` is the adapter. ``units`` is charged at the offer, of an operator's total (100 by default).
+    """
+
+    type: str
+    kind: ChannelClass = "interactive"
+    units: Annotated[int, Meta(ge=0, le=100)] = 20
+    accept: Literal["auto", "manual"] = "auto"
+    offer_timeout: Ms = 20_000
+
+
+class OperatorRule(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who an operator is, what they can do and how much at once.
+
+    ``skills`` maps a skill to its level 1-5; ``languages`` to a CEFR level 1-6 (A1..C2), 7 for native.
+    ``limits`` is the greatest number of conversations per adapter type; none named means no limit but the units.
+    """
+
+    name: str
+    role: Literal["operator", "supervisor"] = "operator"
+    avatar: str = ""
+    skills: dict[str, int] = {}
+    languages: dict[str, int] = {}
+    units: Annotated[int, Meta(ge=0, le=10_000)] = 100
+    limits: dict[str, int] = {}
+
+
+class Need(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an operator must have: every skill at least at its level, and one of the languages (none: any)."""
+
+    skills: dict[str, int] = {}
+    languages: tuple[str, ...] = ()
+    language_level: int = 4
+    operators: tuple[str, ...] = ()
+
+
+class Relax(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """From ``after`` (counted from the first enqueue) on, ``need`` holds instead. It is wider, never "anyone"."""
+
+    after: Ms
+    need: Need
+
+
+class When(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Conditions, all of which must hold; an unknown attribute makes a condition false, never an error.
+
+    ``text`` are RE2 patterns of which one must be found, case ignored; attributes match exactly one of the values.
+    """
+
+    channels: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    attributes: dict[str, tuple[str, ...]] = {}
+
+
+class Route(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One routing rule; the first that matches wins, and the last one matches everything.
+
+    ``boost`` moves a conversation forward as if it had come that much earlier. ``tier`` is strict and may starve.
+    """
+
+    name: str
+    when: When = When()
+    need: Need = Need()
+    relax: tuple[Relax, ...] = ()
+    boost: Ms = 0
+    tier: int = 0
+
+
+class Waiting(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Said to a customer whose message has been unanswered for ``after``; language code to text."""
+
+    after: Ms
+    say: dict[str, str]
+
+
+class Times(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Every time that routing uses."""
+
+    grace: Ms = 60_000
+    """An operator who fell silent keeps the conversations for this long."""
+    node_lease: Ms = 15_000
+    boost_orphan: Ms = 300_000
+    """Conversations of a lost operator move forward by this."""
+    boost_max: Ms = 1_800_000
+    exclude_min: Ms = 60_000
+    sticky: Ms = 30_000
+    sticky_lookback: Ms = 7 * 86_400_000
+    transfer: Ms = 30_000
+    reopen: Ms = 86_400_000
+    """A customer who writes within this time of the closing goes on with the same conversation."""
+    unanswered: Ms = 300_000
+    """An accepted conversation whose owner has not answered for this long goes to somebody else; 0 is never."""
+    wrap_up: Ms = 0
+    park_person: Ms = 600_000
+    """People without an open conversation leave the memory after this."""
+    archive: Ms = 2 * 86_400_000
+
+
+class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One version of everything that decides. ``languages``: the first is the fallback."""
+
+    channels: dict[str, ChannelRule]
+    operators: dict[str, OperatorRule]
+    routes: tuple[Route, ...]
+    languages: tuple[str, ...] = ("en",)
+    waiting: tuple[Waiting, ...] = ()
+    times: Times = Times()
+    no_answers: int = 2
+    """So many unanswered offers in a row make an operator ``not_responding``."""

@@ -1,0 +1,52 @@
+"""The state that everybody folds from the same log: the active router, its standby, the desk, every projection."""
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from router.people import AddressState, Conversation, Person
+from router.rules import Rules
+
+EMPTY_RULES = Rules(channels={}, operators={}, routes=())
+
+
+class Operator(Struct, kw_only=True, omit_defaults=True, gc=False):
+    """What an operator is doing now.
+
+    ``load`` is in units, ``held`` maps the conversations that cost something (offered, owned, in wrap-up) to their
+    units. ``idle_since`` orders the longest idle; ``silent`` counts unanswered offers in a row. ``grace_until`` is
+    set while no socket is open. ``commands`` remembers the ids of recent commands, oldest first.
+    """
+
+    id: str
+    state: Literal["available", "away", "draining", "offline", "not_responding"] = "offline"
+    nodes: list[str] = field(default_factory=list)
+    grace_until: int = 0
+    load: int = 0
+    held: dict[str, int] = field(default_factory=dict)
+    idle_since: int = 0
+    silent: int = 0
+    commands: dict[str, int] = field(default_factory=dict)
+
+
+class State(Struct, kw_only=True, omit_defaults=True):
+    """Everything the router knows. A function of the log alone.
+
+    ``input`` and ``step`` are the identity of the last record, ``now`` its time. ``todo`` are steps that come before
+    the next input. ``timers`` maps a timer's id to its due time (ms); a timer fires by leaving it.
+    """
+
+    input: int = 0
+    step: int = 0
+    now: int = 0
+    term: int = 0
+    version: int = 0
+    rules_hash: str = ""
+    rules: Rules = EMPTY_RULES
+    people: dict[str, Person] = field(default_factory=dict)
+    addresses: dict[str, AddressState] = field(default_factory=dict)
+    conversations: dict[str, Conversation] = field(default_factory=dict)
+    operators: dict[str, Operator] = field(default_factory=dict)
+    nodes: dict[str, int] = field(default_factory=dict)
+    timers: dict[str, int] = field(default_factory=dict)
+    todo: list[tuple[str, str]] = field(default_factory=list)
