@@ -149,6 +149,4 @@ class Unsupported(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fie
     what: ShortText
 
 
-Content = (
-    Text | Media | Location | ContactCard | Choice | Reaction | Edit | Delete | Call | Form | Rating | Unsupported
-)
+Content = Text | Media | Location | ContactCard | Choice | Reaction | Edit | Delete | Call | Form | Rating | Unsupported

@@ -21,14 +21,14 @@ class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="f")
 # --- people ---------------------------------------------------------------------------------------------------
 
 
-class PersonCreated(Fact, tag="person.created"):
+class PersonCreated(Fact, frozen=True, kw_only=True, tag="person.created"):
     """Somebody new, known by one address."""
 
     person: str
     address: str
 
 
-class AddressTaken(Fact, tag="address.taken"):
+class AddressTaken(Fact, frozen=True, kw_only=True, tag="address.taken"):
     """An address moved to ``person``: a link, or the undoing of one. ``before`` had it until now."""
 
     person: str
@@ -38,7 +38,7 @@ class AddressTaken(Fact, tag="address.taken"):
     by: str = ""
 
 
-class PersonParked(Fact, tag="person.parked"):
+class PersonParked(Fact, frozen=True, kw_only=True, tag="person.parked"):
     """Nothing is open any more: the person leaves the memory for the store of people."""
 
     person: str
@@ -47,7 +47,7 @@ class PersonParked(Fact, tag="person.parked"):
 # --- conversations --------------------------------------------------------------------------------------------
 
 
-class ConversationOpened(Fact, tag="conversation.opened"):
+class ConversationOpened(Fact, frozen=True, kw_only=True, tag="conversation.opened"):
     """A new conversation of ``person``, begun on ``channel``."""
 
     conversation: str
@@ -56,7 +56,7 @@ class ConversationOpened(Fact, tag="conversation.opened"):
     address: str
 
 
-class MessageTaken(Fact, tag="message.taken"):
+class MessageTaken(Fact, frozen=True, kw_only=True, tag="message.taken"):
     """The customer's message is entry ``n`` of the conversation.
 
     ``forget`` are native ids that leave the duplicate guard with this one.
@@ -68,14 +68,14 @@ class MessageTaken(Fact, tag="message.taken"):
     forget: int = 0
 
 
-class ConversationReopened(Fact, tag="conversation.reopened"):
+class ConversationReopened(Fact, frozen=True, kw_only=True, tag="conversation.reopened"):
     """The customer wrote again, or ``by`` opened it, within the reopening time."""
 
     conversation: str
     by: str = ""
 
 
-class ConversationQueued(Fact, tag="conversation.queued"):
+class ConversationQueued(Fact, frozen=True, kw_only=True, tag="conversation.queued"):
     """It waits, at the place that ``tier``, ``v`` (virtual time, ms) and ``seq`` give, and nothing else.
 
     ``steps`` are the requirement steps with absolute deadlines; ``units`` and ``kind`` what it costs an operator.
@@ -93,7 +93,15 @@ class ConversationQueued(Fact, tag="conversation.queued"):
     steps: tuple["Step", ...]
     step: int = 0
     reason: Literal[
-        "new", "reopened", "declined", "no_answer", "operator_lost", "released", "transferred", "unanswered", "rules"
+        "new",
+        "reopened",
+        "declined",
+        "no_answer",
+        "operator_lost",
+        "released",
+        "transferred",
+        "unanswered",
+        "rules",
     ] = "new"
     exclude: dict[str, int] = {}
 
@@ -105,21 +113,21 @@ class Step(Struct, frozen=True, kw_only=True, omit_defaults=True):
     need: Need
 
 
-class ConversationRelaxed(Fact, tag="conversation.relaxed"):
+class ConversationRelaxed(Fact, frozen=True, kw_only=True, tag="conversation.relaxed"):
     """The waiting conversation now asks for less: requirement step ``step``."""
 
     conversation: str
     step: int
 
 
-class Unroutable(Fact, tag="conversation.unroutable"):
+class Unroutable(Fact, frozen=True, kw_only=True, tag="conversation.unroutable"):
     """Nobody configured (``configured`` False) or nobody signed in can take it; said at once, never silent."""
 
     conversation: str
     configured: bool
 
 
-class Offered(Fact, tag="offer.made"):
+class Offered(Fact, frozen=True, kw_only=True, tag="offer.made"):
     """``operator`` is asked; the units are charged now. ``expires`` 0: accepted by itself in the same step."""
 
     conversation: str
@@ -131,7 +139,7 @@ class Offered(Fact, tag="offer.made"):
     transfer_from: str | None = None
 
 
-class OfferEnded(Fact, tag="offer.ended"):
+class OfferEnded(Fact, frozen=True, kw_only=True, tag="offer.ended"):
     """The offer is gone and the units are free again; ``silent`` counts unanswered offers in a row."""
 
     conversation: str
@@ -141,7 +149,7 @@ class OfferEnded(Fact, tag="offer.ended"):
     silent: int = 0
 
 
-class Assigned(Fact, tag="conversation.assigned"):
+class Assigned(Fact, frozen=True, kw_only=True, tag="conversation.assigned"):
     """``operator`` owns the conversation from now on. ``units`` are charged unless an offer had charged them."""
 
     conversation: str
@@ -154,7 +162,7 @@ class Assigned(Fact, tag="conversation.assigned"):
     unanswered_at: int = 0
 
 
-class Unassigned(Fact, tag="conversation.unassigned"):
+class Unassigned(Fact, frozen=True, kw_only=True, tag="conversation.unassigned"):
     """``operator`` does not own it any more; the units are free."""
 
     conversation: str
@@ -162,7 +170,7 @@ class Unassigned(Fact, tag="conversation.unassigned"):
     reason: Literal["closed", "transferred", "operator_lost", "released", "unanswered", "taken"]
 
 
-class ReplySent(Fact, tag="reply.sent"):
+class ReplySent(Fact, frozen=True, kw_only=True, tag="reply.sent"):
     """Entry ``n``: an answer (or a phrase of the system) on its way to the customer.
 
     It stands in a record whose subject names the channel: the record is the outbox. ``again`` is the outbound
@@ -177,7 +185,7 @@ class ReplySent(Fact, tag="reply.sent"):
     waiting: int | None = None
 
 
-class NoteAdded(Fact, tag="note.added"):
+class NoteAdded(Fact, frozen=True, kw_only=True, tag="note.added"):
     """Entry ``n``: something only operators see."""
 
     conversation: str
@@ -187,7 +195,7 @@ class NoteAdded(Fact, tag="note.added"):
     mentions: tuple[str, ...] = ()
 
 
-class EntriesRead(Fact, tag="entries.read"):
+class EntriesRead(Fact, frozen=True, kw_only=True, tag="entries.read"):
     """``by`` has seen the entries up to ``upto``."""
 
     conversation: str
@@ -195,7 +203,7 @@ class EntriesRead(Fact, tag="entries.read"):
     by: str
 
 
-class OutboundChanged(Fact, tag="outbound.changed"):
+class OutboundChanged(Fact, frozen=True, kw_only=True, tag="outbound.changed"):
     """News of an outbound message; the rank only rises. ``upto``: of every earlier one to that address as well."""
 
     conversation: str
@@ -208,7 +216,7 @@ class OutboundChanged(Fact, tag="outbound.changed"):
     error: str = ""
 
 
-class ConversationClosed(Fact, tag="conversation.closed"):
+class ConversationClosed(Fact, frozen=True, kw_only=True, tag="conversation.closed"):
     """It is over. Until ``wrap_up_until`` the units stay charged; at ``archive_at`` it is packed away."""
 
     conversation: str
@@ -218,14 +226,14 @@ class ConversationClosed(Fact, tag="conversation.closed"):
     archive_at: int = 0
 
 
-class WrapUpEnded(Fact, tag="wrap_up.ended"):
+class WrapUpEnded(Fact, frozen=True, kw_only=True, tag="wrap_up.ended"):
     """The operator's time after the conversation is over; the units are free."""
 
     conversation: str
     operator: str
 
 
-class ConversationArchived(Fact, tag="conversation.archived"):
+class ConversationArchived(Fact, frozen=True, kw_only=True, tag="conversation.archived"):
     """Two days after closing: its records may be packed into the archive and leave the log."""
 
     conversation: str
@@ -235,27 +243,27 @@ class ConversationArchived(Fact, tag="conversation.archived"):
 # --- operators ------------------------------------------------------------------------------------------------
 
 
-class NodeAlive(Fact, tag="node.alive"):
+class NodeAlive(Fact, frozen=True, kw_only=True, tag="node.alive"):
     """A desk node has spoken; its lease runs until ``until``."""
 
     node: str
     until: int
 
 
-class NodeLost(Fact, tag="node.lost"):
+class NodeLost(Fact, frozen=True, kw_only=True, tag="node.lost"):
     """A desk node fell silent; its operators are each handled in steps of their own."""
 
     node: str
 
 
-class OperatorOnline(Fact, tag="operator.online"):
+class OperatorOnline(Fact, frozen=True, kw_only=True, tag="operator.online"):
     """An operator has a socket on ``node``; a grace time that was running ends."""
 
     operator: str
     node: str
 
 
-class OperatorGone(Fact, tag="operator.gone"):
+class OperatorGone(Fact, frozen=True, kw_only=True, tag="operator.gone"):
     """No socket on ``node`` any more. ``grace_until`` 0: another node still has one."""
 
     operator: str
@@ -263,7 +271,7 @@ class OperatorGone(Fact, tag="operator.gone"):
     grace_until: int = 0
 
 
-class OperatorState(Fact, tag="operator.state"):
+class OperatorState(Fact, frozen=True, kw_only=True, tag="operator.state"):
     """The state as set by the operator, or ``not_responding`` / ``offline`` as found by the router."""
 
     operator: str
@@ -274,7 +282,7 @@ class OperatorState(Fact, tag="operator.state"):
 # --- the workspace --------------------------------------------------------------------------------------------
 
 
-class RulesTaken(Fact, tag="rules.taken"):
+class RulesTaken(Fact, frozen=True, kw_only=True, tag="rules.taken"):
     """The rules are now version ``version``."""
 
     version: int
@@ -283,19 +291,19 @@ class RulesTaken(Fact, tag="rules.taken"):
     by: str = ""
 
 
-class ClockJumped(Fact, tag="clock.jumped"):
+class ClockJumped(Fact, frozen=True, kw_only=True, tag="clock.jumped"):
     """The bus stood still for ``gap`` ms: leases, grace times and offer deadlines move on by it."""
 
     gap: int
 
 
-class Scheduled(Fact, tag="todo"):
+class Scheduled(Fact, frozen=True, kw_only=True, tag="todo"):
     """Steps still to be done before the next input; each is ``(what, id)``."""
 
     items: tuple[tuple[Literal["match_conversation", "match_operator", "requeue", "revoke"], str], ...]
 
 
-class CommandRefused(Fact, tag="command.refused"):
+class CommandRefused(Fact, frozen=True, kw_only=True, tag="command.refused"):
     """The command had no effect. ``code`` is stable, ``reason`` a sentence, ``now`` what holds instead."""
 
     command: str
@@ -304,7 +312,7 @@ class CommandRefused(Fact, tag="command.refused"):
     conversation: str = ""
 
 
-class InputRefused(Fact, tag="input.refused"):
+class InputRefused(Fact, frozen=True, kw_only=True, tag="input.refused"):
     """A step raised: nothing of it is in the state, the input is with the dead letters, the router went on."""
 
     cause: str
