@@ -1,0 +1,230 @@
+"""What a channel is: the class that an adapter developer writes, and what Trunkline hands to it.
+
+An adapter translates; it decides nothing. It never retries, never reorders, never stores: order, repetition, claims
+and dead letters belong to the delivery policy, and a message is only acknowledged to its provider after
+:meth:`Context.accept` has returned.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, ClassVar, Literal, Protocol
+
+import aiohttp
+import structlog
+from aiohttp import web
+from msgspec import Struct
+
+from normalizer.capabilities import Capabilities
+from normalizer.content import Content, StoredFile
+from normalizer.envelope import Envelope
+from normalizer.outbound import Author, Outbound, Receipt
+
+Cursor = tuple[int, int]
+"""A place in the log: the stream's creation time (ns) and a sequence. Opaque to strangers: sign it."""
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """The provider has taken the message, as ``native_id``; what it said of it, as a receipt may say more later."""
+
+    native_id: str = ""
+
+
+class LineItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing on the line of an address, as its customer may see it.
+
+    ``message``: what the customer wrote (``id`` is its native id); ``reply``: what was answered (``id`` is the
+    outbound id); ``read``: an operator has seen everything up to entry ``n``; ``joined``: ``author`` has the
+    conversation now; ``closed``: it is over. ``at`` is in ms since the epoch.
+    """
+
+    kind: Literal["message", "reply", "read", "joined", "closed"]
+    cursor: Cursor
+    conversation: str
+    address: str
+    at: int
+    n: int = 0
+    id: str = ""
+    content: Content | None = None
+    author: Author | None = None
+
+
+class Typing(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="live", tag="typing"):
+    """Somebody is typing; never stored. ``text`` is the preview, where the channel shows one."""
+
+    conversation: str
+    by: Literal["customer", "operator"]
+    name: str = ""
+    text: str = ""
+    on: bool = True
+
+
+class Lines(Protocol):
+    """The log as the customers of one channel may see it. For channels that feed sockets of their own (web chat)."""
+
+    async def history(self, address: str, after: Cursor | None) -> tuple[list[LineItem], Cursor]:
+        """Give what is on the line of ``address`` after the cursor (None: from the start of the last conversation).
+
+        The cursor that comes back stands behind all of it, also behind what is not shown.
+        """
+        ...
+
+    def follow(self) -> AsyncIterator[LineItem]:
+        """Give everything new on the lines of this channel, in log order, from now on; never ends by itself."""
+        ...
+
+    async def conversation(self, address: str) -> str | None:
+        """Name the open conversation of an address."""
+        ...
+
+    async def typing(self, typing: Typing) -> None:
+        """Tell the operators that the customer is typing."""
+        ...
+
+    def typings(self) -> AsyncIterator[Typing]:
+        """Give the operators' typing in conversations of this channel."""
+        ...
+
+
+class Media(Protocol):
+    """The media store. Files are encrypted, each with a key that only its :class:`StoredFile` holds."""
+
+    async def put(self, chunks: AsyncIterator[bytes], *, limit: int, key: str | None = None) -> StoredFile:
+        """Store a file of at most ``limit`` bytes. ``key`` (address and native id) makes a repetition find the first.
+
+        Raises:
+            FileTooBig: it is longer than ``limit``; nothing is kept.
+        """
+        ...
+
+    def read(self, file: StoredFile) -> AsyncIterator[bytes]:
+        """Give the decrypted bytes."""
+        ...
+
+
+class FileTooBig(Exception):
+    """A file is longer than what is allowed; ``limit`` is in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"file is larger than {limit} bytes")
+        self.limit = limit
+
+
+class Memory(Protocol):
+    """A channel's own small notes (a polling offset, a mailbox position); kept over restarts, shared by its nodes."""
+
+    async def load(self, key: str) -> bytes | None:
+        """Give the value, or None."""
+        ...
+
+    async def save(self, key: str, value: bytes) -> None:
+        """Keep the value."""
+        ...
+
+
+class Context(Protocol):
+    """Everything an adapter may use of Trunkline."""
+
+    channel: str
+    public_url: str
+    log: structlog.stdlib.BoundLogger
+    http: aiohttp.ClientSession
+    media: Media
+    memory: Memory
+    lines: Lines
+
+    def now(self) -> int:
+        """Give the time in ms since the epoch."""
+        ...
+
+    def new_id(self) -> str:
+        """Give a fresh UUIDv7."""
+        ...
+
+    def secret(self, purpose: str) -> bytes:
+        """Give 32 bytes that only this workspace knows, the same on every node, different for each purpose."""
+        ...
+
+    async def accept(self, envelope: Envelope) -> None:
+        """Store an envelope; when this returns, it cannot be lost (promise P1).
+
+        One envelope per address is in flight at a time, others wait their turn; a repetition with the same native
+        id is recognised later (promise P2).
+
+        Raises:
+            NotAccepted: it could not be stored in time; do not acknowledge it to the provider.
+            EnvelopeRefused: it is too big or malformed; it stands with the dead letters.
+        """
+        ...
+
+    async def report(self, receipt: Receipt) -> None:
+        """Tell what became of an outbound message (status callbacks, ticks of a visitor)."""
+        ...
+
+    async def dead(self, reason: str, payload: bytes, detail: str) -> None:
+        """Put what cannot be translated with the dead letters; afterwards it may be acknowledged to the provider."""
+        ...
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One result of a channel's check: what was looked at, whether it is right, and what to do about it."""
+
+    what: str
+    ok: bool
+    remedy: str = ""
+
+
+class Adapter:
+    """Base of every channel; override what the channel has.
+
+    ``type`` is the word in the YAML, ``Settings`` its msgspec struct (tagged with ``type``). ``delivery`` says who
+    sends: ``worker`` (one owner per channel calls :meth:`send`) or ``lines`` (every node feeds its own sockets from
+    :attr:`Context.lines`). ``single_reader`` is for channels of which only one node may run :meth:`run`.
+    """
+
+    type: ClassVar[str]
+    Settings: ClassVar[type[Struct]]
+    capabilities: ClassVar[Capabilities]
+    delivery: ClassVar[Literal["worker", "lines"]] = "worker"
+    single_reader: ClassVar[bool] = False
+
+    def __init__(self, settings: Any, context: Context) -> None:  # noqa: ANN401 - each adapter narrows it to its own struct
+        self.settings = settings
+        self.context = context
+
+    async def check(self) -> Sequence[Finding]:
+        """Look whether the channel can work: settings, credentials, the provider's side. Changes nothing.
+
+        Raises:
+            StartError: one of its three kinds.
+        """
+        return ()
+
+    async def run(self) -> None:
+        """Read from the provider until cancelled. Returning at once means that there is nothing to read."""
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """Give the HTTP routes, mounted below ``/channels/<name>``."""
+        return ()
+
+    async def send(self, outbound: Outbound) -> Sent:
+        """Send one rendered message. Called once per outbound id and attempt, in order per conversation.
+
+        Raises:
+            SendError: one of its kinds; anything else counts as an unknown outcome.
+        """
+        raise NotImplementedError(f"{type(self).__name__} sends nothing")
+
+    async def find(self, outbound: Outbound) -> Sent | None:
+        """Ask the provider whether a message of unknown outcome was sent. None: it cannot be told.
+
+        Raises:
+            TryLater: the provider knows that it was not sent, so it may be sent again.
+        """
+        del outbound
+        return None
+
+    def secrets(self) -> Sequence[str]:
+        """Name the values that must appear in no log line."""
+        return ()
+
+    async def close(self) -> None:
+        """Let go of connections; bounded by the caller."""
