@@ -1,1 +1,38 @@
-"""The generic loader: YAML to typed settings, errors with file, line, key and remedy."""
+"""The generic loader: YAML to typed settings, errors with file, line, key and remedy.
+
+It knows no channel and no rule: whoever composes the whole file hands over a msgspec struct type, and
+`load` answers with a value of that type or with every mistake of the file at once.
+"""
+
+from config.loader import Loaded, load
+from config.problems import ConfigErrors, Problem, SettingError
+from config.reference import reference
+from config.scalars import (
+    Converter,
+    Duration,
+    ListenAddress,
+    Scalar,
+    Secret,
+    Size,
+    decode_scalar,
+    encode_scalar,
+)
+from config.schema import json_schema
+
+__all__ = [
+    "ConfigErrors",
+    "Converter",
+    "Duration",
+    "ListenAddress",
+    "Loaded",
+    "Problem",
+    "Scalar",
+    "Secret",
+    "SettingError",
+    "Size",
+    "decode_scalar",
+    "encode_scalar",
+    "json_schema",
+    "load",
+    "reference",
+]
