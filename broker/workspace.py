@@ -1,0 +1,317 @@
+"""The whole file of a workspace: the settings struct of each package composed into one, and checked across them."""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, cast
+
+import re2
+from msgspec import Meta, Struct, defstruct, field
+
+from broker.bus.server import Durability
+from config import Duration, ListenAddress, Secret, SettingError, load
+from config.problems import nearest
+from router.rules import ChannelClass
+
+_QUIET = re2.Options()
+_QUIET.log_errors = False
+
+Token = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Level = Annotated[int, Meta(ge=1, le=5)]
+LanguageLevel = Literal["A1", "A2", "B1", "B2", "C1", "C2", "native"]
+
+
+class ExternalNats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A NATS cluster that runs elsewhere."""
+
+    servers: Annotated[
+        list[str], Meta(min_length=1, description="Addresses of the servers, such as nats://n1.example:4222.")
+    ]
+    credentials: Annotated[Path | None, Meta(description="A NATS credentials file (JWT and seed).")] = None
+    user: Annotated[str | None, Meta(description="User name, where no credentials file is used.")] = None
+    password: Annotated[Secret | None, Meta(description="Password of the user.")] = None
+    replicas: Annotated[int, Meta(ge=1, le=5, description="Copies of each stream; 3 survives the loss of a node.")] = 3
+
+    def __post_init__(self) -> None:
+        if self.credentials is not None and self.user is not None:
+            raise SettingError("give either a credentials file or a user, not both", key="user")
+        if (self.user is None) != (self.password is None):
+            raise SettingError("a user and a password belong together", key="user")
+
+
+class Http(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where Trunkline listens, and how the world sees it."""
+
+    listen: Annotated[ListenAddress, Meta(description="Address and port of the HTTP server.")] = ListenAddress(
+        "127.0.0.1", 8080
+    )
+    public_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^/\s]+)?$",
+            description="The address that browsers and providers use, without a path; empty: the listen address.",
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        list[IPv4Network | IPv6Network], Meta(description="Networks whose X-Forwarded-For header is believed.")
+    ] = field(default_factory=list)
+
+
+class OperatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One operator."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100, description="The name that customers and colleagues see.")]
+    password_hash: Annotated[
+        Secret | None, Meta(description="Made by `trunkline hash-password`; none: no sign-in.")
+    ] = None
+    role: Annotated[
+        Literal["operator", "supervisor"],
+        Meta(description="A supervisor sees all conversations and may take, give and force."),
+    ] = "operator"
+    avatar: Annotated[str, Meta(description="Address of a picture.")] = ""
+    skills: Annotated[dict[Token, Level], Meta(description="Skill to level, 1 to 5.")] = field(default_factory=dict)
+    languages: Annotated[dict[Token, LanguageLevel], Meta(description="Language to level; none named: any.")] = field(
+        default_factory=dict
+    )
+    capacity: Annotated[
+        dict[Token, Annotated[int, Meta(ge=0, le=10_000)]],
+        Meta(description="`units` in all (100 by default), and conversations at once per kind of channel."),
+    ] = field(default_factory=dict)
+
+
+class ChannelWork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a conversation of a channel costs an operator, and how it is offered."""
+
+    units: Annotated[int | None, Meta(ge=0, le=100, description="Units it takes of an operator's total.")] = None
+    kind: Annotated[
+        ChannelClass | None,
+        Meta(description="`exclusive` needs a free operator, `deferrable` does not keep anybody from other work."),
+    ] = None
+    accept: Annotated[Literal["auto", "manual"], Meta(description="Whether the operator has to accept an offer.")] = (
+        "auto"
+    )
+    offer_timeout: Annotated[Duration, Meta(description="How long an offer that must be accepted stands.")] = Duration(
+        20_000
+    )
+
+
+class NeedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator must have; never loosened silently."""
+
+    skills: Annotated[dict[Token, Level], Meta(description="Skill to the least level.")] = field(default_factory=dict)
+    languages: Annotated[list[Token], Meta(description="One of these; none: the customer's, where it is known.")] = (
+        field(default_factory=list)
+    )
+    operators: Annotated[list[Token], Meta(description="Only these operators.")] = field(default_factory=list)
+
+
+class RelaxSettings(NeedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A wider requirement, in force from a time on."""
+
+    after: Annotated[Duration, Meta(description="Counted from the first time in the queue.")]
+
+
+class WhenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Conditions, all of which must hold."""
+
+    channels: Annotated[list[Token], Meta(description="One of these channels.")] = field(default_factory=list)
+    languages: Annotated[list[Token], Meta(description="One of these languages.")] = field(default_factory=list)
+    text: Annotated[
+        list[str], Meta(description="One of these RE2 patterns is found in the first message; case is ignored.")
+    ] = field(default_factory=list)
+    attributes: Annotated[dict[str, list[str]], Meta(description="Attribute to the values of which it has one.")] = (
+        field(default_factory=dict)
+    )
+
+
+class RouteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One rule. The first that matches wins; the last one must match everything."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100, description="Shown wherever a decision is explained.")]
+    when: Annotated[WhenSettings, Meta(description="Conditions; none: it matches everything.")] = WhenSettings()
+    need: Annotated[NeedSettings, Meta(description="What an operator must have.")] = NeedSettings()
+    relax: Annotated[list[RelaxSettings], Meta(description="Wider requirements after a time.")] = field(
+        default_factory=list
+    )
+    boost: Annotated[Duration, Meta(description="As if the customer had come that much earlier; 30m at most.")] = (
+        Duration(0)
+    )
+    tier: Annotated[int, Meta(ge=-9, le=9, description="Strict priority, smaller first; others may starve.")] = 0
+
+
+class WaitingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a customer is told who has been waiting for an answer."""
+
+    after: Annotated[Duration, Meta(description="Counted from the customer's unanswered message.")]
+    say: Annotated[dict[Token, str], Meta(min_length=1, description="Language to text.")]
+
+
+class TimesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Times of routing."""
+
+    grace: Annotated[Duration, Meta(description="A vanished operator keeps the conversations for this long.")] = (
+        Duration(60_000)
+    )
+    unanswered: Annotated[
+        Duration, Meta(description="A conversation whose operator does not answer goes to somebody else; 0s is never.")
+    ] = Duration(300_000)
+    reopen: Annotated[
+        Duration, Meta(description="Who writes again within this time goes on with the same conversation.")
+    ] = Duration(86_400_000)
+    transfer: Annotated[Duration, Meta(description="How long a colleague has to accept a transfer.")] = Duration(30_000)
+    sticky: Annotated[Duration, Meta(description="A known customer's last operator is preferred for this long.")] = (
+        Duration(30_000)
+    )
+    wrap_up: Annotated[Duration, Meta(description="Capacity stays taken for this long after closing.")] = Duration(0)
+    archive: Annotated[Duration, Meta(description="Closed conversations move to the archive after this.")] = Duration(
+        2 * 86_400_000
+    )
+
+    def __post_init__(self) -> None:
+        if self.archive < self.reopen:
+            raise SettingError(f"must not be shorter than reopen ({self.reopen})", key="archive")
+
+
+class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A workspace: everything that Trunkline has to know, in one file or one folder of files."""
+
+    workspace: Annotated[Token, Meta(description="The name of the workspace; part of every stream's name.")]
+    channels: Annotated[dict[Token, Any], Meta(min_length=1, description="Channel name to its settings.")]
+    operators: Annotated[dict[Token, OperatorSettings], Meta(min_length=1, description="Who answers.")]
+    routing: Annotated[list[RouteSettings], Meta(min_length=1, description="Rules; the first that matches wins.")]
+    nats: Annotated[
+        Literal["embedded"] | ExternalNats, Meta(description="`embedded`, or the servers of a cluster.")
+    ] = "embedded"
+    durability: Annotated[
+        Durability, Meta(description="`power`: accepted messages survive a power cut; `process`: a killed process.")
+    ] = Durability.POWER
+    http: Annotated[Http, Meta(description="The HTTP server.")] = Http()
+    languages: Annotated[list[Token], Meta(min_length=1, description="Spoken here; the first is the fallback.")] = (
+        field(default_factory=lambda: ["en"])
+    )
+    capacity: Annotated[dict[Token, ChannelWork], Meta(description="Channel name to what its work costs.")] = field(
+        default_factory=dict
+    )
+    waiting: Annotated[list[WaitingSettings], Meta(description="Holding phrases, in order of time.")] = field(
+        default_factory=list
+    )
+    times: Annotated[TimesSettings, Meta(description="Times of routing.")] = TimesSettings()
+    replay_days: Annotated[int, Meta(ge=1, le=365, description="Inputs are kept for this many days.")] = 14
+
+    def __post_init__(self) -> None:
+        problems = [*self._channel_problems(), *self._routing_problems(), *self._operator_problems()]
+        if problems:
+            raise ExceptionGroup("workspace", problems)
+
+    def _channel_problems(self) -> list[SettingError]:
+        known = list(self.channels)
+        return [
+            SettingError(f'there is no channel "{name}"; {nearest(name, known)}', key=("capacity", name))
+            for name in self.capacity
+            if name not in self.channels
+        ]
+
+    def _routing_problems(self) -> list[SettingError]:
+        problems = [
+            SettingError(f'there is no channel "{name}"; {nearest(name, list(self.channels))}', key=("routing", i))
+            for i, route in enumerate(self.routing)
+            for name in route.when.channels
+            if name not in self.channels
+        ]
+        problems += [
+            SettingError(f'there is no operator "{name}"; {nearest(name, list(self.operators))}', key=("routing", i))
+            for i, route in enumerate(self.routing)
+            for need in (route.need, *route.relax)
+            for name in need.operators
+            if name not in self.operators
+        ]
+        problems += [
+            SettingError(f'"{pattern}" is no RE2 pattern: {reason}', key=("routing", i, "when", "text", j))
+            for i, route in enumerate(self.routing)
+            for j, pattern in enumerate(route.when.text)
+            if (reason := _pattern_fault(pattern))
+        ]
+        problems += [
+            SettingError(
+                f"must be wider than what holds before: {fault}; a step never asks for more",
+                key=("routing", i, "relax", j),
+            )
+            for i, route in enumerate(self.routing)
+            for j, (before, after) in enumerate(pairwise((route.need, *route.relax)))
+            if (fault := _narrower(before, after))
+        ]
+        if self.routing[-1].when != WhenSettings():
+            last = len(self.routing) - 1
+            problems.append(
+                SettingError(
+                    "the last rule must match everything: remove its `when`, or add a rule without one",
+                    key=("routing", last),
+                )
+            )
+        return problems
+
+    def _operator_problems(self) -> list[SettingError]:
+        kinds = sorted({"units", *(channel_type(channel) for channel in self.channels.values())})
+        return [
+            SettingError(
+                f'"{kind}" is no kind of channel here; {nearest(kind, kinds)} known: {", ".join(kinds)}',
+                key=("operators", name, "capacity", kind),
+            )
+            for name, operator in self.operators.items()
+            for kind in operator.capacity
+            if kind not in kinds
+        ]
+
+
+def _pattern_fault(pattern: str) -> str:
+    try:
+        re2.compile(pattern, _QUIET)
+    except re2.error as exc:
+        return str(exc)
+    return ""
+
+
+def _narrower(before: NeedSettings, after: NeedSettings) -> str:
+    for skill, level in after.skills.items():
+        if before.skills.get(skill, 0) < level:
+            return f"{skill} {level} was not needed"
+    if after.languages and not set(before.languages) <= set(after.languages):
+        return "a language is gone"
+    if after.operators and not (before.operators and set(before.operators) <= set(after.operators)):
+        return "operators are named who were not, or fewer"
+    return ""
+
+
+def channel_type(settings: Struct) -> str:
+    """Name the adapter of a channel's settings: the tag of its struct."""
+    return cast("str", settings.__struct_config__.tag)
+
+
+def settings_type(channels: Mapping[str, type[Struct]]) -> type[WorkspaceSettings]:
+    """Compose the type of the whole file from the settings structs of the channels that are installed."""
+    one_of_them: Any = Union[tuple(channels.values())]  # noqa: UP007 - built from a tuple at run time
+    entry: Any = Annotated[
+        dict[Token, one_of_them], Meta(min_length=1, description="Channel name to its settings, by `type`.")
+    ]
+    return cast(
+        "type[WorkspaceSettings]",
+        defstruct(
+            "Workspace",
+            [("channels", entry)],
+            bases=(WorkspaceSettings,),
+            module=__name__,
+            frozen=True,
+            kw_only=True,
+            forbid_unknown_fields=True,
+        ),
+    )
+
+
+def load_workspace(path: Path, channels: Mapping[str, type[Struct]], env: Mapping[str, str]) -> WorkspaceSettings:
+    """Read and check a file or folder.
+
+    Raises:
+        config.ConfigErrors: every mistake at once.
+    """
+    return load(path, settings_type(channels), env=env).value
