@@ -1,7 +1,7 @@
 """The whole file of a workspace: the settings struct of each package composed into one, and checked across them."""
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, cast
@@ -43,8 +43,8 @@ class ExternalNats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Http(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where Trunkline listens, and how the world sees it."""
 
-    listen: Annotated[ListenAddress, Meta(description="Address and port of the HTTP server.")] = ListenAddress(
-        "127.0.0.1", 8080
+    listen: Annotated[ListenAddress, Meta(description="Address and port of the HTTP server.")] = ListenAddress.parse(
+        "127.0.0.1:8080"
     )
     public_url: Annotated[
         str,
@@ -54,8 +54,20 @@ class Http(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = ""
     trusted_proxies: Annotated[
-        list[IPv4Network | IPv6Network], Meta(description="Networks whose X-Forwarded-For header is believed.")
+        list[str], Meta(description="Networks (10.0.0.0/8) whose X-Forwarded-For header is believed.")
     ] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for i, network in enumerate(self.trusted_proxies):
+            try:
+                ip_network(network)
+            except ValueError as exc:
+                raise SettingError(f"no network: {exc}", key=("trusted_proxies", i)) from exc
+
+    @property
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The trusted networks, parsed."""
+        return tuple(ip_network(network) for network in self.trusted_proxies)
 
 
 class OperatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
