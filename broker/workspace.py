@@ -18,6 +18,7 @@ _QUIET = re2.Options()
 _QUIET.log_errors = False
 
 Token = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Units = Annotated[int, Meta(ge=0, le=100)]
 Level = Annotated[int, Meta(ge=1, le=5)]
 LanguageLevel = Literal["A1", "A2", "B1", "B2", "C1", "C2", "native"]
 
@@ -95,7 +96,7 @@ class OperatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class ChannelWork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a conversation of a channel costs an operator, and how it is offered."""
 
-    units: Annotated[int | None, Meta(ge=0, le=100, description="Units it takes of an operator's total.")] = None
+    units: Annotated[Units | None, Meta(description="Units it takes of an operator's total.")] = None
     kind: Annotated[
         ChannelClass | None,
         Meta(description="`exclusive` needs a free operator, `deferrable` does not keep anybody from other work."),
