@@ -44,9 +44,10 @@ class Decoder:
             TypeError: `info` is a type that settings cannot hold.
 
         """
-        match node, unwrap(info):
-            case Word(), inner:
-                return self._word(node, inner, path)
+        inner = unwrap(info)
+        if isinstance(node, Word):
+            return self._word(node, inner, path)
+        match node, inner:
             case _, inspect.AnyType():
                 return self._anything(node, path)
             case _, inspect.UnionType() as union:
@@ -59,8 +60,7 @@ class Decoder:
                 return self._row(node, row, path)
             case Row(), inspect.TupleType() as row:
                 return self._tuple(node, row, path)
-            case _, inner:
-                return self._wrong(node, inner, path)
+        return self._wrong(node, inner, path)
 
     def _word(self, word: Word, info: inspect.Type, path: KeyPath) -> object:
         try:
@@ -79,14 +79,12 @@ class Decoder:
         return self._note(word.place.problem(_found(word, members), describe(info), remedy), path)
 
     def _anything(self, node: Node, path: KeyPath) -> object:
-        match node:
-            case Word():
-                return self._word(node, inspect.AnyType(), path)
-            case Row():
-                return [self._anything(item, (*path, index)) for index, item in enumerate(node.items)]
-            case Table():
-                entries = self._entries(node, path)
-                return {name: self._anything(value, (*path, name)) for name, (_, value) in entries.items()}
+        if isinstance(node, Word):
+            return self._word(node, inspect.AnyType(), path)
+        if isinstance(node, Row):
+            return [self._anything(item, (*path, index)) for index, item in enumerate(node.items)]
+        entries = self._entries(node, path)
+        return {name: self._anything(value, (*path, name)) for name, (_, value) in entries.items()}
 
     def _member(self, node: Row | Table, union: inspect.UnionType, path: KeyPath) -> object:
         """Choose the member of a union that a mapping or list can be."""

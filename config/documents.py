@@ -7,7 +7,7 @@ when it is read, by the type that the settings want.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn, Protocol
 
 from ruamel.yaml import YAML
@@ -176,6 +176,7 @@ class _Composer:
         self._open: list[tuple[Row | Table, str | None, list[Node]]] = []
         self._documents = 0
         self._root: Node | None = None
+        self._last = Place(file, 1, 1)
 
     def compose(self, text: str) -> Node:
         try:
@@ -187,11 +188,13 @@ class _Composer:
             raise Refused(self._place(mark).problem(found, remedy=_advice(found))) from exc
         except ReaderError as exc:
             raise Refused(self._unreadable(text, exc)) from exc
-        except YAMLError as exc:
-            raise Refused(Place(self._file).problem(f"broken YAML: {exc}")) from exc
+        except (YAMLError, ValueError) as exc:
+            # ruamel.yaml lets Python's own error through for a character that does not exist ("\\U00110000")
+            raise Refused(self._last.problem(f"broken YAML after this place: {exc}")) from exc
         return self._root or Table(Place(self._file, 1, 1))
 
     def _take(self, event: Event) -> None:
+        self._last = self._place(event.start_mark)
         match event:
             case DocumentStartEvent():
                 self._documents += 1
@@ -272,7 +275,13 @@ def _fill(node: Row | Table, children: list[Node]) -> None:
     if isinstance(node, Row):
         node.items = children
     else:
-        node.pairs = list(zip(children[::2], children[1::2], strict=True))
+        node.pairs = [(key, _beside(key, value)) for key, value in zip(children[::2], children[1::2], strict=True)]
+
+
+def _beside(key: Node, value: Node) -> Node:
+    """Put a value that is not there beside its key; the parser takes it for the start of the next line."""
+    nothing = isinstance(value, Word) and value.plain and not value.source
+    return replace(value, place=key.place) if nothing else value
 
 
 def _advice(found: str) -> str:

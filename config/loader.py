@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
@@ -26,7 +26,7 @@ class Loaded(Generic[T]):
     value: T
     files: tuple[Path, ...]
     digest: str
-    root: Node
+    root: Node = field(repr=False)
 
     def problem(self, key: KeyPath, found: str, expected: str = "", remedy: str = "") -> Problem:
         """Say what is wrong with the value at `key`, for checks that span several parts of the file."""

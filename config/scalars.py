@@ -225,9 +225,7 @@ def decode_scalar(cls: type, value: object) -> object:
 def _measure(text: str, pattern: str, units: dict[str, int], example: str) -> int:
     match = re.fullmatch(pattern, text, re.ASCII)
     if match is None:
-        raise ValueError(
-            f"a unit is missing, as in {text}{example}" if text.isdecimal() else "a whole number and a unit"
-        )
+        raise ValueError(f"a unit is missing, as in {text}{example}" if text.isdecimal() else "")
     unit = match[1]
     return int(text.removesuffix(unit)) * units[unit]
 

@@ -46,10 +46,10 @@ def fit(word: Word, info: inspect.Type) -> object:
 
 def show(word: Word, info: inspect.Type) -> str:
     """Repeat what stands in the file, never what a reference stood for, and nothing of a secret."""
-    if isinstance(info, inspect.CustomType) and info.cls is Secret:
-        return "***"
     if not word.substituted and word.value() is None:
         return "nothing"
+    if isinstance(info, inspect.CustomType) and info.cls is Secret:
+        return "***"
     quote = "" if word.plain and not isinstance(word.value(), str) else '"'
     ellipsis = "..." if len(word.source) > LIMIT_SHOWN else ""
     return f"{quote}{word.source[:LIMIT_SHOWN]}{ellipsis}{quote}"
@@ -60,7 +60,7 @@ def _text(word: Word, info: inspect.StrType) -> str:
         raise Unfit("" if value is None else f'put it in quotes: "{word.source[:LIMIT_SHOWN]}"')
     length = len(word.text)
     if length < (info.min_length or 0) or (info.max_length is not None and length > info.max_length):
-        raise Unfit(f"it has {length} characters")
+        raise Unfit(f"its length is {length}")
     if info.pattern is not None and not re.search(info.pattern, word.text):
         raise Unfit
     return word.text
