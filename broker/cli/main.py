@@ -1,0 +1,43 @@
+"""The command ``trunkline``."""
+
+import sys
+
+import typer
+
+from broker.bus.errors import BusError
+from broker.cli import dead, files, look, passwords, run
+from broker.cli.terminal import fail
+from broker.place import BusNotStarted
+from config import ConfigErrors
+
+app = typer.Typer(
+    name="trunkline",
+    help="Omnichannel message-routing broker: one conversation per customer, whatever the channel.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("up")(run.up)
+app.command("demo")(run.demo)
+app.command("check")(files.check)
+app.command("schema")(files.schema)
+app.command("status")(look.status)
+app.command("tail")(look.tail)
+app.command("explain")(look.explain)
+app.command("hash-password")(passwords.hash_password)
+app.add_typer(dead.app, name="dead")
+
+
+def main() -> None:
+    """Run a command; what a person can mend is said in a sentence, without a traceback."""
+    try:
+        app()
+    except ConfigErrors as exc:
+        fail(str(exc))
+    except (BusNotStarted, BusError, OSError) as exc:
+        fail(f"{type(exc).__name__}: {exc}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""How the command line speaks: results on standard output, mistakes on standard error."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+ConfigPath = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The workspace's YAML file, or a folder of them.", show_default=True)
+]
+DataPath = Annotated[Path, typer.Option("--data", help="Folder of the embedded bus.", envvar="TRUNKLINE_DATA")]
+
+DEFAULT_CONFIG = Path("trunkline.yaml")
+
+
+def say(text: str) -> None:
+    """Print a result."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def fail(text: str, code: int = 1) -> NoReturn:
+    """Print what is wrong and end."""
+    sys.stderr.write(text + "\n")
+    sys.exit(code)
