@@ -1,0 +1,87 @@
+"""Whether this process is alive, and whether the workspace can take a message now."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from broker.bus.connection import Bus
+from broker.bus.errors import BusError
+from broker.bus.streams import Workspace
+from broker.metrics import Folding
+from router.inputs import TICK_SOURCE, Tick, encode_input
+
+PROBE_EVERY = 2.0
+"""Seconds for which an answer stands: a probe is a write, and probes come from everywhere."""
+
+PROBE_TIMEOUT = 2.0
+LATE_AFTER = 15.0
+"""A router writes at least every 5 s, so a log that is silent for longer has nobody who decides."""
+
+
+class Readiness(Struct, frozen=True):
+    """What was looked at, and what is wrong with it; empty text means nothing."""
+
+    bus: str
+    store: str
+    router: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether a message would be taken and decided."""
+        return not (self.bus or self.store or self.router)
+
+
+class Following(Folding, Protocol):
+    """A follower, as far as health is concerned."""
+
+    @property
+    def age(self) -> float:
+        """Seconds since the newest record was written, by the bus's clock."""
+        ...
+
+
+class Health:
+    """Proves writability by a record of no effect: a connection alone proves nothing."""
+
+    def __init__(
+        self, bus: Bus, workspace: Workspace, following: Following, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bus = bus
+        self._subject = workspace.in_subject(TICK_SOURCE)
+        self._following = following
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._last: Readiness | None = None
+        self._until = 0.0
+
+    async def readiness(self) -> Readiness:
+        """Look, at most once in `PROBE_EVERY` seconds however many ask."""
+        async with self._lock:
+            if self._last is None or self._clock() >= self._until:
+                self._last = await self._look()
+                self._until = self._clock() + PROBE_EVERY
+            return self._last
+
+    async def _look(self) -> Readiness:
+        return Readiness(
+            bus="" if self._bus.connected else "no NATS server is connected",
+            store=await self._probe(),
+            router=self._decided(),
+        )
+
+    async def _probe(self) -> str:
+        try:
+            await self._bus.publish(self._subject, encode_input(Tick()), timeout=PROBE_TIMEOUT)
+        except BusError as exc:
+            return f"a probe could not be stored: {exc}"
+        return ""
+
+    def _decided(self) -> str:
+        if self._following.lag > LATE_AFTER:
+            return f"this process is {self._following.lag:.0f} s behind the log"
+        if self._following.age > LATE_AFTER:
+            return f"no router has written for {self._following.age:.0f} s"
+        return ""
