@@ -13,6 +13,8 @@ import structlog
 from aiohttp import web
 from msgspec import Struct
 
+from adapters.errors import Refused
+from adapters.pace import Pace
 from normalizer.capabilities import Capabilities
 from normalizer.content import Content, StoredFile
 from normalizer.envelope import Envelope
@@ -20,6 +22,9 @@ from normalizer.outbound import Author, Outbound, Receipt
 
 Cursor = tuple[int, int]
 """A place in the log: the stream's creation time (ns) and a sequence. Opaque to strangers: sign it."""
+
+
+SettingsType = type[Struct]
 
 
 class Sent(Struct, frozen=True, kw_only=True):
@@ -155,12 +160,30 @@ class Context(Protocol):
         """
         ...
 
-    async def report(self, receipt: Receipt) -> None:
-        """Tell what became of an outbound message (status callbacks, ticks of a visitor)."""
+    async def report(self, receipt: Receipt, *, stored: bool = False) -> None:
+        """Tell what became of an outbound message (status callbacks, ticks of a visitor).
+
+        Receipts of one message are merged for half a second, the highest rank wins. This returns at once, and a
+        crash may lose what waits; with ``stored`` it returns when the receipt (or a higher one) cannot be lost.
+
+        Raises:
+            NotAccepted: with ``stored``: it could not be stored in time.
+            EnvelopeRefused: it is malformed; it stands with the dead letters.
+        """
         ...
 
     async def dead(self, reason: str, payload: bytes, detail: str) -> None:
-        """Put what cannot be translated with the dead letters; afterwards it may be acknowledged to the provider."""
+        """Put what cannot be translated with the dead letters; afterwards it may be acknowledged to the provider.
+
+        ``reason`` is a stable word of letters, digits and underscores.
+
+        Raises:
+            NotAccepted: it could not be stored in time.
+        """
+        ...
+
+    def count(self, event: str) -> None:
+        """Count an event of this channel for the metrics; a stable word such as ``bad_signature``."""
         ...
 
 
@@ -177,14 +200,16 @@ class Adapter:
 
     ``type`` is the word in the YAML, ``Settings`` its msgspec struct (tagged with ``type``). ``delivery`` says who
     sends: ``worker`` (one owner per channel calls :meth:`send`) or ``lines`` (every node feeds its own sockets from
-    :attr:`Context.lines`). ``single_reader`` is for channels of which only one node may run :meth:`run`.
+    :attr:`Context.lines`). ``single_reader`` is for channels of which only one node may run :meth:`run`. ``pace`` is
+    how the delivery policy treats the provider; an instance may set its own from its settings.
     """
 
     type: ClassVar[str]
-    Settings: ClassVar[type[Struct]]
+    Settings: ClassVar[SettingsType]
     capabilities: ClassVar[Capabilities]
     delivery: ClassVar[Literal["worker", "lines"]] = "worker"
     single_reader: ClassVar[bool] = False
+    pace: Pace = Pace()
 
     def __init__(self, settings: Any, context: Context) -> None:  # noqa: ANN401 - each adapter narrows it to its own struct
         self.settings = settings
@@ -208,16 +233,22 @@ class Adapter:
     async def send(self, outbound: Outbound) -> Sent:
         """Send one rendered message. Called once per outbound id and attempt, in order per conversation.
 
+        Cancelled when it takes longer than :attr:`Pace.call_timeout`, which makes its outcome unknown.
+
         Raises:
             SendError: one of its kinds; anything else counts as an unknown outcome.
+            StartError: the channel itself is broken; the message was not sent and waits.
         """
-        raise NotImplementedError(f"{type(self).__name__} sends nothing")
+        del outbound
+        raise Refused("receive_only", f"the channel {self.context.channel} only receives")
 
     async def find(self, outbound: Outbound) -> Sent | None:
-        """Ask the provider whether a message of unknown outcome was sent. None: it cannot be told.
+        """Ask the provider whether a message of unknown outcome was sent. None: it will never be told.
 
         Raises:
             TryLater: the provider knows that it was not sent, so it may be sent again.
+            Refused: the provider knows that it was not sent and will not be.
+            Exception: anything else means that it cannot be told now; it is asked again a few times.
         """
         del outbound
         return None

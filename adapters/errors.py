@@ -9,10 +9,12 @@
     │   ├── Refused               never to be sent as it is: the dead letters, and the operator is told
     │   ├── Unreachable           this address will not be reached any more (blocked, does not exist)
     │   └── OutcomeUnknown        the provider's answer was lost: it may have been sent
-    └── StartError                raised by ``check`` and ``run``
-        ├── BadSettings           the configuration is wrong: refuse to start, name the key
-        ├── BadCredentials        the provider says no: the channel is off, an alarm is raised
-        └── NotReachable          try again with back-off
+    ├── StartError                raised by ``check`` and ``run``; raised by ``send``: not sent, the channel pauses
+    │   ├── BadSettings           the configuration is wrong: refuse to start, name the key
+    │   ├── BadCredentials        the provider says no: the channel is off, an alarm is raised
+    │   └── NotReachable          try again with back-off
+    ├── NotAccepted               raised by ``accept``: not stored in time, the provider must keep it
+    └── EnvelopeRefused           raised by ``accept``: malformed or too big, kept with the dead letters
 
 An exception outside this tree is treated as :class:`OutcomeUnknown` while sending, and logged with its traceback.
 """
@@ -81,3 +83,7 @@ class NotReachable(StartError):
 
 class NotAccepted(ChannelError):
     """An envelope could not be stored in time; the provider must keep the message and deliver it again."""
+
+
+class EnvelopeRefused(ChannelError):
+    """An envelope is malformed or too big; it stands with the dead letters, so it may be acknowledged."""
