@@ -7,6 +7,11 @@ from msgspec import Meta, Struct
 ShortText = Annotated[str, Meta(max_length=1_000)]
 LongText = Annotated[str, Meta(max_length=60_000)]
 
+MAX_WHOLE = 2**53 - 1
+"""The greatest whole number that every reader of JSON takes exactly (RFC 8259 section 6)."""
+
+Count = Annotated[int, Meta(ge=0, le=MAX_WHOLE)]
+
 
 class Language(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A language found before the router saw the text, so that a replay does not depend on a library's version.
@@ -25,7 +30,7 @@ class StoredFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     name: Annotated[str, Meta(max_length=64)]
-    size: Annotated[int, Meta(ge=0)]
+    size: Count
     key: Annotated[str, Meta(max_length=64)]
     sha256: Annotated[str, Meta(max_length=64)] = ""
 
@@ -40,9 +45,9 @@ class Media(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ki
     type: Annotated[str, Meta(max_length=127)]
     filename: Annotated[str, Meta(max_length=255)] = ""
     caption: LongText = ""
-    width: int | None = None
-    height: int | None = None
-    duration: int | None = None
+    width: Count | None = None
+    height: Count | None = None
+    duration: Count | None = None
     voice: bool = False
 
 
@@ -121,10 +126,10 @@ class Call(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kin
     call: Annotated[str, Meta(max_length=255)]
     event: Literal["initiated", "ringing", "answered", "held", "transferred", "ended", "failed", "recording"]
     direction: Literal["in", "out"] = "in"
-    sip: int = 0
-    q850: int = 0
+    sip: Count = 0
+    q850: Count = 0
     reason: ShortText = ""
-    duration: int | None = None
+    duration: Count | None = None
     recording: Media | None = None
 
 

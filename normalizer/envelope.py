@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from normalizer.content import Content, Language
+from normalizer.content import MAX_WHOLE, Content, Language
 
 ENVELOPE_VERSION = 1
 MAX_ENVELOPE_BYTES = 256 * 1024
@@ -26,26 +26,52 @@ class Sender(Struct, frozen=True, kw_only=True, omit_defaults=True):
     languages: tuple[Language, ...] = ()
 
 
+Name = Annotated[str, Meta(max_length=64)]
+AttributeValue = Annotated[str, Meta(max_length=1_000)]
+
+
 class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that a customer did on one channel.
 
-    ``id`` is a UUIDv7 of ours; ``at`` is when the channel says it happened (milliseconds since the epoch, UTC).
-    ``channel`` is the name in the YAML, ``type`` its adapter. ``native_id`` is the channel's own id of the event:
-    the same event delivered again has the same one, and it is taken in once (promise P2).
-    ``address`` is ``scheme:value``, normalised by :mod:`normalizer.address`.
-    ``attributes`` are plain facts for rules and the operator (page, campaign); never trusted.
     ``channel_data`` belongs to the adapter that wrote it and comes back with each answer to this address.
     """
 
-    v: int = ENVELOPE_VERSION
-    id: Annotated[str, Meta(min_length=1, max_length=64)]
-    at: Annotated[int, Meta(ge=0)]
-    channel: Annotated[str, Meta(min_length=1, max_length=64)]
-    type: Annotated[str, Meta(min_length=1, max_length=64)]
-    native_id: Annotated[str, Meta(min_length=1, max_length=255)]
-    address: Annotated[str, Meta(min_length=3, max_length=400)]
+    v: Annotated[int, Meta(ge=1, le=MAX_WHOLE, description="Version of this schema.")] = ENVELOPE_VERSION
+    id: Annotated[str, Meta(min_length=1, max_length=64, description="A UUIDv7 that the adapter draws.")]
+    at: Annotated[
+        int,
+        Meta(ge=0, le=MAX_WHOLE, description="When the channel says it happened: milliseconds since the epoch, UTC."),
+    ]
+    channel: Annotated[str, Meta(min_length=1, max_length=64, description="The channel's name in the YAML.")]
+    type: Annotated[str, Meta(min_length=1, max_length=64, description="The channel's adapter.")]
+    native_id: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=255,
+            description="The channel's own id of the event. The same event delivered again has the same one, "
+            "and it is taken in once (promise P2).",
+        ),
+    ]
+    address: Annotated[
+        str,
+        Meta(
+            min_length=3,
+            max_length=400,
+            description="Who or where: scheme:value, normalised. A value that is unique within one configured channel "
+            "only is qualified by it: webhook:<channel>/<value>.",
+        ),
+    ]
     content: Content
     sender: Sender = Sender()
-    reply_to: Annotated[str, Meta(max_length=255)] | None = None
-    attributes: dict[str, str] = {}
+    reply_to: (
+        Annotated[str, Meta(max_length=255, description="The native id of the message that this one answers.")] | None
+    ) = None
+    attributes: Annotated[
+        dict[Name, AttributeValue],
+        Meta(
+            max_length=64,
+            description="Plain facts for rules and the operator, such as page or campaign; never trusted.",
+        ),
+    ] = {}
     channel_data: msgspec.Raw = msgspec.Raw(b"null")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from normalizer.content import Content
+from normalizer.content import Content, Count
 
 
 class Author(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -67,7 +67,7 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="
 
     outbound: Annotated[str, Meta(min_length=1, max_length=80)]
     state: ReceiptState
-    at: Annotated[int, Meta(ge=0)]
+    at: Count
     watermark: bool = False
     native_id: Annotated[str, Meta(max_length=255)] = ""
     code: Annotated[str, Meta(max_length=64)] = ""
