@@ -9,12 +9,12 @@ from typing import Annotated
 import msgspec
 import typer
 from adapters.registry import settings_types
-from normalizer.codec import envelope_schema
 
 from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, say
 from broker.compile import propose
 from broker.workspace import WorkspaceSettings, load_workspace, settings_type
 from config import json_schema, reference
+from normalizer.codec import envelope_schema
 
 
 def read_settings(path: Path) -> WorkspaceSettings:

@@ -1,0 +1,1 @@
+"""The workspace that ``trunkline demo`` runs."""
