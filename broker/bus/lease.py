@@ -1,21 +1,50 @@
-"""Leases: who may do what only one may do."""
+"""Leases: who may do what only one may do at a time.
+
+A lease is a key that its holder writes again and again. Whoever wants it takes it over when its revision has not
+moved for the ttl by the observer's own clock; clocks of different machines are never compared. A lease is a courtesy,
+not a guarantee: a holder may be stalled without knowing. The log's guarantee is the fence.
+"""
 
 import asyncio
+import contextlib
+import secrets
+import threading
+import time
 from collections.abc import Callable
 
-from broker.bus.connection import BusSettings
-from broker.bus.kv import Bucket
+import msgspec
+import structlog
 
-TTL = 6.0
+from broker.bus.connection import Bus
+from broker.bus.errors import BusError, KeyExists, NoAnswer, PublishUnknown, WrongRevision
+from broker.bus.kv import Bucket
+from broker.bus.settings import BusSettings
+
+TTL = 6.0  # seconds
 RENEW_EVERY = 1.5
+LOOK_EVERY = 0.5  # seconds between two looks of somebody who waits
+MARGIN = 0.5  # seconds before the ttl's end at which the holder stops to trust its lease
+RELEASE_TIMEOUT = 3.0
+STUCK_AFTER = 2.0
+BEAT_EVERY = 0.25
+
+log = structlog.get_logger(__name__)
+
+
+class _Claim(msgspec.Struct):
+    """The value of a lease's key: who, and a number that no two attempts share."""
+
+    owner: str
+    nonce: str
 
 
 class Lease:
-    """A lease on a key; an observer takes it over when it has not moved for `ttl` by the observer's own clock."""
+    """A lease on a key, renewed by a task of the caller's loop.
 
-    lost: asyncio.Event
+    Times in seconds; `clock` is monotonic. `lost` is set when a lease that was held is held no longer, whoever did it.
+    """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but three by name
         self,
         bucket: Bucket,
         key: str,
@@ -23,29 +52,126 @@ class Lease:
         *,
         ttl: float = TTL,
         renew_every: float = RENEW_EVERY,
-        clock: Callable[[], float] = ...,
-    ) -> None: ...
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.lost = asyncio.Event()
+        self._bucket = bucket
+        self._key = key
+        self._value = msgspec.json.encode(_Claim(owner, secrets.token_hex(8)))
+        self._ttl = ttl
+        self._renew_every = renew_every
+        self._clock = clock
+        self._revision: int | None = None  # of our own claim while we hold the lease
+        self._renewed_at = 0.0
+        self._seen: tuple[int, float] | None = None  # somebody else's revision and since when it stands
+        self._renewer: asyncio.Task[None] | None = None
 
     @property
     def held(self) -> bool:
-        """Whether it is ours and was renewed less than `ttl` ago by our clock."""
-        raise NotImplementedError
+        """Whether it is ours and was renewed recently enough for nobody to have taken it over."""
+        return self._revision is not None and self._clock() < self._renewed_at + self._ttl - MARGIN
 
     async def acquire(self) -> None:
         """Wait until the lease is ours, then renew it in a task until `release` or loss."""
-        raise NotImplementedError
+        self.lost.clear()
+        while True:
+            if await self.attempt():
+                break
+            await asyncio.sleep(LOOK_EVERY)
+        self._renewer = asyncio.create_task(self._renew_until_lost())
+
+    async def attempt(self) -> bool:
+        """Look once, and take the lease if it is free or has run out; says whether it is ours."""
+        begun = self._clock()
+        try:
+            revision = await self._take(begun)
+        except (KeyExists, WrongRevision, NoAnswer, PublishUnknown) as error:
+            log.debug("lease.not_taken", key=self._key, error=str(error))
+            return False
+        if revision is None:
+            return False
+        self._revision, self._renewed_at, self._seen = revision, begun, None
+        log.info("lease.taken", key=self._key)
+        return True
+
+    async def renew(self) -> bool:
+        """Renew once; says whether the lease is still ours. An answer that is lost is asked for again."""
+        if self._revision is None:
+            return False
+        begun, ours = self._clock(), True
+        try:
+            self._revision = await self._bucket.update(self._key, self._value, self._revision)
+            self._renewed_at = begun
+        except WrongRevision:
+            ours = await self._adopt(begun)
+        except (NoAnswer, PublishUnknown) as error:
+            log.warning("lease.not_renewed", key=self._key, error=str(error))
+        if ours and self.held:
+            return True
+        self._lose("not renewed in time" if ours else "somebody else holds it")
+        return False
 
     async def release(self) -> None:
-        """Stop renewing and delete it if it is still ours; bounded."""
-        raise NotImplementedError
+        """Stop renewing and delete it if it is still ours; bounded, so that the next one need not wait for the ttl."""
+        if self._renewer is not None:
+            self._renewer.cancel()
+            await asyncio.wait([self._renewer])
+            self._renewer = None
+        revision, self._revision = self._revision, None
+        if revision is None:
+            return
+        self.lost.set()
+        try:
+            async with asyncio.timeout(RELEASE_TIMEOUT):
+                await self._bucket.delete(self._key, revision=revision)
+        except (BusError, TimeoutError) as error:
+            log.info("lease.not_deleted", key=self._key, error=str(error))
+
+    async def _take(self, now: float) -> int | None:
+        entry = await self._bucket.get(self._key)
+        if entry is None:
+            return await self._bucket.create(self._key, self._value)
+        if entry.value == self._value:  # our own claim, whose answer was lost
+            return await self._bucket.update(self._key, self._value, entry.revision)
+        if self._seen is None or self._seen[0] != entry.revision:
+            self._seen = (entry.revision, now)
+        if now - self._seen[1] < self._ttl:
+            return None
+        return await self._bucket.update(self._key, self._value, entry.revision)
+
+    async def _adopt(self, begun: float) -> bool:
+        """The revision has moved: by a renewal of ours whose answer was lost, or (False) by somebody else."""
+        try:
+            entry = await self._bucket.get(self._key)
+        except NoAnswer as error:
+            log.warning("lease.not_renewed", key=self._key, error=str(error))
+            return True
+        if entry is None or entry.value != self._value:
+            return False
+        self._revision, self._renewed_at = entry.revision, begun
+        return True
+
+    async def _renew_until_lost(self) -> None:
+        while True:
+            if not await self.renew():
+                break
+            await asyncio.sleep(self._renew_every)
+
+    def _lose(self, reason: str) -> None:
+        log.warning("lease.lost", key=self._key, reason=reason)
+        self._revision = None
+        self.lost.set()
 
 
 class LeaseThread:
-    """A lease renewed by a thread of its own, which gives it back when the caller's loop is stuck."""
+    """A lease renewed by a thread with a loop and a connection of its own.
 
-    lost: asyncio.Event
+    The caller's loop shows that it runs by a heartbeat; when that stops for `stuck_after` seconds the thread gives the
+    lease back, so that another one can go on at once. `lost` belongs to the caller's loop. One use: after a loss or a
+    release make a new one.
+    """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but four by name
         self,
         settings: BusSettings,
         bucket: str,
@@ -54,18 +180,108 @@ class LeaseThread:
         *,
         ttl: float = TTL,
         renew_every: float = RENEW_EVERY,
-        stuck_after: float = 2.0,
-    ) -> None: ...
+        stuck_after: float = STUCK_AFTER,
+    ) -> None:
+        self.lost = asyncio.Event()
+        self.worst_delay = 0.0  # seconds: the longest that the caller's loop was late
+        self._settings = settings
+        self._bucket = bucket
+        self._key = key
+        self._owner = owner
+        self._ttl = ttl
+        self._renew_every = renew_every
+        self._stuck_after = stuck_after
+        self._loop = asyncio.get_running_loop()
+        self._acquired: asyncio.Future[None] = self._loop.create_future()
+        self._ended = asyncio.Event()
+        self._beaten_at = time.monotonic()
+        self._beat_timer: asyncio.TimerHandle | None = None
+        self._held_until_end = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"lease {key}", daemon=True)
 
     @property
     def held(self) -> bool:
-        """Whether it is ours."""
-        raise NotImplementedError
+        """Whether it is ours, as far as the thread knows."""
+        return self._held_until_end
 
     async def acquire(self) -> None:
-        """Start the thread and wait until the lease is ours."""
-        raise NotImplementedError
+        """Start the thread and wait until the lease is ours; raises `NotConnected`."""
+        self._beat()
+        self._thread.start()
+        await asyncio.shield(self._acquired)
 
     async def release(self) -> None:
         """Give it back and end the thread; bounded."""
-        raise NotImplementedError
+        self._stop.set()
+        if self._beat_timer is not None:
+            self._beat_timer.cancel()
+        if self._thread.is_alive():
+            try:
+                async with asyncio.timeout(2 * RELEASE_TIMEOUT):
+                    await self._ended.wait()
+            except TimeoutError:
+                log.warning("lease.thread_left", key=self._key)
+        self._acquired.cancel()
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        self.worst_delay = max(self.worst_delay, now - self._beaten_at - BEAT_EVERY)
+        self._beaten_at = now
+        self._beat_timer = self._loop.call_later(BEAT_EVERY, self._beat)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._hold())
+        except BusError as error:
+            self._tell(self._fail, error)
+        finally:
+            self._held_until_end = False
+            self._tell(self._finish)
+
+    async def _hold(self) -> None:
+        bus = await Bus.connect(self._settings, f"lease {self._key}")
+        lease = Lease(Bucket(bus, self._bucket), self._key, self._owner, ttl=self._ttl, renew_every=self._renew_every)
+        try:
+            taking = asyncio.create_task(lease.acquire())
+            while not taking.done() and not self._stop.is_set():
+                await asyncio.wait([taking], timeout=BEAT_EVERY)
+            if taking.done():
+                await taking
+                self._held_until_end = True
+                self._tell(self._grant)
+                await self._watch(lease)
+            taking.cancel()
+            await asyncio.wait([taking])
+        finally:
+            self._held_until_end = False
+            await lease.release()
+            await bus.close()
+
+    async def _watch(self, lease: Lease) -> None:
+        """Until it is lost, given back, or the caller's loop is stuck."""
+        while lease.held and not self._stop.is_set():
+            late = time.monotonic() - self._beaten_at
+            if late > self._stuck_after:
+                log.error("lease.loop_stuck", key=self._key, seconds=round(late, 1))
+                return
+            await asyncio.sleep(BEAT_EVERY / 2)
+
+    def _tell(self, what: Callable[..., None], *arguments: object) -> None:
+        """Run something in the caller's loop, which may have ended."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(what, *arguments)
+
+    def _grant(self) -> None:
+        if not self._acquired.done():
+            self._acquired.set_result(None)
+
+    def _fail(self, error: BusError) -> None:
+        if not self._acquired.done():
+            self._acquired.set_exception(error)
+
+    def _finish(self) -> None:
+        if self._beat_timer is not None:
+            self._beat_timer.cancel()
+        self.lost.set()
+        self._ended.set()

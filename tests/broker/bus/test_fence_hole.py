@@ -11,6 +11,8 @@ import nats.js.errors
 import pytest
 from nats.aio.client import Client
 
+from tests.fixtures.nats import Servers
+
 EXPECT = "Nats-Expected-Last-Sequence"
 WRONG_LAST_SEQUENCE = 10071
 WRONG_LAST_MESSAGE_ID = 10070
@@ -18,8 +20,9 @@ WIDTH = 512
 
 
 @contextlib.asynccontextmanager
-async def connected(urls: list[str]) -> AsyncIterator[Client]:
-    client = await nats.connect(urls)
+async def connected(servers: Servers) -> AsyncIterator[Client]:
+    login = servers.nodes[0].credentials
+    client = await nats.connect([node.url for node in servers.nodes], user=login.user, password=login.password)
     try:
         yield client
     finally:
@@ -64,8 +67,8 @@ async def barrier(client: Client, stream: str, expect: int) -> None:
 
 @pytest.fixture(params=[1, pytest.param(3, marks=pytest.mark.cluster)], ids=["one server", "three nodes"])
 async def writer(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Client, str]]:
-    urls = request.getfixturevalue("raw_cluster") if request.param == 3 else [request.getfixturevalue("raw_server")]
-    async with connected(urls) as client:
+    servers = request.getfixturevalue("nats_cluster" if request.param == 3 else "nats_server")
+    async with connected(servers) as client:
         yield client, await new_stream(client, request.param)
 
 
@@ -86,8 +89,8 @@ async def test_nothing_of_a_dead_routers_pipeline_gets_past_a_barrier(writer: tu
 
 
 @pytest.mark.cluster
-async def test_an_expected_message_id_that_does_not_match_stops_a_replicated_stream(raw_cluster: list[str]) -> None:
-    async with connected(raw_cluster) as client:
+async def test_an_expected_message_id_that_does_not_match_stops_a_replicated_stream(nats_cluster: Servers) -> None:
+    async with connected(nats_cluster) as client:
         stream = await new_stream(client, 3)
         js = client.jetstream()
         await js.publish(f"{stream}.a", b"1", headers={"Nats-Msg-Id": "a"})
