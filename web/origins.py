@@ -1,0 +1,76 @@
+"""Which web pages may talk to us: exact origins (RFC 6454), and the rule against forged cross-site requests."""
+
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+from web.errors import Refusal
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
+
+
+def normalise_origin(text: str) -> str:
+    """Give ``scheme://host[:port]`` in lower case, without the scheme's own port.
+
+    Raises:
+        ValueError: it is not an http(s) origin, or says more than one (a path, a user, a query).
+    """
+    parts = urlsplit(text)
+    scheme, host, port = parts.scheme, parts.hostname, parts.port
+    extra = parts.path or parts.query or parts.fragment or "@" in parts.netloc or text.endswith(("?", "#", ":"))
+    if scheme not in _DEFAULT_PORTS or not host or extra or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(f"{text!r} is not an origin such as https://shop.example or http://localhost:8080")
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}" if port in {None, _DEFAULT_PORTS[scheme]} else f"{scheme}://{host}:{port}"
+
+
+class Origins:
+    """A list of allowed origins, compared as a whole: scheme, host and port."""
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self._allowed = frozenset(normalise_origin(origin) for origin in allowed)
+
+    def allows(self, origin: str | None) -> bool:
+        """Say whether a page of this origin may talk to us; a missing or ``null`` one may not."""
+        return self._known(origin) is not None
+
+    def require(self, request: web.BaseRequest) -> str:
+        """Give the normalised origin of a request.
+
+        Raises:
+            Refusal: 403 ``wrong_origin``; the browser names no allowed origin.
+        """
+        origin = self._known(request.headers.get(hdrs.ORIGIN))
+        if origin is None:
+            raise Refusal(403, "wrong_origin", "this website is not allowed to use this address")
+        return origin
+
+    def _known(self, origin: str | None) -> str | None:
+        try:
+            normalised = normalise_origin(origin or "")
+        except ValueError:
+            return None
+        return normalised if normalised in self._allowed else None
+
+
+def refuse_forgery(request: web.BaseRequest, own: Origins) -> None:
+    """Refuse a state-changing request that another site made a browser send with our cookies.
+
+    The browser says where a request comes from (``Sec-Fetch-Site``, W3C Fetch Metadata; ``Origin``, Fetch section
+    3.2), and a page cannot change what it says. A request that says neither does not come from a current browser
+    and is refused as well.
+
+    Raises:
+        Refusal: 403 ``forgery``.
+    """
+    if request.method in _SAFE_METHODS:
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get(hdrs.ORIGIN)
+    same_site = site is None or site in {"same-origin", "none"}
+    same_origin = own.allows(origin) if origin is not None else site is not None
+    if not (same_site and same_origin):
+        raise Refusal(403, "forgery", "this request was not made by our own pages")
