@@ -55,8 +55,9 @@ class _Page:
 
 
 def _introduction(cls: type) -> str:
-    """The first paragraph of the struct's own docstring."""
-    return python.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+    """Take the first paragraph of the docstring; a struct made at run time has that of its base."""
+    texts = (parent.__doc__ for parent in cls.__mro__ if parent not in {msgspec.Struct, object})
+    return python.cleandoc(next(filter(None, texts), "")).partition("\n\n")[0].replace("\n", " ")
 
 
 def _row(member: inspect.Field) -> str:

@@ -1,0 +1,60 @@
+# Everything a person or a build server runs. `make setup` comes by itself; nothing but Python 3.11, git and make is
+# needed beforehand.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+STAMP := .venv/.trunkline-setup
+# The pure packages must be covered to the last branch; they run in a process of their own, with the tracer on.
+PURE := normalizer router
+PURE_TESTS := $(wildcard $(addprefix tests/,$(PURE)))
+
+.PHONY: help setup demo test test-packages check generated licences generate faults bench lock format clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1	\2/' | expand -t 16
+
+setup: $(STAMP) ## Make .venv with the locked dependencies
+
+$(STAMP): requirements/dev.txt pyproject.toml scripts/setup
+	@scripts/setup
+	@touch $@
+
+demo: setup ## Start Trunkline with a demo shop and a demo operator
+	@exec $(BIN)/trunkline demo
+
+test-packages:
+	@scripts/apt-install chromium:chromium,chromium-browser,google-chrome
+
+test: setup test-packages ## Run the tests
+	$(BIN)/pytest $(PURE_TESTS) $(foreach package,$(PURE),--cov=$(package)) --cov-fail-under=100
+	$(BIN)/pytest $(addprefix --ignore=,$(PURE_TESTS))
+
+check: setup ## The fast gate: format, lint, types, import contracts, generated files, licences
+	$(BIN)/ruff format --diff .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/generate.py --check
+	$(BIN)/python scripts/licences.py
+
+generate: setup ## Write the generated files anew
+	$(BIN)/python scripts/generate.py
+
+faults: setup ## The full run of the fault tests: kills and stops real processes, takes long
+	TRUNKLINE_FAULT_ROUNDS=$${TRUNKLINE_FAULT_ROUNDS:-20} $(BIN)/pytest -m faults --timeout=7200 -s
+
+bench: setup ## Measure the pipeline against a floor measured in the same run
+	$(BIN)/python -m benchmarks.pipeline --json
+
+lock: setup ## Choose the newest versions that pyproject.toml allows
+	@scripts/lock
+
+format: setup ## Format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what the tools and builds have left, .venv too
+	rm -rf .venv dist build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
