@@ -1,0 +1,88 @@
+"""What can be set of a webhook channel."""
+
+from ipaddress import ip_address
+from typing import Annotated
+
+from msgspec import Meta, Struct
+from yarl import URL
+
+from adapters.pace import LONGEST_PATIENCE
+from config import Duration, Secret, SettingError
+
+SHORTEST_SECRET = 16
+LONGEST_CALL = 60_000
+
+
+class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="webhook", tag_field="type"):
+    """A channel over signed HTTP requests, for a system of one's own."""
+
+    secrets: Annotated[
+        list[Secret],
+        Meta(
+            min_length=1,
+            max_length=5,
+            description="Shared secrets of at least 16 characters. The first signs what goes out, each may sign what "
+            "comes in; two of them while one is being replaced.",
+        ),
+    ]
+    url: Annotated[
+        str, Meta(description="Where answers are posted: https, or http to this machine. None: only in.")
+    ] = ""
+    status_url: Annotated[
+        str,
+        Meta(description="Where to ask whether a message has arrived, `{id}` being its id; none: it stays unknown."),
+    ] = ""
+    timeout: Annotated[Duration, Meta(description="How long one request out may take.")] = Duration(10_000)
+    tolerance: Annotated[Duration, Meta(description="How far the clock of a signature may be off.")] = Duration(300_000)
+    retry_for: Annotated[
+        Duration, Meta(description="What could not be sent for this long is given up; 6d at most.")
+    ] = Duration(86_400_000)
+    per_second: Annotated[float | None, Meta(gt=0, description="The most requests a second; none: no limit.")] = None
+
+    def __post_init__(self) -> None:
+        problems = [*_url_faults(self.url, self.status_url)]
+        if any(len(secret.reveal()) < SHORTEST_SECRET for secret in self.secrets):
+            problems.append(
+                SettingError(
+                    f"a secret is shorter than {SHORTEST_SECRET} characters; make one with `openssl rand -hex 32`",
+                    key="secrets",
+                )
+            )
+        if not 0 < self.retry_for <= LONGEST_PATIENCE:
+            problems.append(SettingError("must be above 0s and at most 6d", key="retry_for"))
+        if not 0 < self.timeout <= LONGEST_CALL:
+            problems.append(SettingError("must be above 0s and at most 60s", key="timeout"))
+        if problems:
+            raise ExceptionGroup("webhook", problems)
+
+
+def _url_faults(url: str, status_url: str) -> list[SettingError]:
+    faults = [SettingError(fault, key=key) for key, text in _urls(url, status_url) if (fault := _url_fault(text))]
+    if status_url and "{id}" not in status_url:
+        faults.append(SettingError("must hold {id} where the id of the message stands", key="status_url"))
+    return faults
+
+
+def _urls(url: str, status_url: str) -> list[tuple[str, str]]:
+    return [(key, text) for key, text in (("url", url), ("status_url", status_url)) if text]
+
+
+def _url_fault(text: str) -> str:
+    try:
+        url = URL(text.replace("{id}", "id"))
+    except ValueError as exc:
+        return f"is not a URL: {exc}"
+    if url.scheme not in ("http", "https") or not url.host:
+        return "must begin with https:// and name a host"
+    if url.user or url.password:
+        return "must hold no user or password: URLs end up in logs; requests are signed with `secrets`"
+    if url.scheme == "http" and not _is_loopback(url.host):
+        return "must begin with https:// (http only to this machine, such as http://127.0.0.1:9000)"
+    return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
