@@ -1,5 +1,6 @@
 """The envelope on the wire: JSON of at most 256 KB, checked alike by the one who writes and the one who reads."""
 
+import inspect
 import re
 from typing import Annotated, Any
 
@@ -124,4 +125,7 @@ def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
         kw_only=True,
         omit_defaults=True,
     )
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(described)}
+    schema = msgspec.json.schema(described)
+    for definition in schema["$defs"].values():
+        definition["description"] = inspect.cleandoc(definition["description"])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

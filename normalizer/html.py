@@ -10,7 +10,7 @@ from collections import Counter
 
 import nh3
 from inscriptis import get_text
-from inscriptis.css_profiles import STRICT_CSS
+from inscriptis.css_profiles import CSS_PROFILES
 from inscriptis.model.config import ParserConfig
 
 from normalizer.plain import clean_text
@@ -29,7 +29,7 @@ _BLOCK = frozenset(
     | {"section", "table", "td", "th", "tr", "ul"}
 )
 _BLANK_LINES = re.compile(r"\n{3,}")
-_PLAIN_STYLE = ParserConfig(css=STRICT_CSS)
+_PLAIN_STYLE = ParserConfig(css=CSS_PROFILES["strict"])
 
 
 def html_to_text(html: str) -> str:
@@ -109,4 +109,4 @@ def _strip(html: str) -> str:
 
 def _tidy(text: str) -> str:
     lines = (line.rstrip() for line in clean_text(text).split("\n"))
-    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n")

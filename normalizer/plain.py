@@ -15,7 +15,6 @@ from normalizer.content import (
     Rating,
     Reaction,
     Text,
-    Unsupported,
 )
 from normalizer.split import clip
 
@@ -26,7 +25,7 @@ _NEWLINE = re.compile(r"\r\n?|\x85|\u2028|\u2029")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _DIRECTION_AND_INVISIBLE = re.compile(r"[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-"""Marks that turn the direction of the rest of a line (Unicode annex 9), or hide in a name; joiners stay, for emoji and Persian."""
+"""Marks that turn the direction of the rest of a line (Unicode annex 9) or hide in a name. Joiners stay: emoji."""
 
 
 def clean_text(text: str) -> str:
@@ -73,7 +72,7 @@ def display_text(content: Content) -> str:
             return _lines(content.name, *(f"{question}: {answer}" for question, answer in content.answers.items()))
         case Rating():
             return _lines(f"{content.score}/{content.scale}", content.comment)
-        case Unsupported():
+        case _:
             return f"[{content.what}]"
 
 

@@ -5,7 +5,6 @@ Where that cannot be, :class:`CannotRender` says so before anything is sent.
 """
 
 from collections.abc import Callable
-from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -13,14 +12,10 @@ from normalizer.capabilities import Capabilities
 from normalizer.content import (
     Call,
     Choice,
-    ContactCard,
     Content,
     Delete,
     Edit,
-    Form,
-    Location,
     Media,
-    Rating,
     Reaction,
     Text,
     Unsupported,
@@ -67,10 +62,8 @@ class _Target:
                 return self._edit(content)
             case Reaction() | Delete() | Call() | Unsupported():
                 return [content] if self._takes(content) else self._said_otherwise(content)
-            case Location() | ContactCard() | Form() | Rating():
-                return [content] if self._takes(content) else self._paragraphs(display_text(content))
             case _:
-                assert_never(content)
+                return [content] if self._takes(content) else self._paragraphs(display_text(content))
 
     def _takes(self, content: Content) -> bool:
         return content.__struct_config__.tag in self._can.kinds
@@ -152,7 +145,5 @@ class _Target:
                 raise CannotRender("This channel cannot take back a message that was sent; send a correction instead.")
             case Call():
                 raise CannotRender("This channel cannot show a call event; write what the customer should know.")
-            case Unsupported():
-                raise CannotRender(f"This channel cannot show {content.what!r}; send it as text or as a file.")
             case _:
-                assert_never(content)
+                raise CannotRender(f"This channel cannot show {content.what!r}; send it as text or as a file.")

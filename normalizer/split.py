@@ -71,7 +71,7 @@ def _widest(text: str, limit: int, measure: Measure) -> int:
 def _cut(text: str, widest: int) -> int:
     """Return where the first piece ends, ``widest`` at most. An early paragraph or sentence does not make a stump."""
     boundaries = set(_boundaries(text[: widest + 1]))
-    for pattern, earliest in ((_PARAGRAPH, widest // 2), (_LINE, widest // 2), (_SENTENCE, widest // 2), (_WORD, 1)):
+    for pattern, earliest in ((_PARAGRAPH, widest // 3), (_LINE, widest // 3), (_SENTENCE, widest // 3), (_WORD, 1)):
         starts = (match.start() for match in pattern.finditer(text, 0, widest + 1))
         ends = [start for start in starts if earliest <= start <= widest and start in boundaries]
         if ends:
