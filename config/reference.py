@@ -9,13 +9,14 @@ from msgspec import inspect
 from config.problems import CHOICES
 from config.types import RowType, default, describe, sentence, tags, unwrap
 
+_WHOLE = "The whole file"
 _HEAD = "| key | what to write | default | meaning |\n|---|---|---|---|"
 
 
 def reference(type_: object, title: str) -> str:
     """Return a Markdown page: one section with a table of keys for every struct that `type_` reaches."""
     page = _Page()
-    page.add(inspect.type_info(type_), "the file")
+    page.add(inspect.type_info(type_), _WHOLE)
     return f"# {title}\n\n" + "\n\n".join(page.sections) + "\n"
 
 
@@ -48,10 +49,14 @@ class _Page:
         self.seen.add(struct.cls)
         kind = f" ({struct.tag_field}: {struct.tag})" if struct.tag is not None else ""
         rows = "\n".join(map(_row, struct.fields))
-        parts = [f"## `{path}`{kind}", _introduction(struct.cls), f"{_HEAD}\n{rows}" if rows else "No keys."]
+        parts = [
+            f"## {path if path == _WHOLE else f'`{path}`'}{kind}",
+            _introduction(struct.cls),
+            f"{_HEAD}\n{rows}" if rows else "No keys.",
+        ]
         self.sections.append("\n\n".join(part for part in parts if part))
         for member in struct.fields:
-            self.add(member.type, member.encode_name if path == "the file" else f"{path}.{member.encode_name}")
+            self.add(member.type, member.encode_name if path == _WHOLE else f"{path}.{member.encode_name}")
 
 
 def _introduction(cls: type) -> str:
@@ -87,4 +92,5 @@ def _default(member: inspect.Field) -> str:
     value = default(member)
     if value is None or value is msgspec.NODEFAULT:
         return ""
-    return f"`{value if isinstance(value, str) else msgspec.json.encode(value).decode()}`"
+    bare = isinstance(value, str) and value != ""
+    return f"`{value if bare else msgspec.json.encode(value).decode()}`"

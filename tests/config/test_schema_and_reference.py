@@ -47,6 +47,7 @@ class Whole(Struct):
     empty: Empty = msgspec.field(default_factory=Empty)
     share: Annotated[float, Meta(gt=0, lt=1)] = 0.5
     strict: bool = True
+    note: str = ""
     level: Level = Level.LOW
     mode: Literal["a"] | Rule = "a"
     pair: tuple[int, str] = (1, "x")
@@ -110,7 +111,7 @@ def test_schema_of_a_type_that_settings_cannot_hold_is_a_mistake_of_the_programm
 
 def test_reference_has_a_row_for_every_key() -> None:
     page = reference(Whole, "Configuration")
-    assert page.startswith("# Configuration\n\n## `the file`\n")
+    assert page.startswith("# Configuration\n\n## The whole file\n")
     assert "| `origins` | a list of text | **required** | Pages that may show it. |" in page
     assert "| `upload` | a size such as 512B, 64KiB, 10MB or 2GiB | `10MB` | Largest file \\| picture. |" in page
     assert "## `channels.NAME` (type: chat)\n\nA chat on a page.\n\n| key" in page
@@ -120,4 +121,5 @@ def test_reference_has_a_row_for_every_key() -> None:
     assert "| `mode` | a or a mapping, see below | `a` |" in page
     assert "| `need` | a mapping of names to a whole number from 1 to 5 | `{}` |  |" in page
     assert "| `after` | a duration such as 500ms, 60s, 15m, 2h or 7d |  | When. |" in page
+    assert '| `note` | text | `""` |  |' in page
     assert "| `names` | a list of text |  |  |" in page
