@@ -37,7 +37,7 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     retry_for: Annotated[
         Duration, Meta(description="What could not be sent for this long is given up; 6d at most.")
     ] = Duration(86_400_000)
-    per_second: Annotated[float | None, Meta(gt=0, description="The most requests a second; none: no limit.")] = None
+    per_second: Annotated[float, Meta(gt=0, description="The most requests a second; none: no limit.")] | None = None
 
     def __post_init__(self) -> None:
         problems = [*_url_faults(self.url, self.status_url)]
