@@ -247,7 +247,9 @@ class Socket:
         transport = self._request.transport
         try:
             async with asyncio.timeout(self._limits.close_within):
-                await self.response.close(code=closing.code, message=reason)
+                # no draining: a send that timed out leaves aiohttp's drain waiter cancelled, and waiting for it
+                # again would look like a cancellation of our own
+                await self.response.close(code=closing.code, message=reason, drain=False)
         except (TimeoutError, ConnectionError):
             if transport is not None:
                 transport.abort()

@@ -42,7 +42,7 @@ _OUR_WORDS: Final = {
     "image/x-ms-bmp": "image/bmp",
     "application/x-zip-compressed": "application/zip",
 }
-_TEXT_NAMES: Final = frozenset({"", ".txt", ".csv", ".log", ".md"})
+_TEXT_SUFFIXES: Final = frozenset({".txt", ".csv", ".log", ".md"})
 _UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # among them the bidirectional overrides
 _RESERVED: Final = re.compile(r'[<>:"|?*\\/]+')
 
@@ -100,16 +100,16 @@ def sniff(head: bytes, name: str = "") -> str:
     ``name`` only chooses among the types that fit (an office document is a zip archive as well).
     """
     suffix = PurePosixPath(name).suffix.lower()
-    if suffix in _TEXT_NAMES and _is_text(head):
+    text = _is_text(head)
+    if text and suffix in _TEXT_SUFFIXES:  # "BM" begins a bitmap as well as a letter about cars
         return "text/plain"
-    try:
-        found = [match for match in puremagic.magic_string(head) if match.mime_type]
-    except (puremagic.PureError, ValueError):
-        found = []
-    named = [match.mime_type for match in found if match.extension == suffix]
-    if not named and head.startswith(b"PK\x03\x04"):
-        named = ["application/zip"]
-    best: str = (named or [match.mime_type for match in found] or ["application/octet-stream"])[0]
+    found = _fitting(head)
+    fitting = [media_type for media_type, ending in found if ending == suffix]
+    if not fitting and head.startswith(b"PK\x03\x04"):
+        return "application/zip"
+    if not found:
+        return "text/plain" if text else "application/octet-stream"
+    best = fitting[0] if fitting else found[0][0]
     return _OUR_WORDS.get(best, best)
 
 
@@ -202,6 +202,14 @@ async def _rejoined(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[by
     yield head
     async for chunk in rest:
         yield chunk
+
+
+def _fitting(head: bytes) -> list[tuple[str, str]]:
+    """Give the media types that the content fits, each with its usual ending, the likeliest first."""
+    try:
+        return [(match.mime_type, match.extension) for match in puremagic.magic_string(head) if match.mime_type]
+    except (puremagic.PureError, ValueError):  # how puremagic says "none"
+        return []
 
 
 def _is_text(head: bytes) -> bool:

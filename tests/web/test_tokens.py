@@ -1,4 +1,5 @@
 import base64
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -7,6 +8,7 @@ from msgspec import Struct
 
 from web.tokens import MAX_TOKEN_LENGTH, Sealer, Signer, TokenRefused
 
+Make = Callable[..., str]
 OLD, NEW = b"o" * 32, b"n" * 32
 NOW = 1_000_000
 
@@ -29,22 +31,22 @@ def reason(token: str, purpose: str = "p", type_: type = Claims, now: int = NOW)
 
 @pytest.mark.parametrize("make", [SIGNER.sign, SEALER.seal])
 class TestBothKinds:
-    def test_what_was_said_is_read_again(self, make) -> None:
+    def test_what_was_said_is_read_again(self, make: Make) -> None:
         token = make("p", CLAIMS, expires_at=NOW + 1)
         opener = SEALER.open if token.startswith("s1.") else SIGNER.verify
         assert opener(token, "p", Claims, now=NOW) == CLAIMS
 
-    def test_a_token_is_worthless_for_another_purpose(self, make) -> None:
+    def test_a_token_is_worthless_for_another_purpose(self, make: Make) -> None:
         assert reason(make("p", CLAIMS, expires_at=None), purpose="q") == "forged"
 
-    def test_a_token_ends_at_the_instant_it_says(self, make) -> None:
+    def test_a_token_ends_at_the_instant_it_says(self, make: Make) -> None:
         assert reason(make("p", CLAIMS, expires_at=NOW)) == "expired"
 
-    def test_claims_of_another_shape_are_malformed(self, make) -> None:
+    def test_claims_of_another_shape_are_malformed(self, make: Make) -> None:
         assert reason(make("p", {"n": "x"}, expires_at=None)) == "malformed"
 
     @given(data=st.data())
-    def test_no_changed_character_goes_unnoticed(self, make, data) -> None:
+    def test_no_changed_character_goes_unnoticed(self, make: Make, data: st.DataObject) -> None:
         token = make("p", CLAIMS, expires_at=None)
         at = data.draw(st.integers(0, len(token) - 1))
         other = data.draw(st.sampled_from("AZaz09-_.").filter(lambda char: char != token[at]))
@@ -52,7 +54,8 @@ class TestBothKinds:
 
 
 @pytest.mark.parametrize(
-    "token", ["", ".", "..", "v1.", "v1..", "v2.e30.AA", "v1.!!.AA", "v1.a b.AA", "s1.", "s1.AA.AA", "x" * 5_000, "ą.ę.ł"]
+    "token",
+    ["", ".", "..", "v1.", "v1..", "v2.e30.AA", "v1.!!.AA", "v1.a b.AA", "s1.", "s1.AA.AA", "x" * 5_000, "ą.ę.ł"],
 )
 def test_rubbish_is_refused_in_words(token: str) -> None:
     assert reason(token) in {"malformed", "forged"}
