@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from msgspec import Struct
 
@@ -12,6 +11,7 @@ from broker.bus.errors import BusError
 from broker.bus.streams import Workspace
 from broker.metrics import Folding
 from router.inputs import TICK_SOURCE, Tick, encode_input
+from router.record import Record
 
 PROBE_EVERY = 2.0
 """Seconds for which an answer stands: a probe is a write, and probes come from everywhere."""
@@ -34,20 +34,11 @@ class Readiness(Struct, frozen=True):
         return not (self.bus or self.store or self.router)
 
 
-class Following(Folding, Protocol):
-    """A follower, as far as health is concerned."""
-
-    @property
-    def age(self) -> float:
-        """Seconds since the newest record was written, by the bus's clock."""
-        ...
-
-
 class Health:
     """Proves writability by a record of no effect: a connection alone proves nothing."""
 
     def __init__(
-        self, bus: Bus, workspace: Workspace, following: Following, *, clock: Callable[[], float] = time.monotonic
+        self, bus: Bus, workspace: Workspace, following: Folding, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._bus = bus
         self._subject = workspace.in_subject(TICK_SOURCE)
@@ -56,6 +47,11 @@ class Health:
         self._lock = asyncio.Lock()
         self._last: Readiness | None = None
         self._until = 0.0
+        self._heard = clock()
+
+    def record(self, _seq: int, _subject: str, _record: Record) -> None:
+        """Note that a router has written; subscribe this to a follower."""
+        self._heard = self._clock()
 
     async def readiness(self) -> Readiness:
         """Look, at most once in `PROBE_EVERY` seconds however many ask."""
@@ -82,6 +78,7 @@ class Health:
     def _decided(self) -> str:
         if self._following.lag > LATE_AFTER:
             return f"this process is {self._following.lag:.0f} s behind the log"
-        if self._following.age > LATE_AFTER:
-            return f"no router has written for {self._following.age:.0f} s"
+        silence = self._clock() - self._heard
+        if silence > LATE_AFTER:
+            return f"no router has written for {silence:.0f} s"
         return ""

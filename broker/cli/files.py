@@ -8,8 +8,8 @@ from typing import Annotated
 
 import msgspec
 import typer
-from adapters.registry import settings_types
 
+from adapters.registry import adapter_types, settings_types
 from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, say
 from broker.compile import propose
 from broker.workspace import WorkspaceSettings, load_workspace, settings_type
@@ -19,7 +19,7 @@ from normalizer.codec import envelope_schema
 
 def read_settings(path: Path) -> WorkspaceSettings:
     """Read the file with the channels that are installed; raises ConfigErrors."""
-    return load_workspace(path, settings_types(), os.environ)
+    return load_workspace(path, settings_types(adapter_types()), os.environ)
 
 
 def check(file: ConfigPath = DEFAULT_CONFIG) -> None:
@@ -55,10 +55,12 @@ def schema(
     if name is SchemaName.REFERENCE:
         sys.stdout.write(config_reference())
         return
-    document = json_schema(settings_type(settings_types())) if name is SchemaName.CONFIG else envelope_schema()
+    document = (
+        json_schema(settings_type(settings_types(adapter_types()))) if name is SchemaName.CONFIG else envelope_schema()
+    )
     say(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 
 
 def config_reference() -> str:
     """Give the configuration reference as Markdown, made from the settings structs."""
-    return reference(settings_type(settings_types()), title="Configuration reference")
+    return reference(settings_type(settings_types(adapter_types())), title="Configuration reference")

@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from adapters.registry import RegistryError
 from broker.bus.errors import BusError
 from broker.cli import dead, files, look, passwords, run
 from broker.cli.terminal import fail
@@ -35,7 +36,7 @@ def main() -> None:
         app()
     except ConfigErrors as exc:
         fail(str(exc))
-    except (BusNotStarted, BusError, OSError) as exc:
+    except (BusNotStarted, BusError, RegistryError, OSError) as exc:
         fail(f"{type(exc).__name__}: {exc}")
 
 
