@@ -72,8 +72,12 @@ class Lines(Protocol):
         """
         ...
 
-    def follow(self) -> AsyncIterator[LineItem]:
-        """Give everything new on the lines of this channel, in log order, from now on; never ends by itself."""
+    def follow(self, after: Cursor | None = None) -> AsyncIterator[LineItem]:
+        """Give everything on the lines of this channel after the cursor, in log order; never ends by itself.
+
+        Without a cursor it begins at an unknown moment between this call and the first item. Who also reads
+        :meth:`history` names one, so that nothing falls between the two.
+        """
         ...
 
     async def conversation(self, address: str) -> str | None:

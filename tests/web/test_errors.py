@@ -18,7 +18,10 @@ class Body(Struct):
 
 
 async def answer(
-    serve: Serve, exc: Exception | None = None, method: str = "GET", **request: Any
+    serve: Serve,
+    exc: Exception | None = None,
+    method: str = "GET",
+    **request: Any,  # noqa: ANN401 - arguments of aiohttp
 ) -> tuple[int, dict, dict]:
     async def handler(request: web.Request) -> web.StreamResponse:
         if exc is not None:
