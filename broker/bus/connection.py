@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from broker.bus.errors import AskFailed, NoAnswer, NotConnected, PublishUnknown
+from broker.bus.errors import AskFailed, NoAnswer, NobodyStores, NotConnected, PublishUnknown
 from broker.bus.pipeline import Pipeline, PubAck, Sink, run_now
 from broker.bus.settings import BusSettings, CredentialsFile, UserPassword
 
@@ -33,6 +33,7 @@ __all__ = [
 
 PING_EVERY = 2  # seconds; a server that stands still is noticed after three of them
 RETRY_EVERY = 0.25  # seconds between two attempts on the same server
+RETRY_PUBLISH = 0.05  # seconds between two attempts while a stream has no leader
 CLOSE_TIMEOUT = 2.0
 FORGET_AFTER = 60.0  # seconds that a single publish is remembered after its caller gave up
 KEEP_EVERY = 0.5  # seconds between two looks at the connection
@@ -168,18 +169,24 @@ class Bus:
     ) -> PubAck:
         """Publish to a stream and wait until it is stored.
 
-        Waits for a connection within the same `timeout` (seconds).
+        Waits for a connection, and for a leader of the stream, within the same `timeout` (seconds).
 
         Raises:
             PublishRefused: the server said no.
             PublishUnknown: no answer in time, or the connection was lost before it came.
         """
+        nobody: NobodyStores | None = None
         try:
             async with asyncio.timeout(timeout):
-                await self._ready()
-                return await self._singles.send(subject, payload, headers)
+                while True:
+                    await self._ready()
+                    try:
+                        return await self._singles.send(subject, payload, headers)
+                    except NobodyStores as error:
+                        nobody = error
+                    await asyncio.sleep(RETRY_PUBLISH)
         except TimeoutError as error:
-            raise PublishUnknown(f"no answer within {timeout:g} s") from error
+            raise PublishUnknown(str(nobody or f"no answer within {timeout:g} s")) from error
 
     async def publisher(
         self,

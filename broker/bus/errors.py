@@ -9,6 +9,7 @@
     |- PublishRefused    the server said no: the message is certainly not stored
     |   `- TailMoved     the log has another last sequence than expected
     |- PublishUnknown    no answer: the message may or may not be stored, now or later
+    |   `- NobodyStores  no stream takes the subject now: it was not stored
     |- NoAnswer          a request got no answer in time, or nobody serves the subject
     |- AskFailed         whoever serves the subject answered with an error
     |- StreamMismatch    a stream or bucket exists with a setting that would break a promise
@@ -71,6 +72,10 @@ class TailMoved(PublishRefused):
 
 class PublishUnknown(BusError):
     """No answer came: the message may or may not be stored, now or later. Repeat it with the same id."""
+
+
+class NobodyStores(PublishUnknown):
+    """No stream, or no leader of it, listens on the subject at this moment, so this copy reached nobody."""
 
 
 class NoAnswer(BusError):

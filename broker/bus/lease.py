@@ -207,6 +207,7 @@ class LeaseThread:
 
     async def acquire(self) -> None:
         """Start the thread and wait until the lease is ours; raises `NotConnected`."""
+        self._beaten_at = time.monotonic()
         self._beat()
         self._thread.start()
         await asyncio.shield(self._acquired)
@@ -281,6 +282,7 @@ class LeaseThread:
             self._acquired.set_exception(error)
 
     def _finish(self) -> None:
+        self._beat()  # a stall that ends just now counts
         if self._beat_timer is not None:
             self._beat_timer.cancel()
         self.lost.set()

@@ -108,8 +108,9 @@ class MediaStore:
             while under_way:
                 await under_way.popleft()
         finally:
+            # What is under way must be settled before it can be discarded; a first failure was raised already.
+            await asyncio.gather(*under_way, return_exceptions=True)
             await pipeline.close()
-            await asyncio.gather(*under_way, return_exceptions=True)  # the first failure was raised already
         return size, digest.hexdigest()
 
     def _send(self, pipeline: Pipeline, name: str, payload: bytes) -> asyncio.Future[PubAck]:

@@ -9,10 +9,13 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from broker.bus.errors import PublishRefused, PublishUnknown
+from broker.bus.errors import NobodyStores, PublishRefused, PublishUnknown
 
 WRONG_LAST_SEQUENCE = 10071
 MESSAGE_TOO_LARGE = 10054
+# Refusals that leave open whether the message, or an earlier copy of it, will be stored: JetStream or the cluster is
+# not available (10008, 10009), a Raft error (10041), the same id is just being stored (10158).
+NOT_SETTLED = frozenset((10008, 10009, 10041, 10158))
 SWEEPS_PER_TIMEOUT = 10
 _TAIL = re.compile(r"wrong last sequence: (\d+)")
 
@@ -69,13 +72,15 @@ def run_now(publish: Coroutine[object, None, None]) -> None:
 def parse_ack(message: Msg) -> PubAck | PublishRefused | PublishUnknown:
     """Read the answer to a publish; an empty one says that no stream (or no leader) listens at the moment."""
     if not message.data:
-        return PublishUnknown("nobody stores this subject at the moment (no leader, or no such stream)")
+        return NobodyStores("nobody stores this subject at the moment (no leader, or no such stream)")
     try:
         answer = _decode(message.data)
     except msgspec.DecodeError as error:
         return PublishUnknown(f"the answer is not an acknowledgement: {error}")
     if answer.error is None:
         return PubAck(answer.stream, answer.seq, answer.duplicate)
+    if answer.error.err_code in NOT_SETTLED:
+        return PublishUnknown(f"not settled ({answer.error.err_code}): {answer.error.description}")
     tail = _TAIL.search(answer.error.description)
     return PublishRefused(answer.error.err_code, answer.error.description, int(tail[1]) if tail else None)
 

@@ -170,14 +170,14 @@ class Reader:
             await asyncio.sleep(RETRY_PAUSE)
 
     async def _verify(self) -> None:
-        """The position must lie in this very stream, or just behind its end."""
+        """The position must lie in this very stream, or just behind its end; a new leader may need a moment."""
         until = self._loop.time() + DOUBT
         while True:
             problem = await self._doubt()
             if problem is None:
                 return
             if self._loop.time() > until:
-                raise StreamReplaced(f"stream {self._stream} {problem}: the position does not belong to it (any more)")
+                raise StreamReplaced(f"stream {self._stream} {problem}")
             await asyncio.sleep(RETRY_PAUSE)
 
     async def _doubt(self) -> str | None:
@@ -187,10 +187,10 @@ class Reader:
             if error.code == NO_STREAM:
                 return "does not exist"
             raise
-        if self._created is None:
-            self._created = state.created
+        self._created = self._created or state.created
         if state.created != self._created:
-            return f"was created at {state.created}, not at {self._created}"
+            message = f"stream {self._stream} was created at {state.created}; the position belongs to {self._created}"
+            raise StreamReplaced(message)
         if state.last < self._next - 1:
             return f"ends at {state.last}, before {self._next - 1}, which was read already"
         return None

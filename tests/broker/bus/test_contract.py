@@ -1,0 +1,62 @@
+"""The bus's contract on one server and on three nodes."""
+
+import asyncio
+import signal
+
+import pytest
+
+from broker.bus.connection import Bus
+from broker.bus.reader import stream_state
+from tests.broker.bus.contract import BusContract, publish_until_stored, step_down
+from tests.fixtures.nats import Servers
+
+
+class TestOneServer(BusContract):
+    @pytest.fixture
+    def servers(self, nats_server: Servers) -> Servers:
+        return nats_server
+
+
+@pytest.mark.cluster
+class TestThreeNodes(BusContract):
+    @pytest.fixture
+    def servers(self, nats_cluster: Servers) -> Servers:
+        return nats_cluster
+
+    async def test_a_leader_that_steps_down_in_mid_pipeline_loses_nothing_acknowledged(
+        self, bus: Bus, stream: str
+    ) -> None:
+        pipeline = await bus.publisher()
+        acks = []
+        for n in range(2000):
+            acks.append(pipeline.send(f"{stream}.a", b"%d" % n))
+            if n == 1000:
+                stepping = asyncio.create_task(step_down(bus, stream))
+            if n % 100 == 0:
+                await asyncio.sleep(0)
+        results = await asyncio.gather(*acks, return_exceptions=True)
+        await stepping
+        await publish_until_stored(bus, f"{stream}.a", b"end", "end")
+        stored = {r.seq for r in results if not isinstance(r, BaseException)}
+        assert len(stored) < (await stream_state(bus, stream)).last <= 2001
+        await pipeline.close()
+
+    async def test_a_reader_follows_a_leader_that_steps_down(self, bus: Bus, stream: str) -> None:
+        stepping: list[asyncio.Task[None]] = []
+        await self.read_through(bus, stream, lambda: stepping.append(asyncio.create_task(step_down(bus, stream))))
+        await asyncio.gather(*stepping)
+
+    async def test_a_client_leaves_a_node_that_stands_still_with_unread_bytes(
+        self, servers: Servers, bus: Bus, stream: str
+    ) -> None:
+        node = servers.index_of(bus._client.connected_url.geturl())
+        servers.signal(node, signal.SIGSTOP)
+        try:
+            pipeline = await bus.publisher()
+            lost = [pipeline.send(f"{stream}.a", bytes(100_000)) for _ in range(200)]
+            await publish_until_stored(bus, f"{stream}.a", b"elsewhere", "elsewhere")
+            assert servers.index_of(bus._client.connected_url.geturl()) != node
+            await asyncio.gather(*lost, return_exceptions=True)
+            await pipeline.close()
+        finally:
+            servers.signal(node, signal.SIGCONT)
