@@ -63,7 +63,7 @@ def _check_value(scheme: str, value: str) -> None:
         raise AddressError(
             f"The {scheme} address is {len(value)} characters long; {MAX_VALUE_LENGTH} are allowed after the scheme."
         )
-    if _UNPRINTABLE.search(value):
+    if not value.isprintable() and _UNPRINTABLE.search(value):
         raise AddressError(f"The {scheme} address {value!r} holds a control character or half a surrogate pair.")
 
 

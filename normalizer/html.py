@@ -1,7 +1,7 @@
 """HTML from strangers: to plain text for routing and search, and made harmless for the operator's screen.
 
-Neither function raises, whatever the input. Parsing takes about a second per megabyte: callers that serve others keep
-big mails off the event loop.
+Neither function raises, whatever the input. Parsing takes about a second per megabyte, and up to two on hostile input:
+callers that serve others keep big mails off the event loop.
 """
 
 import html as entities
@@ -20,6 +20,9 @@ MAX_TEXT_DEPTH = 200
 
 MAX_DISPLAY_DEPTH = 2_000
 """Time grows with the square of the depth: 0.9 s at 20,000 tags, 26 s at 100,000."""
+
+MAX_DISPLAY_LENGTH = 500_000
+"""In characters; time also grows with the square of the ampersands in one text: 2 s for this many, 10 s for a million."""
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)[^<>]*>|<[!?][^<>]*>")
 _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
@@ -47,9 +50,10 @@ def sanitise_html(html: str) -> str:
 
     Pictures keep their source only where it is a part of the same mail (``cid:``, RFC 2392), so that opening a message
     tells the sender nothing. Links open in a page of their own that cannot reach back and learns no referrer.
+    What is too long or nested too deeply to be parsed in good time is shown as its text.
     """
     html = clean_text(html)
-    if _depth(html) > MAX_DISPLAY_DEPTH:
+    if len(html) > MAX_DISPLAY_LENGTH or _depth(html) > MAX_DISPLAY_DEPTH:
         return entities.escape(_tidy(_strip(html))).replace("\n", "<br>")
     return _CLEANER.clean(html)
 

@@ -39,8 +39,10 @@ class IdSource:
 
     def new(self) -> str:
         """Return the next id, 36 characters."""
-        self._last = max(self._draw(), _after(self._last))
-        return str(UUID(int=self._last))
+        drawn = self._draw()
+        self._last = drawn if drawn > self._last else _after(self._last)
+        digits = f"{self._last:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _after(last: int) -> int:

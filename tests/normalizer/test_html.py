@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from normalizer.html import MAX_DISPLAY_DEPTH, html_to_text, sanitise_html
+from normalizer.html import MAX_DISPLAY_DEPTH, MAX_DISPLAY_LENGTH, html_to_text, sanitise_html
 
 TAGS = (
     "p div table tr td ul li ol br a style script pre svg math title head body html frameset template select option "
@@ -114,6 +114,10 @@ def test_html_for_the_screen_neither_runs_nor_fetches_anything(html: str, safe: 
 def test_html_nested_too_deeply_is_shown_as_escaped_text() -> None:
     html = "<div>" * (MAX_DISPLAY_DEPTH + 1) + "a &lt;b&gt;<p>c"
     assert sanitise_html(html) == "a &lt;b&gt;<br>c"
+
+
+def test_html_that_is_too_long_is_shown_as_escaped_text() -> None:
+    assert sanitise_html("<b>" + "&" * MAX_DISPLAY_LENGTH) == "&amp;" * MAX_DISPLAY_LENGTH
 
 
 @given(HTML)
