@@ -22,7 +22,7 @@ MAX_DISPLAY_DEPTH = 2_000
 """Time grows with the square of the depth: 0.9 s at 20,000 tags, 26 s at 100,000."""
 
 MAX_DISPLAY_LENGTH = 500_000
-"""In characters; time also grows with the square of the ampersands in one text: 2 s for this many, 10 s for a million."""
+"""In characters; time also grows with the square of the ampersands in a text: 2 s for this many, 10 s for 1 MB."""
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)[^<>]*>|<[!?][^<>]*>")
 _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})

@@ -134,6 +134,10 @@ def test_every_version_has_samples() -> None:
     assert {path.name for path in SAMPLES.iterdir()} == {f"v{number + 1}" for number in range(ENVELOPE_VERSION)}
 
 
+def test_a_providers_own_id_may_hold_any_other_character() -> None:
+    assert decode_envelope(wire(native_id='"a\u00a0\u200bü"'.encode())).native_id == "a\u00a0\u200bü"
+
+
 def test_unknown_fields_are_left_out() -> None:
     assert decode_envelope(wire(unknown=b'{"deep":[1]}')).content == Text(text="x")
 
