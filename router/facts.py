@@ -13,6 +13,19 @@ from normalizer.envelope import Envelope
 from normalizer.outbound import Outbound, ReceiptState
 from router.rules import ChannelClass, Need, Rules
 
+Todo = Literal[
+    "match",
+    "match_operator",
+    "requeue",
+    "revoke",
+    "reroute",
+    "sweep",
+    "gone",
+    "logout",
+    "merge",
+]
+"""What can be left to do: see ``router.todo``."""
+
 
 class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="f"):
     """Root of all facts; the tag ``f`` names the kind on the wire."""
@@ -38,6 +51,16 @@ class AddressTaken(Fact, frozen=True, kw_only=True, tag="address.taken"):
     by: str = ""
 
 
+class PersonMerged(Fact, frozen=True, kw_only=True, tag="person.merged"):
+    """``other`` is ``person``: the conversations go over, ``conversation`` is the one that goes on."""
+
+    person: str
+    other: str
+    conversation: str | None
+    evidence: str
+    by: str = ""
+
+
 class PersonParked(Fact, frozen=True, kw_only=True, tag="person.parked"):
     """Nothing is open any more: the person leaves the memory for the store of people."""
 
@@ -59,20 +82,28 @@ class ConversationOpened(Fact, frozen=True, kw_only=True, tag="conversation.open
 class MessageTaken(Fact, frozen=True, kw_only=True, tag="message.taken"):
     """The customer's message is entry ``n`` of the conversation.
 
-    ``forget`` are native ids that leave the duplicate guard with this one.
+    ``forget`` oldest native ids leave the duplicate guard with this one. ``waits``: from now on the customer waits for
+    an answer; then ``say_at`` is the time of the first holding phrase and ``unanswered_at`` when the owner loses it
+    (0: never). ``languages`` replaces what was known, unless it is empty.
     """
 
     conversation: str
     n: int
     envelope: Envelope
     forget: int = 0
+    waits: bool = False
+    say_at: int = 0
+    unanswered_at: int = 0
+    languages: tuple[str, ...] = ()
 
 
 class ConversationReopened(Fact, frozen=True, kw_only=True, tag="conversation.reopened"):
-    """The customer wrote again, or ``by`` opened it, within the reopening time."""
+    """The customer wrote again (on ``channel``, from ``address``), or ``by`` opened it, within the reopening time."""
 
     conversation: str
     by: str = ""
+    channel: str = ""
+    address: str = ""
 
 
 class ConversationQueued(Fact, frozen=True, kw_only=True, tag="conversation.queued"):
@@ -128,7 +159,10 @@ class Unroutable(Fact, frozen=True, kw_only=True, tag="conversation.unroutable")
 
 
 class Offered(Fact, frozen=True, kw_only=True, tag="offer.made"):
-    """``operator`` is asked; the units are charged now. ``expires`` 0: accepted by itself in the same step."""
+    """``operator`` is asked; the units are charged now. ``expires`` 0: accepted by itself in the same step.
+
+    ``transfer_from`` owns the conversation until it is accepted; ``direct``: it was handed to this one operator.
+    """
 
     conversation: str
     offer: str
@@ -137,6 +171,7 @@ class Offered(Fact, frozen=True, kw_only=True, tag="offer.made"):
     epoch: int
     expires: int
     transfer_from: str | None = None
+    direct: bool = False
 
 
 class OfferEnded(Fact, frozen=True, kw_only=True, tag="offer.ended"):
@@ -174,7 +209,8 @@ class ReplySent(Fact, frozen=True, kw_only=True, tag="reply.sent"):
     """Entry ``n``: an answer (or a phrase of the system) on its way to the customer.
 
     It stands in a record whose subject names the channel: the record is the outbox. ``again`` is the outbound
-    message that it replaces. ``waiting`` is the index of the holding phrase, for those.
+    message that it replaces. ``waiting`` is the index of the holding phrase, for those, and ``say_at`` the time of
+    the next one (0: none).
     """
 
     conversation: str
@@ -183,6 +219,7 @@ class ReplySent(Fact, frozen=True, kw_only=True, tag="reply.sent"):
     by: str = ""
     again: str | None = None
     waiting: int | None = None
+    say_at: int = 0
 
 
 class NoteAdded(Fact, frozen=True, kw_only=True, tag="note.added"):
@@ -217,13 +254,17 @@ class OutboundChanged(Fact, frozen=True, kw_only=True, tag="outbound.changed"):
 
 
 class ConversationClosed(Fact, frozen=True, kw_only=True, tag="conversation.closed"):
-    """It is over. Until ``wrap_up_until`` the units stay charged; at ``archive_at`` it is packed away."""
+    """It is over. Until ``wrap_up_until`` the units stay charged; at ``archive_at`` it is packed away.
+
+    At ``park_at`` the person leaves the memory, if nothing new has begun.
+    """
 
     conversation: str
     by: str
     result: str = ""
     wrap_up_until: int = 0
     archive_at: int = 0
+    park_at: int = 0
 
 
 class WrapUpEnded(Fact, frozen=True, kw_only=True, tag="wrap_up.ended"):
@@ -300,7 +341,14 @@ class ClockJumped(Fact, frozen=True, kw_only=True, tag="clock.jumped"):
 class Scheduled(Fact, frozen=True, kw_only=True, tag="todo"):
     """Steps still to be done before the next input; each is ``(what, id)``."""
 
-    items: tuple[tuple[Literal["match_conversation", "match_operator", "requeue", "revoke"], str], ...]
+    items: tuple[tuple[Todo, str], ...]
+
+
+class TimerSet(Fact, frozen=True, kw_only=True, tag="timer.set"):
+    """A deadline that belongs to no other fact; ``timer`` is its id (``router.timers``)."""
+
+    timer: str
+    due: int
 
 
 class CommandRefused(Fact, frozen=True, kw_only=True, tag="command.refused"):
@@ -310,6 +358,7 @@ class CommandRefused(Fact, frozen=True, kw_only=True, tag="command.refused"):
     code: str
     reason: str
     conversation: str = ""
+    now: str = ""
 
 
 class InputRefused(Fact, frozen=True, kw_only=True, tag="input.refused"):
@@ -323,6 +372,7 @@ class InputRefused(Fact, frozen=True, kw_only=True, tag="input.refused"):
 AnyFact = (
     PersonCreated
     | AddressTaken
+    | PersonMerged
     | PersonParked
     | ConversationOpened
     | MessageTaken
@@ -349,6 +399,7 @@ AnyFact = (
     | RulesTaken
     | ClockJumped
     | Scheduled
+    | TimerSet
     | CommandRefused
     | InputRefused
 )

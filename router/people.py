@@ -15,23 +15,30 @@ from router.rules import ChannelClass
 
 
 class Person(Struct, kw_only=True, omit_defaults=True, gc=False):
-    """Somebody who writes to us. ``conversation`` is the open one, or the last that was."""
+    """Somebody who writes to us. ``conversation`` is the open one, or the last that was; ``past`` are earlier ones.
+
+    ``moved`` names the person that this one turned out to be; the record is then nothing but that pointer.
+    """
 
     id: str
     addresses: list[str]
     conversation: str | None = None
     last_operator: str | None = None
     last_served: int = 0
+    past: list[str] = field(default_factory=list)
+    moved: str | None = None
 
 
 class AddressState(Struct, kw_only=True, omit_defaults=True, gc=False):
     """One address of a person, with the duplicate guard.
 
-    ``seen`` maps ``<channel>/<native id>`` to the time it was taken, oldest first (promise P2).
+    ``channel`` is the one it wrote through last. ``seen`` maps ``<channel>/<native id>`` to the time it was taken,
+    oldest first (promise P2).
     """
 
     address: str
     person: str
+    channel: str = ""
     seen: dict[str, int] = field(default_factory=dict)
 
 
@@ -51,15 +58,19 @@ class Offer(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     units: int
     expires: int
     transfer_from: str | None = None
+    direct: bool = False
 
 
 class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     """One conversation.
 
-    ``n`` is the number of its last entry, ``replied`` that of the last answer by an operator. ``epoch`` rises with
-    each offer and assignment. ``tier, v, seq`` is the place in the queue. ``unanswered`` is the time of the
+    ``channel`` and ``address`` are where it began, ``last_address`` is where the customer wrote last. ``n`` is the
+    number of its last entry, ``replied`` that of the last answer by an operator (``replied_by``). ``epoch`` rises with
+    each offer and assignment. A closed conversation has an ``owner`` while the wrap-up lasts, a waiting or offered one
+    while it is being transferred. ``tier, v, seq`` is the place in the queue. ``unanswered`` is the time of the
     customer's first message that nobody has answered (0: none), ``said`` how many holding phrases it has had.
-    ``outbounds`` holds the state of answers that may still change. Times are ms since the epoch.
+    ``outbounds`` holds the state of answers that may still change, ``targets`` the address of each.
+    Times are ms since the epoch.
     """
 
     id: str
@@ -69,7 +80,9 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     opened_at: int
     status: Literal["open", "waiting", "offered", "assigned", "closed"] = "open"
     n: int = 0
+    last_address: str = ""
     replied: int = 0
+    replied_by: str = ""
     epoch: int = 0
     owner: str | None = None
     owned_at: int = 0
@@ -90,6 +103,7 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     read: dict[str, int] = field(default_factory=dict)
     sendings: dict[str, Sending] = field(default_factory=dict)
     outbounds: dict[str, ReceiptState] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
     closed_at: int = 0
     result: str = ""
 

@@ -47,7 +47,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     together they are the record's identity. A record of cause ``input`` consumes its input; timers that are due
     before an input, and the clock's jump, still carry the sequence of the one before. ``now`` is in ms since the
     epoch, ``rules`` the version in force, ``loaded`` the people brought back into memory for this step.
-    ``ref`` names the timer that fired or the command that is answered.
+    ``ref`` names the timer that fired, the step that was left to do, or the command of ``by`` that is answered.
     """
 
     v: int = RECORD_VERSION
@@ -58,6 +58,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rules: int
     cause: Literal["input", "timer", "todo", "clock", "position"]
     ref: str = ""
+    by: str = ""
     loaded: tuple[PersonRecord, ...] = ()
     facts: tuple[AnyFact, ...] = ()
     why: Why | None = None
@@ -69,11 +70,18 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Entry(Struct, frozen=True):
-    """A record and where it goes: its line, and the channel that has something to send."""
+    """A record and where it goes: its line, and the channel that has something to send.
+
+    ``parked`` are the people who leave the memory with it: to be put into the store of people after the record's
+    acknowledgement, under their ids and addresses. ``refused``: the step raised; the input (or the record, for a
+    timer) belongs to the dead letters.
+    """
 
     line: str
     channel: str | None
     record: Record
+    parked: tuple[PersonRecord, ...] = ()
+    refused: bool = False
 
 
 _decoder = msgspec.json.Decoder(Record)

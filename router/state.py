@@ -13,9 +13,10 @@ EMPTY_RULES = Rules(channels={}, operators={}, routes=())
 class Operator(Struct, kw_only=True, omit_defaults=True, gc=False):
     """What an operator is doing now.
 
-    ``load`` is in units, ``held`` maps the conversations that cost something (offered, owned, in wrap-up) to their
-    units. ``idle_since`` orders the longest idle; ``silent`` counts unanswered offers in a row. ``grace_until`` is
-    set while no socket is open. ``commands`` remembers the ids of recent commands, oldest first.
+    ``load`` is in units of exclusive and interactive conversations, ``deferred`` in units of deferrable ones. ``held``
+    maps the conversations that cost something (offered, owned, in wrap-up) to their units. ``idle_since`` orders the
+    longest idle; ``silent`` counts unanswered offers in a row. ``grace_until`` is set while no socket is open.
+    ``commands`` remembers the ids of recent commands, oldest first.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Operator(Struct, kw_only=True, omit_defaults=True, gc=False):
     nodes: list[str] = field(default_factory=list)
     grace_until: int = 0
     load: int = 0
+    deferred: int = 0
     held: dict[str, int] = field(default_factory=dict)
     idle_since: int = 0
     silent: int = 0

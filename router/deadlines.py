@@ -1,0 +1,18 @@
+"""The ids of timers: ``<kind>:<what it is about>``. Facts set and clear them; a timer fires by leaving the state."""
+
+OFFER = "offer"
+STEP = "step"
+EXCLUDED = "excluded"
+SAY = "say"
+UNANSWERED = "unanswered"
+ORPHAN = "orphan"
+WRAP_UP = "wrap"
+ARCHIVE = "archive"
+PARK = "park"
+GRACE = "grace"
+NODE = "node"
+
+
+def timer_id(kind: str, *about: str) -> str:
+    """Name the timer of ``kind`` about these ids, none of which can hold a colon."""
+    return ":".join((kind, *about))

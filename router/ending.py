@@ -1,0 +1,57 @@
+"""Conversations end, and may begin again (routing rows 21 and 24)."""
+
+from router import facts as f
+from router.draft import Draft, Refused
+from router.handover import check_room
+from router.inputs import Close, Command, Reopen
+from router.intake import end_wrap_up
+from router.people import Conversation
+from router.queueing import assign, begin, leave, withdraw
+from router.rights import find, find_mine, find_person
+
+
+def close(d: Draft, command: Command, action: Close) -> None:
+    """End the conversation; the units stay charged while the operator writes down what it was about."""
+    conversation = find_mine(d, command, action.conversation)
+    end(d, conversation, command.operator, action.result, d.rules.times.wrap_up)
+
+
+def end(d: Draft, conversation: Conversation, by: str, result: str, wrap_up: int) -> None:
+    """Close it; offers are taken back in the same step."""
+    times = d.rules.times
+    withdraw(d, conversation)
+    until = d.now + wrap_up if wrap_up and conversation.owner is not None else 0
+    if not until:
+        leave(d, conversation, "closed")
+    d.emit(
+        f.ConversationClosed(
+            conversation=conversation.id,
+            by=by,
+            result=result,
+            wrap_up_until=until,
+            archive_at=max(d.now + times.archive, until + 1),
+            park_at=d.now + times.park_person,
+        )
+    )
+
+
+def reopen(d: Draft, command: Command, action: Reopen) -> None:
+    """Open a closed conversation again and own it, if there is room."""
+    conversation = find(d, action.conversation)
+    person = find_person(d, conversation.person)
+    if conversation.status != "closed":
+        raise Refused("not_closed", "The conversation is open.", now=conversation.owner or conversation.status)
+    current = d.state.conversations.get(person.conversation or "")
+    if current is not None and current.status != "closed":
+        raise Refused("another_open", "The customer has another open conversation. Go on there.", now=current.id)
+    end_wrap_up(d, conversation)
+    d.emit(f.ConversationReopened(conversation=conversation.id, by=command.operator))
+    route = d.policy.named(conversation.rule)
+    begin(d, conversation, route, conversation.languages, sure=True, reason="reopened")
+    check_room(d, conversation, command.operator)
+    assign(d, conversation, command.operator, by=command.operator, reason="reopened")
+
+
+def merge(d: Draft, name: str) -> None:
+    """Close the younger of two conversations of what is now one person."""
+    end(d, d.conversation(name), "", "linked", 0)

@@ -1,0 +1,204 @@
+"""Who can take what, and who is best: the plain O(n x m) rule that a faster engine is checked against.
+
+Routing rows 2, 5, 9 and 13 of docs/routing.md: qualification, room, and total orders over operators and conversations,
+so that the result never depends on the order of a dict.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Struct
+
+from router.people import Conversation
+from router.policy import Policy
+from router.record import Candidate, Why
+from router.rules import Need, OperatorRule
+from router.state import Operator, State
+
+OVERTAKEN = 5
+"""So many overtaken conversations are named in a decision's record."""
+
+Key = tuple[int, float, int, str]
+Place = tuple[int, int, int, str]
+
+
+class Survey(Struct, frozen=True):
+    """Every operator as one conversation sees them: who can take it, best first, and why the others cannot."""
+
+    eligible: list[Key]
+    excluded: Counter[str]
+    lapsable: list[Key]
+
+
+def place_of(conversation: Conversation) -> Place:
+    """Order the queue: tier, virtual time, sequence; constant while it waits."""
+    return (conversation.tier, conversation.v, conversation.seq, conversation.id)
+
+
+def need_of(conversation: Conversation) -> Need:
+    """Give the requirements in force."""
+    return conversation.steps[conversation.step].need
+
+
+def absence(operator: Operator | None) -> str | None:
+    """Say why this operator gets nothing new, if so."""
+    if operator is None or not operator.nodes:
+        return "offline"
+    return None if operator.state == "available" else operator.state
+
+
+def mismatch(policy: Policy, name: str, rule: OperatorRule, need: Need) -> str | None:
+    """Say what this operator lacks for ``need``, if anything."""
+    if need.operators and name not in need.operators:
+        return "operators"
+    for skill, level in need.skills.items():
+        if rule.skills.get(skill, 0) < level:
+            return f"skill:{skill}"
+    if need.languages:
+        spoken = policy.languages_of(rule)
+        if all(spoken.get(language, 0) < need.language_level for language in need.languages):
+            return "language"
+    return None
+
+
+def shortage(state: State, policy: Policy, operator: Operator, rule: OperatorRule, new: Conversation) -> str | None:
+    """Say why ``new`` does not fit into what the operator holds already, if so.
+
+    Deferrable work does not stand in the way of a call or a chat; it has a measure of its own: the limit of its type
+    of channel, or the operator's units where there is none.
+    """
+    if operator.load > rule.units:
+        return "debt"
+    kind = policy.channel(new.channel).type
+    held = [state.conversations[name] for name in operator.held]
+    limit = rule.limits.get(kind)
+    if limit is not None and sum(policy.channel(one.channel).type == kind for one in held) >= limit:
+        return "limit"
+    if new.kind == "deferrable":
+        return "capacity" if limit is None and operator.deferred + new.units > rule.units else None
+    if any(one.kind == "exclusive" or (new.kind == "exclusive" and one.kind == "interactive") for one in held):
+        return "exclusive"
+    return "capacity" if operator.load + new.units > rule.units else None
+
+
+def obstacle(state: State, policy: Policy, conversation: Conversation, name: str, now: int) -> str | None:
+    """Say the first reason that keeps the operator ``name`` from getting the conversation, if there is one."""
+    rule = policy.rules.operators.get(name)
+    operator = state.operators.get(name)
+    if rule is None:
+        return "unknown"
+    if operator is None or (absent := absence(operator)) is not None:
+        return "offline" if operator is None else absent
+    if name == conversation.owner:
+        return "owner"
+    lacking = mismatch(policy, name, rule, need_of(conversation)) or shortage(
+        state, policy, operator, rule, conversation
+    )
+    if lacking is None and conversation.excluded.get(name, 0) > now:
+        return "excluded"
+    return lacking
+
+
+def survey(state: State, policy: Policy, conversation: Conversation, now: int) -> Survey:
+    """Look at every operator for one waiting conversation."""
+    eligible: list[Key] = []
+    lapsable: list[Key] = []
+    excluded: Counter[str] = Counter()
+    for name in policy.rules.operators:
+        reason = obstacle(state, policy, conversation, name, now)
+        if reason is None:
+            eligible.append(key_of(state, policy, conversation, name, now))
+            continue
+        excluded[reason] += 1
+        if reason == "excluded":
+            lapsable.append(key_of(state, policy, conversation, name, now))
+    return Survey(sorted(eligible), excluded, sorted(lapsable))
+
+
+def key_of(state: State, policy: Policy, conversation: Conversation, name: str, now: int) -> Key:
+    """Order operators, smaller is better: last operator, load, idle since, id."""
+    operator, rule = state.operators[name], policy.rules.operators[name]
+    person = state.people[conversation.person]
+    known = person.last_operator == name and now - person.last_served <= policy.rules.times.sticky_lookback
+    load = 0.0 if conversation.kind == "exclusive" else operator.load / max(rule.units, 1)
+    return (0 if known else 1, load, operator.idle_since, name)
+
+
+def others_could(state: State, policy: Policy, conversation: Conversation, now: int) -> bool:
+    """Tell whether somebody who is there, qualified and not excluded may take it as soon as there is room."""
+    need = need_of(conversation)
+    for name, rule in policy.rules.operators.items():
+        if name == conversation.owner or conversation.excluded.get(name, 0) > now:
+            continue
+        if absence(state.operators.get(name)) is None and mismatch(policy, name, rule, need) is None:
+            return True
+    return False
+
+
+def staffing(state: State, policy: Policy, conversation: Conversation) -> tuple[bool, bool]:
+    """Tell whether anybody configured, and anybody signed in, will ever do: by the last step, the floor."""
+    need = conversation.steps[-1].need
+    able = [name for name, rule in policy.rules.operators.items() if mismatch(policy, name, rule, need) is None]
+    present = [name for name in able if absence(state.operators.get(name)) != "offline"]
+    return bool(able), bool(present)
+
+
+def best_waiting(
+    state: State, policy: Policy, name: str, waiting: Iterable[str], now: int
+) -> tuple[Conversation | None, tuple[str, ...]]:
+    """Find the first of the queue that the operator can take, and up to five older ones that they cannot."""
+    if absence(state.operators.get(name)) is not None:
+        return None, ()
+    able: Place | None = None
+    unable: list[Place] = []
+    for conversation in map(state.conversations.__getitem__, waiting):
+        place = place_of(conversation)
+        if able is not None and place > able:
+            continue
+        if obstacle(state, policy, conversation, name, now) is None:
+            able = place
+        else:
+            unable.append(place)
+    if able is None:
+        return None, ()
+    older = heapq.nsmallest(OVERTAKEN, (place for place in unable if place < able))
+    return state.conversations[able[-1]], tuple(place[-1] for place in older)
+
+
+def first_pair(state: State, policy: Policy, waiting: Iterable[str], now: int) -> Conversation | None:
+    """Find the first conversation of the whole queue that anybody can take; those with equal needs fail together."""
+    hopeless: set[tuple[bytes, str, int, str]] = set()
+    for conversation in sorted(map(state.conversations.__getitem__, waiting), key=place_of):
+        kind = (
+            msgspec.json.encode(need_of(conversation)),
+            conversation.kind,
+            conversation.units,
+            conversation.channel,
+        )
+        if kind in hopeless:
+            continue
+        if any(obstacle(state, policy, conversation, name, now) is None for name in policy.rules.operators):
+            return conversation
+        if not conversation.excluded and conversation.owner is None:
+            hopeless.add(kind)
+    return None
+
+
+def explain(conversation: Conversation, view: Survey, now: int, note: str = "") -> Why:
+    """Write down a decision so that a checker can derive it again."""
+    keys = view.eligible or (view.lapsable if note else [])
+    candidates = [Candidate(operator=key[-1], key=key) for key in keys[:2]]
+    return Why(
+        policy="longest_idle" if conversation.kind == "exclusive" else "least_loaded",
+        rule=conversation.rule,
+        step=conversation.step,
+        v=conversation.v,
+        waited=now - conversation.enqueued_at,
+        eligible=len(view.eligible),
+        excluded=dict(sorted(view.excluded.items())),
+        chosen=candidates[0] if candidates else None,
+        runner_up=candidates[1] if len(candidates) > 1 else None,
+        note=note,
+    )

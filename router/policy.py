@@ -1,0 +1,141 @@
+"""Rules at work: which route a conversation takes, and what it needs at which time. A function of its arguments."""
+
+import re2
+
+from normalizer.content import Choice, Content, Edit, Form, Language, Media, Rating, Text, Unsupported
+from normalizer.envelope import Envelope
+from router.facts import Step
+from router.rules import ChannelRule, Need, OperatorRule, Route, Rules, When
+
+SURE = 0.8
+"""A language found with less confidence is a guess: then every language of the customer will do from the start."""
+NATIVE = 7
+
+_DEFAULT = Route(name="")
+
+
+class BadRules(ValueError):
+    """These rules cannot decide; the message says what is missing."""
+
+
+class Policy:
+    """One version of the rules, with its patterns compiled.
+
+    Raises:
+        BadRules: there is no default route, or a pattern is no RE2 pattern.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._routes = [(route, _compile(route)) for route in rules.routes]
+        if rules.routes and rules.routes[-1].when != When():
+            raise BadRules(f"the last route, {rules.routes[-1].name}, must match everything: leave out its conditions")
+        self._spoken: dict[str, int] = {}
+        for operator in rules.operators.values():
+            for language, level in self.languages_of(operator).items():
+                self._spoken[language] = max(level, self._spoken.get(language, 0))
+
+    def languages_of(self, operator: OperatorRule) -> dict[str, int]:
+        """Give an operator's languages; who states none speaks the workspace's first."""
+        return operator.languages or {self.rules.languages[0]: NATIVE}
+
+    def channel(self, name: str) -> ChannelRule:
+        """Give the rule of a channel; one that is not configured any more costs the usual."""
+        return self.rules.channels.get(name) or ChannelRule(type=name)
+
+    def route(self, envelope: Envelope, languages: tuple[str, ...]) -> Route:
+        """Find the first route whose conditions all hold."""
+        text = words(envelope.content)
+        for route, patterns in self._routes:
+            if _holds(route.when, envelope, languages) and _found(patterns, text):
+                return route
+        return _DEFAULT
+
+    def named(self, name: str) -> Route:
+        """Find the route of that name, or the default one."""
+        for route in self.rules.routes:
+            if route.name == name:
+                return route
+        return self.rules.routes[-1] if self.rules.routes else _DEFAULT
+
+    def steps(self, route: Route, languages: tuple[str, ...], at: int, *, sure: bool) -> tuple[Step, ...]:
+        """What is needed from ``at`` on: the route's steps, and the customer's first language before the others."""
+        needs = [(0, route.need), *((relax.after, relax.need) for relax in route.relax)]
+        widen = self.rules.times.language
+        times = {after for after, _ in needs}
+        if sure and any(len(self._wanted(need, languages)) > 1 for _, need in needs):
+            times.add(widen)
+        steps = []
+        for after in sorted(times):
+            need = [need for start, need in needs if start <= after][-1]
+            wanted = self._wanted(need, languages)
+            first = wanted[:1] if sure and after < widen and not need.languages else wanted
+            steps.append(Step(at=at + after, need=_speaking(need, first)))
+        return tuple(steps)
+
+    def _wanted(self, need: Need, languages: tuple[str, ...]) -> tuple[str, ...]:
+        """The route's own languages; else those of the customer that somebody here speaks; else the first of ours."""
+        if need.languages:
+            return need.languages
+        for choice in (languages, self.rules.languages[:1]):
+            spoken = tuple(code for code in choice if self._spoken.get(code, 0) >= need.language_level)
+            if spoken:
+                return spoken
+        return ()
+
+
+def _compile(route: Route) -> list["re2._Regexp[str]"]:
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    try:
+        return [re2.compile(pattern, options) for pattern in route.when.text]
+    except re2.error as error:
+        raise BadRules(f"route {route.name}: a text pattern is not one of RE2: {error}") from error
+
+
+def _holds(when: When, envelope: Envelope, languages: tuple[str, ...]) -> bool:
+    if when.channels and envelope.channel not in when.channels:
+        return False
+    if when.languages and not any(code in when.languages for code in languages[:1]):
+        return False
+    return all(envelope.attributes.get(name) in values for name, values in when.attributes.items())
+
+
+def _found(patterns: list["re2._Regexp[str]"], text: str) -> bool:
+    return not patterns or any(pattern.search(text) for pattern in patterns)
+
+
+def _speaking(need: Need, languages: tuple[str, ...]) -> Need:
+    return Need(skills=need.skills, languages=languages, language_level=need.language_level, operators=need.operators)
+
+
+def words(content: Content) -> str:
+    """Everything in ``content`` that a person wrote, for the text rules."""
+    match content:
+        case Text():
+            return f"{content.subject}\n{content.text}"
+        case Edit() | Choice():
+            return content.text
+        case Media():
+            return content.caption
+        case Form():
+            return "\n".join(content.answers.values())
+        case Rating():
+            return content.comment
+        case Unsupported():
+            return content.what
+        case _:
+            return ""
+
+
+def languages(envelope: Envelope) -> tuple[tuple[str, ...], bool]:
+    """Give the languages that the customer seems to have, best first, and whether the first is sure."""
+    found: list[Language] = []
+    if isinstance(envelope.content, Text) and envelope.content.language is not None:
+        found.append(envelope.content.language)
+    found.extend(envelope.sender.languages)
+    if not found:
+        return (), True
+    codes = tuple(dict.fromkeys(language.code.partition("-")[0].lower() for language in found))
+    return codes, found[0].confidence >= SURE

@@ -1,0 +1,133 @@
+"""Operators come and go: nodes with leases, sockets, grace, draining, log-out (routing rows 15 and 16)."""
+
+from router import facts as f
+from router.deadlines import ORPHAN, timer_id
+from router.draft import Draft
+from router.inputs import Command, DeskAlive, OperatorLost, OperatorUp, SetPresence
+from router.matching import place_of
+from router.people import Conversation
+from router.queueing import end_offer, leave, send_back
+from router.state import Operator
+
+
+def operator_line(operator: str) -> str:
+    """Name the line of an operator's own records; a dot would split the subject."""
+    return f"o-{operator.replace('.', '=')}"
+
+
+def keep_node(d: Draft, alive: DeskAlive) -> None:
+    """Renew a desk node's lease."""
+    _lease(d, alive.node)
+
+
+def _lease(d: Draft, node: str) -> None:
+    d.emit(f.NodeAlive(node=node, until=d.now + d.rules.times.node_lease))
+
+
+def sign_in(d: Draft, up: OperatorUp) -> None:
+    """Note an operator's first socket on a node: what was theirs still is; who had signed out begins as away."""
+    if up.operator not in d.rules.operators:
+        return
+    d.line = operator_line(up.operator)
+    operator = d.state.operators.get(up.operator)
+    if operator is not None and up.node in operator.nodes:
+        return
+    if up.node not in d.state.nodes:
+        _lease(d, up.node)
+    d.emit(f.OperatorOnline(operator=up.operator, node=up.node))
+    operator = d.state.operators[up.operator]
+    if operator.state == "offline":
+        d.emit(f.OperatorState(operator=up.operator, state="away"))
+    d.freed[up.operator] = None
+
+
+def lose_socket(d: Draft, lost: OperatorLost) -> None:
+    """Note that an operator's last socket on a node went without a word."""
+    lose_node_of(d, lost.operator, lost.node)
+
+
+def lose_node_of(d: Draft, name: str, node: str) -> None:
+    """Start the grace time if this was the operator's last node; what was only offered goes to others at once."""
+    operator = d.state.operators.get(name)
+    if operator is None or node not in operator.nodes:
+        return
+    d.line = operator_line(name)
+    last = len(operator.nodes) == 1 and operator.state != "offline"
+    grace = d.now + max(d.rules.times.grace, 1) if last else 0
+    d.emit(f.OperatorGone(operator=name, node=node, grace_until=grace))
+    if not operator.nodes:
+        _schedule(d, [("revoke", one.id) for one in _offered(d, operator)])
+
+
+def lose_node(d: Draft, node: str) -> None:
+    """Give up a node whose lease ran out; each of its operators is a step of its own."""
+    d.emit(f.NodeLost(node=node))
+    names = sorted(name for name, operator in d.state.operators.items() if node in operator.nodes)
+    _schedule(d, [("gone", f"{name}:{node}") for name in names])
+
+
+def set_presence(d: Draft, command: Command, action: SetPresence) -> None:
+    """Set the state as the operator says it."""
+    name = command.operator
+    d.line = operator_line(name)
+    if action.state == "offline":
+        sign_out(d, name, by=name)
+        return
+    d.emit(f.OperatorState(operator=name, state=action.state, by=name))
+    d.freed[name] = None
+
+
+def sign_out(d: Draft, name: str, *, by: str = "") -> None:
+    """Sign the operator out: everything they had goes to others."""
+    d.line = operator_line(name)
+    d.emit(f.OperatorState(operator=name, state="offline", by=by))
+    operator = d.state.operators[name]
+    owned = sorted((one for one in _held(d, operator) if one.owner == name), key=place_of)
+    items: list[tuple[f.Todo, str]] = [("requeue", one.id) for one in owned]
+    _schedule(d, items + [("revoke", one.id) for one in _offered(d, operator)])
+
+
+def _held(d: Draft, operator: Operator) -> list[Conversation]:
+    conversations = (d.state.conversations[name] for name in operator.held)
+    return [one for one in conversations if one.status != "closed"]
+
+
+def _offered(d: Draft, operator: Operator) -> list[Conversation]:
+    return sorted((one for one in _held(d, operator) if one.owner != operator.id), key=place_of)
+
+
+def _schedule(d: Draft, items: list[tuple[f.Todo, str]]) -> None:
+    if items:
+        d.emit(f.Scheduled(items=tuple(items)))
+
+
+def orphan(d: Draft, name: str) -> None:
+    """Queue a conversation again whose operator is gone, ahead of others; a call is left to its channel.
+
+    Deferrable work waits for the operator to come back until ``times.orphan`` is over.
+    """
+    conversation = d.conversation(name)
+    if conversation.owner is None or conversation.kind == "exclusive":
+        return
+    if conversation.kind == "deferrable":
+        d.emit(f.TimerSet(timer=timer_id(ORPHAN, name), due=d.now + d.rules.times.orphan))
+        return
+    abandon(d, conversation)
+
+
+def abandon(d: Draft, conversation: Conversation) -> None:
+    """Take the conversation from an operator who is gone."""
+    leave(d, conversation, "operator_lost")
+    if conversation.status != "offered":
+        send_back(d, conversation, "operator_lost", boost=d.rules.times.boost_orphan)
+
+
+def revoke(d: Draft, name: str) -> None:
+    """Take back what was offered to operators who are not there any more."""
+    conversation = d.conversation(name)
+    for running in list(conversation.offers):
+        operator = d.state.operators[running.operator]
+        if not operator.nodes or operator.state == "offline":
+            end_offer(d, conversation, running, "operator_lost")
+            if not (running.direct and conversation.owner is not None):
+                send_back(d, conversation, "operator_lost")

@@ -1,0 +1,239 @@
+"""The queue: coming in, being offered, going back with the age kept (routing rows 3 to 8, 11, 12, 14, 18)."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import structs
+
+from normalizer.envelope import Envelope
+from router import facts as f
+from router.draft import Draft
+from router.matching import explain, key_of, others_could, staffing, survey
+from router.people import Conversation, Offer
+from router.policy import languages
+from router.record import Candidate, Why
+from router.rules import Route
+
+Back = Literal["declined", "no_answer", "operator_lost", "released", "transferred", "unanswered", "rules"]
+End = Literal["declined", "no_answer", "operator_lost", "withdrawn", "lost_race"]
+Leave = Literal["closed", "transferred", "operator_lost", "released", "unanswered", "taken"]
+
+
+def enqueue(d: Draft, conversation: Conversation, envelope: Envelope, reason: Literal["new", "reopened"]) -> None:
+    """Queue a new conversation, or one that begins anew, by the rules; offer it at once if somebody is free."""
+    codes, sure = languages(envelope)
+    route = d.policy.route(envelope, codes)
+    begin(d, conversation, route, codes or conversation.languages, sure=sure, reason=reason)
+    if not place(d, conversation):
+        announce(d, conversation)
+
+
+def begin(
+    d: Draft,
+    conversation: Conversation,
+    route: Route,
+    codes: tuple[str, ...],
+    *,
+    sure: bool,
+    reason: Literal["new", "reopened"],
+) -> None:
+    """Give the conversation its place in the queue, counted from now."""
+    channel = d.policy.channel(conversation.channel)
+    d.emit(
+        f.ConversationQueued(
+            conversation=conversation.id,
+            rule=route.name,
+            tier=route.tier,
+            v=d.now - min(route.boost, d.rules.times.boost_max),
+            seq=d.input,
+            enqueued_at=d.now,
+            units=channel.units,
+            kind=channel.kind,
+            steps=d.policy.steps(route, codes, d.now, sure=sure),
+            reason=reason,
+        )
+    )
+
+
+def requeue(
+    d: Draft,
+    conversation: Conversation,
+    reason: Back,
+    *,
+    exclude: Mapping[str, int] | None = None,
+    boost: int = 0,
+    rule: str | None = None,
+    steps: tuple[f.Step, ...] = (),
+) -> None:
+    """Queue it again: the age, the deadlines and so the place stay; ``boost`` (ms) moves it forward within bounds."""
+    out = {name: until for name, until in conversation.excluded.items() if until > d.now}
+    out.update(exclude or {})
+    known = steps or conversation.steps
+    d.emit(
+        f.ConversationQueued(
+            conversation=conversation.id,
+            rule=conversation.rule if rule is None else rule,
+            tier=conversation.tier,
+            v=min(conversation.v, max(conversation.v - boost, conversation.enqueued_at - d.rules.times.boost_max)),
+            seq=conversation.seq,
+            enqueued_at=conversation.enqueued_at,
+            units=conversation.units,
+            kind=conversation.kind,
+            steps=known,
+            step=max(index for index, step in enumerate(known) if step.at <= d.now or index == 0),
+            reason=reason,
+            exclude=out,
+        )
+    )
+    d.why = d.why or Why(rule=conversation.rule, v=conversation.v, waited=d.now - conversation.enqueued_at, note=reason)
+
+
+def send_back(
+    d: Draft,
+    conversation: Conversation,
+    reason: Back,
+    *,
+    exclude: Mapping[str, int] | None = None,
+    boost: int = 0,
+    lapse: bool = True,
+) -> None:
+    """Queue it again and offer it to the next one at once, if there is one."""
+    requeue(d, conversation, reason, exclude=exclude, boost=boost)
+    if not place(d, conversation, lapse=lapse):
+        announce(d, conversation)
+
+
+def place(d: Draft, conversation: Conversation, *, lapse: bool = True) -> bool:
+    """Offer a waiting conversation to the best operator who can take it; False when there is none.
+
+    Who declined or did not answer is passed over, unless nobody else is there who ever could (``lapse``).
+    """
+    view = survey(d.state, d.policy, conversation, d.now)
+    note = ""
+    chosen = view.eligible
+    if not chosen and lapse and view.lapsable and not others_could(d.state, d.policy, conversation, d.now):
+        chosen, note = view.lapsable, f"the exclusion of {view.lapsable[0][-1]} lapsed: there is nobody else"
+    d.why = explain(conversation, view, d.now, note)
+    if not chosen:
+        return False
+    offer(d, conversation, chosen[0][-1])
+    return True
+
+
+def give(d: Draft, conversation: Conversation, operator: str, overtaken: tuple[str, ...]) -> None:
+    """Offer the conversation to an operator who has room, from the operator's side."""
+    key = key_of(d.state, d.policy, conversation, operator, d.now)
+    view = survey(d.state, d.policy, conversation, d.now)
+    d.why = structs.replace(
+        explain(conversation, view, d.now),
+        policy="first_in_queue",
+        chosen=Candidate(operator=operator, key=key),
+        runner_up=None,
+        overtaken=overtaken,
+    )
+    offer(d, conversation, operator)
+
+
+def announce(d: Draft, conversation: Conversation) -> None:
+    """Say at once when nobody configured, or nobody signed in, can ever take it."""
+    configured, signed_in = staffing(d.state, d.policy, conversation)
+    if not signed_in:
+        d.emit(f.Unroutable(conversation=conversation.id, configured=configured))
+
+
+def offer(d: Draft, conversation: Conversation, operator: str, *, expires: int = 0) -> None:
+    """Charge the operator and ask; where the channel says so the answer is yes by itself.
+
+    With ``expires`` it is a transfer to this one operator, who is always asked.
+    """
+    direct = bool(expires)
+    channel = d.policy.channel(conversation.channel)
+    epoch = conversation.epoch + 1
+    name = f"{conversation.id}-o{epoch}"
+    if not expires and channel.accept == "manual":
+        expires = d.now + channel.offer_timeout
+    d.emit(
+        f.Offered(
+            conversation=conversation.id,
+            offer=name,
+            operator=operator,
+            units=conversation.units,
+            epoch=epoch,
+            expires=expires,
+            transfer_from=conversation.owner,
+            direct=direct,
+        )
+    )
+    if not expires:
+        accept(d, conversation, conversation.offers[-1])
+
+
+def accept(d: Draft, conversation: Conversation, taken: Offer, *, by: str = "") -> None:
+    """Make the offered operator the owner; whoever transferred it is free now."""
+    leave(d, conversation, "transferred")
+    assign(d, conversation, taken.operator, offered=taken.id, by=by)
+
+
+def assign(
+    d: Draft, conversation: Conversation, operator: str, *, offered: str | None = None, by: str = "", reason: str = ""
+) -> None:
+    """Give the conversation to ``operator``; if the customer waits, an answer is due."""
+    d.emit(
+        f.Assigned(
+            conversation=conversation.id,
+            operator=operator,
+            epoch=conversation.epoch + 1,
+            units=conversation.units,
+            offer=offered,
+            by=by,
+            reason=reason,
+            unanswered_at=answer_due(d, conversation) if conversation.unanswered else 0,
+        )
+    )
+
+
+def answer_due(d: Draft, conversation: Conversation) -> int:
+    """When the owner loses a conversation that nobody answers; never for calls and mail."""
+    allowed = d.rules.times.unanswered
+    return d.now + allowed if allowed and conversation.kind == "interactive" else 0
+
+
+def leave(d: Draft, conversation: Conversation, reason: Leave) -> None:
+    """Take the conversation from its owner, if it has one."""
+    owner = conversation.owner
+    if owner is not None:
+        d.emit(f.Unassigned(conversation=conversation.id, operator=owner, reason=reason))
+        d.freed[owner] = None
+
+
+def end_offer(d: Draft, conversation: Conversation, ended: Offer, reason: End) -> None:
+    """Take an offer back; so many unanswered ones in a row and the operator counts as not responding."""
+    operator = d.state.operators[ended.operator]
+    silent = operator.silent + 1 if reason == "no_answer" else 0 if reason == "declined" else operator.silent
+    d.emit(
+        f.OfferEnded(
+            conversation=conversation.id, offer=ended.id, operator=ended.operator, reason=reason, silent=silent
+        )
+    )
+    d.freed[ended.operator] = None
+    if reason == "no_answer" and silent >= d.rules.no_answers and operator.state == "available":
+        d.emit(f.OperatorState(operator=ended.operator, state="not_responding"))
+
+
+def after_offer(d: Draft, conversation: Conversation, ended: Offer, reason: Literal["declined", "no_answer"]) -> None:
+    """Go on after an offer that was not taken: back to who handed it over, or on to the next one."""
+    if ended.direct and conversation.owner is not None:
+        return
+    send_back(d, conversation, reason, exclude=exclusion(d, conversation, ended.operator))
+
+
+def withdraw(d: Draft, conversation: Conversation) -> None:
+    """Take every running offer back."""
+    for running in list(conversation.offers):
+        end_offer(d, conversation, running, "withdrawn")
+
+
+def exclusion(d: Draft, conversation: Conversation, operator: str) -> dict[str, int]:
+    """So long an operator who declined or did not answer is passed over (routing row 8)."""
+    timeout = d.policy.channel(conversation.channel).offer_timeout
+    return {operator: d.now + max(d.rules.times.exclude_min, 3 * timeout)}

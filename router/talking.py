@@ -1,0 +1,115 @@
+"""What is said: answers, notes, what was read, and the phrases that say the customer is not forgotten."""
+
+from normalizer.content import Content, Text
+from normalizer.outbound import Author, Outbound, ReceiptState
+from router import facts as f
+from router.draft import Draft, Refused
+from router.inputs import AddNote, Command, MarkRead, Reply
+from router.people import Conversation, Sending
+from router.rights import find, find_mine
+
+_REPLACEABLE = (ReceiptState.FAILED, ReceiptState.UNKNOWN)
+
+
+def reply(d: Draft, command: Command, action: Reply) -> None:
+    """Answer the customer, at an address that is still theirs (promise P7)."""
+    conversation = find_mine(d, command, action.conversation)
+    _check_fresh(conversation, command, action)
+    if action.again is not None and conversation.outbounds.get(action.again) not in _REPLACEABLE:
+        raise Refused("not_failed", "Only an answer that failed, or of which nothing is known, can be sent again.")
+    rule = d.rules.operators[command.operator]
+    author = Author(id=command.operator, name=rule.name, avatar=rule.avatar)
+    outbound = _address(d, conversation, action.address, author, action.content)
+    if outbound is None:
+        raise Refused(
+            "no_address",
+            "The address does not belong to this customer, or its channel is not connected any more. Choose another.",
+        )
+    n = conversation.n + 1
+    d.emit(f.ReplySent(conversation=conversation.id, n=n, outbound=outbound, by=command.operator, again=action.again))
+
+
+def _check_fresh(conversation: Conversation, command: Command, action: Reply) -> None:
+    other = conversation.replied_by != command.operator
+    if not action.anyway and other and conversation.replied > action.seen:
+        raise Refused(
+            "stale",
+            "A colleague has answered in the meantime. Read it, then send yours again if it is still needed.",
+            now=str(conversation.replied),
+        )
+
+
+def _address(
+    d: Draft, conversation: Conversation, wanted: str | None, author: Author, content: Content
+) -> Outbound | None:
+    """Put an envelope around ``content``: to ``wanted``, or to where the customer wrote last; None if not theirs."""
+    address = conversation.last_address if wanted is None else wanted
+    known = d.state.addresses.get(address)
+    if known is None or known.person != conversation.person:
+        return None
+    sending = conversation.sendings.get(address) or Sending(channel=known.channel)
+    if sending.channel not in d.rules.channels:
+        return None
+    return Outbound(
+        id=f"{conversation.id}-{conversation.n + 1}",
+        conversation=conversation.id,
+        channel=sending.channel,
+        address=address,
+        at=d.now,
+        content=content,
+        author=author,
+        reply_to=sending.reply_to,
+        channel_data=sending.channel_data,
+    )
+
+
+def note(d: Draft, command: Command, action: AddNote) -> None:
+    """Add a note; any operator may, on a closed conversation too."""
+    conversation = find(d, action.conversation)
+    d.emit(
+        f.NoteAdded(
+            conversation=conversation.id,
+            n=conversation.n + 1,
+            by=command.operator,
+            content=action.content,
+            mentions=action.mentions,
+        )
+    )
+
+
+def read(d: Draft, command: Command, action: MarkRead) -> None:
+    """Note what an operator has on the screen; it never goes back."""
+    conversation = find(d, action.conversation)
+    upto = max(conversation.read.get(command.operator, 0), min(action.upto, conversation.n))
+    d.emit(f.EntriesRead(conversation=conversation.id, upto=upto, by=command.operator))
+
+
+def hold(d: Draft, name: str) -> None:
+    """Say the phrase that is due to a customer who waits; after a standstill only the latest of several."""
+    conversation = d.conversation(name)
+    phrases = d.rules.waiting
+    due = [i for i, one in enumerate(phrases) if conversation.unanswered + one.after <= d.now]
+    if not due or due[-1] < conversation.said:
+        return
+    index = due[-1]
+    text = Text(text=_phrase(d, conversation, phrases[index].say))
+    outbound = _address(d, conversation, None, Author(kind="system"), text)
+    if outbound is None:
+        return
+    later = phrases[index + 1 :]
+    d.emit(
+        f.ReplySent(
+            conversation=name,
+            n=conversation.n + 1,
+            outbound=outbound,
+            waiting=index,
+            say_at=conversation.unanswered + later[0].after if later else 0,
+        )
+    )
+
+
+def _phrase(d: Draft, conversation: Conversation, say: dict[str, str]) -> str:
+    for code in (*conversation.languages, *d.rules.languages, *sorted(say)):
+        if code in say:
+            return say[code]
+    return ""

@@ -1,0 +1,101 @@
+"""What happens when a time has come. A timer that raises or finds nothing to do does not come again."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from router import deadlines
+from router import facts as f
+from router.deadlines import EXCLUDED, UNANSWERED, timer_id
+from router.draft import Draft
+from router.evolve import gather
+from router.identity import person_line
+from router.matching import absence, others_could
+from router.presence import abandon, lose_node, sign_out
+from router.queueing import after_offer, end_offer, exclusion, leave, place, send_back
+from router.record import Why
+from router.talking import hold
+
+
+def _offer_ran_out(d: Draft, about: str) -> None:
+    name, _, offer = about.partition(":")
+    conversation = d.conversation(name)
+    ended = next(running for running in conversation.offers if running.id == offer)
+    end_offer(d, conversation, ended, "no_answer")
+    after_offer(d, conversation, ended, "no_answer")
+
+
+def _step_is_over(d: Draft, name: str) -> None:
+    conversation = d.conversation(name)
+    d.emit(f.ConversationRelaxed(conversation=name, step=conversation.step + 1))
+    place(d, conversation)
+
+
+def _exclusion_is_over(d: Draft, name: str) -> None:
+    conversation = d.conversation(name)
+    if not place(d, conversation):
+        later = [until for until in conversation.excluded.values() if until > d.now]
+        if later:
+            d.emit(f.TimerSet(timer=timer_id(EXCLUDED, name), due=min(later)))
+
+
+def _nobody_answered(d: Draft, name: str) -> None:
+    """Give the conversation to somebody else; while there is nobody else, its owner is the best there is."""
+    conversation = d.conversation(name)
+    owner = conversation.owner
+    if owner is not None and conversation.status == "assigned" and others_could(d.state, d.policy, conversation, d.now):
+        exclude = exclusion(d, conversation, owner)
+        leave(d, conversation, "unanswered")
+        send_back(d, conversation, "unanswered", exclude=exclude)
+        return
+    d.why = Why(rule=conversation.rule, note="nobody else could take it")
+    d.emit(f.TimerSet(timer=timer_id(UNANSWERED, name), due=d.now + max(d.rules.times.unanswered, 1_000)))
+
+
+def _orphan_waited(d: Draft, name: str) -> None:
+    conversation = d.conversation(name)
+    if conversation.owner is not None and absence(d.state.operators[conversation.owner]) == "offline":
+        abandon(d, conversation)
+
+
+def _wrap_up_is_over(d: Draft, name: str) -> None:
+    conversation = d.conversation(name)
+    owner = conversation.owner
+    assert owner is not None  # noqa: S101  # the timer leaves with the owner
+    d.emit(f.WrapUpEnded(conversation=name, operator=owner))
+    d.freed[owner] = None
+
+
+def _archive(d: Draft, about: str) -> None:
+    d.line, _, person = about.partition(":")
+    d.emit(f.ConversationArchived(conversation=d.line, person=person))
+
+
+def _park(d: Draft, name: str) -> None:
+    d.line = person_line(name)
+    person = d.state.people[name]
+    conversations = [d.state.conversations[one] for one in (*person.past, person.conversation) if one is not None]
+    if any(one.status != "closed" for one in conversations):
+        return
+    if any(one.owner is not None for one in conversations):
+        later = d.now + max(d.rules.times.park_person, 1_000)
+        d.emit(f.TimerSet(timer=timer_id(deadlines.PARK, name), due=later))
+        return
+    d.parked.append(gather(d.state, name))
+    d.emit(f.PersonParked(person=name))
+
+
+TIMERS: Mapping[str, Callable[[Draft, str], None]] = MappingProxyType(
+    {
+        deadlines.OFFER: _offer_ran_out,
+        deadlines.STEP: _step_is_over,
+        deadlines.EXCLUDED: _exclusion_is_over,
+        deadlines.SAY: hold,
+        deadlines.UNANSWERED: _nobody_answered,
+        deadlines.ORPHAN: _orphan_waited,
+        deadlines.WRAP_UP: _wrap_up_is_over,
+        deadlines.ARCHIVE: _archive,
+        deadlines.PARK: _park,
+        deadlines.GRACE: sign_out,
+        deadlines.NODE: lose_node,
+    }
+)

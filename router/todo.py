@@ -1,0 +1,126 @@
+"""What is left to do after a step: one line each, before the next input, found again in the state after a crash."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from router import facts as f
+from router.draft import Draft
+from router.ending import merge
+from router.handover import TRANSFER_RULE
+from router.inputs import RulesProposed
+from router.matching import absence, best_waiting, first_pair, mismatch, need_of
+from router.people import Conversation
+from router.policy import Policy
+from router.presence import lose_node_of, operator_line, orphan, revoke, sign_out
+from router.queueing import give, place, requeue, withdraw
+
+SWEEP = 500
+"""So many conversations are looked at again in one go after a change of the rules: a record stays small."""
+
+
+def take_rules(d: Draft, proposed: RulesProposed) -> None:
+    """Make the proposed rules the next version; who waits is looked at again, who is served is left alone.
+
+    Raises:
+        BadRules: they cannot decide.
+    """
+    if proposed.hash == d.state.rules_hash:
+        return
+    Policy(proposed.rules)
+    d.emit(f.RulesTaken(version=d.state.version + 1, hash=proposed.hash, rules=proposed.rules, by=proposed.by))
+    removed = sorted(name for name in d.state.operators if name not in proposed.rules.operators)
+    d.emit(f.Scheduled(items=(*(("logout", name) for name in removed), ("sweep", ""))))
+
+
+def sweep(d: Draft, cursor: str) -> None:
+    """Find the next waiting and offered conversations, by id, that the new rules change; in the end, match."""
+    names = sorted(
+        one.id
+        for one in d.state.conversations.values()
+        if one.status in ("waiting", "offered") and one.id > cursor and _changed(d, one)
+    )
+    items: list[tuple[f.Todo, str]] = [("reroute", name) for name in names[:SWEEP]]
+    items.append(("sweep", names[SWEEP - 1]) if len(names) > SWEEP else ("match", ""))
+    d.emit(f.Scheduled(items=tuple(items)))
+
+
+def _changed(d: Draft, conversation: Conversation) -> bool:
+    if conversation.status == "offered":
+        return any(
+            not _still(d, conversation, running.operator, direct=running.direct) for running in conversation.offers
+        )
+    return _steps(d, conversation) != conversation.steps
+
+
+def _still(d: Draft, conversation: Conversation, name: str, *, direct: bool) -> bool:
+    rule = d.rules.operators.get(name)
+    return rule is not None and (direct or mismatch(d.policy, name, rule, need_of(conversation)) is None)
+
+
+def _steps(d: Draft, conversation: Conversation) -> tuple[f.Step, ...]:
+    """Requirements by the present rules; those that an operator has set stay."""
+    if conversation.rule == TRANSFER_RULE:
+        return conversation.steps
+    route = d.policy.named(conversation.rule)
+    sure = len(conversation.steps[0].need.languages) <= 1
+    return d.policy.steps(route, conversation.languages, conversation.enqueued_at, sure=sure)
+
+
+def reroute(d: Draft, name: str) -> None:
+    """Queue a conversation again with the present rules; matching comes when all are done."""
+    conversation = d.conversation(name)
+    withdraw(d, conversation)
+    if conversation.status != "assigned":
+        requeue(d, conversation, "rules", steps=_steps(d, conversation))
+
+
+def match_operator(d: Draft, name: str) -> None:
+    """Give an operator who has room the first of the queue that they can take, until nothing fits."""
+    d.line = operator_line(name)
+    operator = d.state.operators[name]
+    if operator.state == "draining" and not operator.held:
+        d.emit(f.OperatorState(operator=name, state="offline"))
+        return
+    found, overtaken = best_waiting(d.state, d.policy, name, d.waiting, d.now)
+    if found is not None:
+        d.line = found.id
+        give(d, found, name, overtaken)
+        d.freed[name] = None
+
+
+def match(d: Draft, _nothing: str) -> None:
+    """Give the first of the whole queue that anybody can take to the best one, until no pair is left."""
+    found = first_pair(d.state, d.policy, d.waiting, d.now)
+    if found is not None:
+        d.line = found.id
+        place(d, found)
+        d.emit(f.Scheduled(items=(("match", ""),)))
+
+
+def gone(d: Draft, about: str) -> None:
+    """Handle one operator of a lost node."""
+    operator, _, node = about.partition(":")
+    lose_node_of(d, operator, node)
+
+
+TODO: Mapping[str, Callable[[Draft, str], None]] = MappingProxyType(
+    {
+        "match_operator": match_operator,
+        "match": match,
+        "requeue": orphan,
+        "revoke": revoke,
+        "reroute": reroute,
+        "sweep": sweep,
+        "gone": gone,
+        "logout": sign_out,
+        "merge": merge,
+    }
+)
+
+
+def wants_match(d: Draft, name: str) -> bool:
+    """Whether a freed operator is worth a step: somebody waits and they are there, or they only had to finish."""
+    operator = d.state.operators[name]
+    if operator.state == "draining":
+        return not operator.held
+    return bool(d.waiting) and absence(operator) is None
