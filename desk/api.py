@@ -1,0 +1,341 @@
+"""The operators' HTTP API. The table of operations is what is served and what the OpenAPI document is made of."""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from desk.library import HistoryUnavailable, NotKnown
+from desk.lists import FIRST, Key, key
+from desk.node import Node
+from desk.ports import Account
+from desk.reading import PAGE, open_page, require_reader
+from desk.sessions import Session
+from desk.socket import me, serve
+from desk.views import card
+from desk.wire import (
+    Answer,
+    Confirmed,
+    Conversations,
+    Do,
+    Me,
+    NotConfirmed,
+    Opened,
+    Operators,
+    Refused,
+    SignIn,
+    Uploaded,
+    View,
+    encode,
+)
+from normalizer.content import Media
+from web.errors import ErrorBody, Refusal, client_ip
+from web.uploads import UploadRules, file_headers, receive_upload, send_file
+
+T = TypeVar("T")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+MAX_BODY: Final = 320 * 1024
+MAX_PAGE: Final = 200
+SIGNED_IN: Final = web.RequestKey("signed_in", tuple[Session, Account])
+TYPES_SENT: Final = ("image/*", "audio/*", "video/*", "text/*", "application/*")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter: its name, its type and a sentence."""
+
+    name: str
+    type: object
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that can be asked for over HTTP. ``answers`` maps a status to the struct of its body."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    answers: dict[int, object]
+    body: object = None
+    query: Sequence[Parameter] = ()
+    public: bool = False
+
+
+_PERSON = Parameter("person", str, "The person, for a conversation that has left the memory.")
+
+
+class Api:
+    """The handlers, bound to one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._secure = node.outside.public_url.startswith("https:")
+        self.cookie = "__Host-trunkline-desk" if self._secure else "trunkline-desk"
+
+    def operations(self) -> list[Operation]:
+        """Give the table of operations; paths are below ``/desk``."""
+        conversation = "/conversations/{conversation}"
+        return [
+            Operation(
+                "POST",
+                "/session",
+                self.sign_in,
+                "Sign in; the answer sets the session cookie.",
+                {200: Me, 401: ErrorBody, 429: ErrorBody},
+                SignIn,
+                public=True,
+            ),
+            Operation(
+                "DELETE",
+                "/session",
+                self.sign_out,
+                "Sign out here, or everywhere.",
+                {204: None},
+                query=[Parameter("everywhere", bool, "End all sessions of the operator.")],
+            ),
+            Operation("GET", "/me", self.me, "Who is signed in.", {200: Me}),
+            Operation(
+                "GET",
+                "/conversations",
+                self.conversations,
+                "A page of a list.",
+                {200: Conversations, 403: ErrorBody},
+                query=[
+                    Parameter("view", View, "Which list."),
+                    Parameter("after", str, "What `next` of the page before said."),
+                    Parameter("limit", int, f"Lines of a page, at most {MAX_PAGE}."),
+                ],
+            ),
+            Operation(
+                "GET",
+                conversation,
+                self.conversation,
+                "A conversation with its last items.",
+                {200: Opened, 404: ErrorBody},
+                query=[
+                    _PERSON,
+                    Parameter("before", str, "Id of an item: give those before it."),
+                    Parameter("limit", int, f"Items of a page, at most {MAX_PAGE}."),
+                ],
+            ),
+            Operation(
+                "GET",
+                conversation + "/files/{file}",
+                self.file,
+                "A file of a conversation.",
+                {200: bytes, 404: ErrorBody},
+                query=[_PERSON],
+            ),
+            Operation(
+                "POST",
+                "/files",
+                self.upload,
+                "Store a file, to be sent in a reply or a note.",
+                {201: Uploaded, 413: ErrorBody, 415: ErrorBody},
+                bytes,
+            ),
+            Operation(
+                "POST",
+                "/commands",
+                self.command,
+                "Do something; safe to repeat with the same id.",
+                {200: Confirmed, 202: NotConfirmed, 409: Refused},
+                Do,
+            ),
+            Operation(
+                "GET",
+                "/operators",
+                self.operators,
+                "Everybody's presence; for a supervisor their load too.",
+                {200: Operators},
+            ),
+            Operation("GET", "/socket", self.socket, "The WebSocket of a screen.", {101: None}),
+        ]
+
+    # --- sessions ----------------------------------------------------------------------------------------------
+
+    async def sign_in(self, request: web.Request) -> web.StreamResponse:
+        """Begin a new session; one that the browser had is ended, so that nobody else's can be kept."""
+        asked = await _body(request, SignIn)
+        session, token = await self._node.sessions.sign_in(asked.operator, asked.password, client_ip(request))
+        await self._end_former(request)
+        response = _json(me(self._node.sessions.check(session), session))
+        response.set_cookie(
+            self.cookie,
+            token,
+            max_age=self._node.settings.session // 1000,
+            path="/" if self._secure else "/desk",
+            secure=self._secure,
+            httponly=True,
+            samesite="Strict",
+        )
+        return response
+
+    async def _end_former(self, request: web.Request) -> None:
+        try:
+            former, _ = self._node.sessions.find(request.cookies.get(self.cookie, ""))
+        except Refusal:
+            return
+        await self._node.sessions.end(former, everywhere=False)
+        self._node.sweep()
+
+    async def sign_out(self, request: web.Request) -> web.StreamResponse:
+        """End the session, or all sessions of the operator."""
+        session, _ = request[SIGNED_IN]
+        await self._node.sign_out(session, everywhere=request.query.get("everywhere") == "true")
+        response = web.Response(status=HTTPStatus.NO_CONTENT)
+        response.del_cookie(self.cookie, path="/" if self._secure else "/desk", secure=self._secure, httponly=True)
+        return response
+
+    async def me(self, request: web.Request) -> web.StreamResponse:
+        """Say who is signed in."""
+        session, account = request[SIGNED_IN]
+        return _json(me(account, session))
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    async def conversations(self, request: web.Request) -> web.StreamResponse:
+        """Give a page of a list."""
+        _, account = request[SIGNED_IN]
+        view: View = _query(request, "view", View, "mine")
+        if view == "all" and account.role != "supervisor":
+            raise Refusal(403, "forbidden", "only a supervisor sees everything")
+        limit = _limit(request)
+        feed = self._node.feed
+        found = feed.lists.page(feed.state, view, account.id, limit + 1, _after(request))
+        page = found[:limit]
+        return _json(
+            Conversations(
+                view=view,
+                total=feed.lists.count(view, account.id),
+                conversations=tuple(map(feed.summary, page)),
+                next=_token(key(view, page[-1])) if len(found) > limit else "",
+            )
+        )
+
+    async def conversation(self, request: web.Request) -> web.StreamResponse:
+        """Give a conversation."""
+        _, account = request[SIGNED_IN]
+        try:
+            async with self._node.library.open(*_named(request)) as transcript:
+                before = request.query.get("before", "")
+                return _json(open_page(self._node.feed, account, transcript, before, _limit(request)))
+        except (NotKnown, HistoryUnavailable) as exc:
+            raise _unreadable(exc) from exc
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        """Hand out a file of a conversation to those who may read it."""
+        _, account = request[SIGNED_IN]
+        try:
+            async with self._node.library.open(*_named(request)) as transcript:
+                require_reader(self._node.feed, account, transcript)
+                media = transcript.file(request.match_info["file"])
+        except (NotKnown, HistoryUnavailable) as exc:
+            raise _unreadable(exc) from exc
+        if media is None:
+            raise Refusal(404, "not_found", "the conversation holds no such file")
+        headers = file_headers(media.type, media.filename, media.file.size)
+        return await send_file(request, self._node.outside.media.read(media.file), headers)
+
+    async def operators(self, request: web.Request) -> web.StreamResponse:
+        """Give everybody's presence."""
+        _, account = request[SIGNED_IN]
+        state = self._node.feed.state
+        load = account.role == "supervisor"
+        cards = (card(state, each, load=load or each == account.id) for each in state.rules.operators)
+        return _json(Operators(operators=tuple(each for each in cards if each is not None)))
+
+    # --- doing -------------------------------------------------------------------------------------------------
+
+    async def upload(self, request: web.Request) -> web.StreamResponse:
+        """Take a file in."""
+        limit = self._node.settings.upload_limit
+        upload = await receive_upload(request, UploadRules(limit, TYPES_SENT))
+        stored = await self._node.outside.media.put(upload.chunks, limit=limit)
+        return _json(Uploaded(media=Media(file=stored, type=upload.type, filename=upload.name)), HTTPStatus.CREATED)
+
+    async def command(self, request: web.Request) -> web.StreamResponse:
+        """Carry out a command."""
+        _, account = request[SIGNED_IN]
+        asked = await _body(request, Do)
+        async with aclosing(self._node.commands.carry_out(account, asked.id, asked.action)) as answers:
+            answer = await anext(answers)
+        return _json(answer, _STATUS[type(answer)])
+
+    async def socket(self, request: web.Request) -> web.StreamResponse:
+        """Open a screen's socket."""
+        self._node.origins.require(request)
+        session, account = request[SIGNED_IN]
+        return await serve(self._node, request, session, account)
+
+
+_STATUS: Final[dict[type[Answer], HTTPStatus]] = {
+    Confirmed: HTTPStatus.OK,
+    NotConfirmed: HTTPStatus.ACCEPTED,
+    Refused: HTTPStatus.CONFLICT,
+}
+
+
+async def _body(request: web.Request, kind: type[T]) -> T:
+    """Read a JSON body.
+
+    Raises:
+        Refusal: 413, 415.
+        msgspec.DecodeError: it is not what is wanted; becomes a 400.
+    """
+    if request.content_type != "application/json":
+        raise Refusal(415, "unsupported_type", "the body must be application/json")
+    if (request.content_length or 0) > MAX_BODY:
+        raise Refusal(413, "too_large", f"a body may have at most {MAX_BODY:,} bytes")
+    return msgspec.json.decode(await request.read(), type=kind)
+
+
+def _json(body: Struct, status: int = HTTPStatus.OK) -> web.Response:
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(body=encode(body), status=status, content_type="application/json", headers=headers)
+
+
+def _query(request: web.Request, name: str, kind: object, default: T) -> T:
+    """Read a query parameter; a wrong one raises ``msgspec.ValidationError``, which becomes a 400."""
+    given = request.query.get(name)
+    value: T = default if given is None else msgspec.convert(given, kind, strict=False)
+    return value
+
+
+def _limit(request: web.Request) -> int:
+    return min(max(1, _query(request, "limit", int, PAGE)), MAX_PAGE)
+
+
+def _named(request: web.Request) -> tuple[str, str]:
+    return request.match_info["conversation"], request.query.get("person", "")
+
+
+def _unreadable(exc: NotKnown | HistoryUnavailable) -> Refusal:
+    if isinstance(exc, NotKnown):
+        return Refusal(404, "not_found", str(exc))
+    return Refusal(503, "unavailable", str(exc), retry_after=1)
+
+
+def _token(place: Key) -> str:
+    return base64.urlsafe_b64encode(encode(place)).decode()
+
+
+def _after(request: web.Request) -> Key:
+    token = request.query.get("after")
+    if not token:
+        return FIRST
+    try:
+        place: Key = msgspec.json.decode(base64.b64decode(token, altchars=b"-_", validate=True), type=Key)
+    except (binascii.Error, msgspec.DecodeError) as exc:
+        raise Refusal(400, "bad_request", "this is not the end of a page", field="after") from exc
+    return place

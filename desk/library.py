@@ -1,0 +1,96 @@
+"""The conversations that somebody reads on this node: loaded once, kept up to date, let go with the last reader."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from desk.faces import Faces
+from desk.ports import Ledger
+from desk.transcript import Transcript, naming
+from desk.wire import ItemEvent
+from router.record import Record
+
+READ_WITHIN = 10.0
+"""Seconds that reading a history may take."""
+
+
+class NotKnown(Exception):
+    """There is no such conversation."""
+
+
+class HistoryUnavailable(Exception):
+    """The log (or the archive) did not give the history in time."""
+
+
+class _Shelf:
+    """A conversation that is being read: what came in while its history was on the way, then the transcript."""
+
+    def __init__(self) -> None:
+        self.readers = 0
+        self.transcript: Transcript | None = None
+        self.early: list[tuple[int, Record]] = []
+        self.loading: asyncio.Task[Transcript] | None = None
+
+
+class Library:
+    """Transcripts by conversation. :meth:`take` must see every record, in log order, after the state has folded it."""
+
+    def __init__(self, ledger: Ledger, faces: Faces) -> None:
+        self._ledger = ledger
+        self._faces = faces
+        self._shelves: dict[str, _Shelf] = {}
+        self._name_of = naming(lambda: ledger.state)
+
+    def take(self, seq: int, record: Record, conversations: tuple[str, ...]) -> dict[str, list[ItemEvent]]:
+        """Follow a record that names these conversations; give what it changed in those that are read."""
+        changed: dict[str, list[ItemEvent]] = {}
+        for conversation in conversations:
+            shelf = self._shelves.get(conversation)
+            if shelf is None:
+                continue
+            if shelf.transcript is None:
+                shelf.early.append((seq, record))
+            elif events := shelf.transcript.take(seq, record):
+                changed[conversation] = events
+        return changed
+
+    @asynccontextmanager
+    async def open(self, conversation: str, person: str) -> AsyncIterator[Transcript]:
+        """Read a conversation; inside the block it stays up to date.
+
+        Raises:
+            NotKnown: the log and the archive know no such conversation of this person.
+            HistoryUnavailable: it could not be read in time.
+        """
+        shelf = self._shelves.setdefault(conversation, _Shelf())
+        shelf.readers += 1
+        try:
+            if shelf.loading is None:
+                shelf.loading = asyncio.create_task(self._load(shelf, conversation, person))
+            yield await asyncio.shield(shelf.loading)
+        finally:
+            shelf.readers -= 1
+            failed = shelf.loading is not None and shelf.loading.done() and shelf.transcript is None
+            if self._shelves.get(conversation) is shelf and (not shelf.readers or failed):
+                del self._shelves[conversation]
+                if shelf.loading is not None:
+                    shelf.loading.cancel()
+
+    async def _load(self, shelf: _Shelf, conversation: str, person: str) -> Transcript:
+        """Read the history and join it with what has come since: no record is left out or taken twice."""
+        try:
+            async with asyncio.timeout(READ_WITHIN):
+                history = await self._ledger.history(conversation, person)
+        except TimeoutError as exc:
+            raise HistoryUnavailable(f"the history could not be read within {READ_WITHIN:g} s") from exc
+        records = {seq: record for seq, record in history if seq <= self._ledger.position}
+        records.update(shelf.early)
+        transcript = Transcript(conversation, self._name_of)
+        for seq in sorted(records):
+            transcript.take(seq, records[seq])
+        if not transcript.person:
+            raise NotKnown(f"there is no conversation {conversation}")
+        self._faces.learn(conversation, (records[seq] for seq in sorted(records)))
+        shelf.transcript = transcript
+        shelf.early.clear()
+        return transcript

@@ -1,0 +1,43 @@
+"""Pages of a conversation, for those who may read it."""
+
+from desk.feed import Feed
+from desk.library import NotKnown
+from desk.ports import Account
+from desk.transcript import Transcript
+from desk.views import may_open
+from desk.wire import Opened
+
+PAGE = 100
+"""Items of a conversation given at once."""
+
+
+def require_reader(feed: Feed, account: Account, transcript: Transcript) -> None:
+    """Refuse one who may not read a conversation in the same words as if it did not exist.
+
+    Raises:
+        NotKnown: it is not theirs to read.
+    """
+    name = transcript.conversation
+    if account.id in transcript.mentioned or may_open(feed.state, account.id, account.role, name, transcript.person):
+        return
+    raise NotKnown(f"there is no conversation {name}")
+
+
+def open_page(feed: Feed, account: Account, transcript: Transcript, before: str = "", limit: int = PAGE) -> Opened:
+    """Give the last items before the one with id ``before``.
+
+    Raises:
+        NotKnown: the conversation is not theirs to read.
+    """
+    require_reader(feed, account, transcript)
+    items, more = transcript.page(before, limit)
+    known = feed.state.conversations.get(transcript.conversation)
+    person = feed.state.people.get(known.person if known else transcript.person)
+    return Opened(
+        conversation=transcript.conversation,
+        person=known.person if known else transcript.person,
+        items=items,
+        summary=feed.summary(known) if known else None,
+        more=more,
+        past=tuple(each for each in person.past if each != transcript.conversation) if person else (),
+    )

@@ -1,0 +1,17 @@
+"""The desk's part of the configuration file."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from config import Duration, Size
+
+
+class DeskSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The operators' desk."""
+
+    session: Annotated[Duration, Meta(description="How long a sign-in lasts.")] = Duration(12 * 3_600_000)
+    upload_limit: Annotated[Size, Meta(description="The largest file that an operator may send.")] = Size(20_000_000)
+    away_after: Annotated[
+        Duration, Meta(description="How long after its last connection is gone an operator counts as lost.")
+    ] = Duration(3_000)

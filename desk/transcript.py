@@ -1,0 +1,222 @@
+"""A conversation as operators read it: records folded into items with receipts.
+
+Texts are not in the shared state: a node reads a conversation's records when somebody opens it and keeps them
+up to date while somebody looks.
+"""
+
+from collections.abc import Callable, Iterator
+
+from msgspec.structs import replace
+
+from desk.views import operator_name
+from desk.wire import Item, ItemAdded, ItemEvent, ReceiptChanged
+from normalizer.content import Call, Content, Media, Text
+from normalizer.outbound import RECEIPT_RANK, ReceiptState
+from router.facts import (
+    AnyFact,
+    Assigned,
+    ConversationClosed,
+    ConversationOpened,
+    ConversationQueued,
+    ConversationReopened,
+    MessageTaken,
+    NoteAdded,
+    Offered,
+    OfferEnded,
+    OutboundChanged,
+    ReplySent,
+    Unassigned,
+    Unroutable,
+)
+from router.record import Record
+from router.state import State
+
+NameOf = Callable[[str], str]
+
+
+def files(content: Content) -> Iterator[Media]:
+    """Give every file in a content."""
+    match content:
+        case Media():
+            yield content
+        case Text():
+            yield from content.attachments
+        case Call() if content.recording is not None:
+            yield content.recording
+        case _:
+            return
+
+
+def with_files(content: Content, change: Callable[[Media], Media]) -> Content:
+    """Change every file in a content."""
+    match content:
+        case Media():
+            return change(content)
+        case Text() if content.attachments:
+            return replace(content, attachments=tuple(change(media) for media in content.attachments))
+        case Call() if content.recording is not None:
+            return replace(content, recording=change(content.recording))
+        case _:
+            return content
+
+
+def without_keys(content: Content) -> Content:
+    """Take the keys out of the files, for everything that goes to a browser."""
+    return with_files(content, lambda media: replace(media, file=replace(media.file, key="")))
+
+
+class Transcript:
+    """The items of one conversation, in log order. Fed with its records; says what each one changed."""
+
+    def __init__(self, conversation: str, name_of: NameOf) -> None:
+        self.conversation = conversation
+        self.person = ""
+        self.items: list[Item] = []
+        self.mentioned: set[str] = set()
+        self._name_of = name_of
+        self._answers: dict[str, int] = {}  # outbound id to index in items
+        self._files: dict[str, Media] = {}
+
+    def take(self, seq: int, record: Record) -> list[ItemEvent]:
+        """Fold a record in; a record that is about another conversation changes nothing."""
+        events: list[ItemEvent] = []
+        for index, fact in enumerate(record.facts):
+            if getattr(fact, "conversation", None) != self.conversation:
+                continue
+            if isinstance(fact, OutboundChanged):
+                events += self._receive(fact)
+            elif (item := self._item(f"{seq}.{index}", record.now, fact)) is not None:
+                events.append(self._add(item))
+        return events
+
+    def file(self, name: str) -> Media | None:
+        """Find a file of the conversation, with its key."""
+        return self._files.get(name)
+
+    def page(self, before: str, limit: int) -> tuple[tuple[Item, ...], bool]:
+        """Give the last ``limit`` items before the item with id ``before`` (empty: the end), and whether more exist."""
+        end = next((i for i, item in enumerate(self.items) if item.id == before), 0) if before else len(self.items)
+        start = max(0, end - limit)
+        return tuple(self.items[start:end]), start > 0
+
+    def since(self, n: int) -> tuple[Item, ...]:
+        """Give the entries with a number above ``n``."""
+        return tuple(item for item in self.items if item.n > n)
+
+    def _add(self, item: Item) -> ItemAdded:
+        if item.content is not None:
+            self._files.update({media.file.name: media for media in files(item.content)})
+            item = replace(item, content=without_keys(item.content))
+        if item.outbound:
+            self._answers[item.outbound] = len(self.items)
+        self.mentioned.update(item.mentions)
+        self.items.append(item)
+        return ItemAdded(conversation=self.conversation, item=item)
+
+    def _receive(self, fact: OutboundChanged) -> list[ItemEvent]:
+        at = self._answers.get(fact.outbound)
+        if at is None:
+            return []
+        reached = [at]
+        if fact.watermark:
+            reached += [i for i in self._answers.values() if i < at and self._reached_too(i, at)]
+        return [event for i in reached if (event := self._raise(i, fact)) is not None]
+
+    def _reached_too(self, earlier: int, later: int) -> bool:
+        """A watermark holds for earlier answers to the same address, but not for one that failed."""
+        item = self.items[earlier]
+        return item.address == self.items[later].address and item.receipt is not ReceiptState.FAILED
+
+    def _raise(self, index: int, fact: OutboundChanged) -> ItemEvent | None:
+        """Set the receipt of an item; its rank only rises."""
+        item = self.items[index]
+        if RECEIPT_RANK[fact.state] <= RECEIPT_RANK[item.receipt or ReceiptState.QUEUED]:
+            return None
+        self.items[index] = replace(item, receipt=fact.state, code=fact.code, error=fact.error)
+        return ReceiptChanged(
+            conversation=self.conversation,
+            outbound=item.outbound,
+            receipt=fact.state,
+            code=fact.code,
+            error=fact.error,
+        )
+
+    def _item(self, id: str, at: int, fact: AnyFact) -> Item | None:  # noqa: A002 - the word of Item
+        match fact:
+            case MessageTaken(envelope=envelope):
+                return Item(
+                    id=id,
+                    kind="message",
+                    at=at,
+                    n=fact.n,
+                    name=envelope.sender.name,
+                    channel=envelope.channel,
+                    address=envelope.address,
+                    content=envelope.content,
+                )
+            case ReplySent(outbound=outbound):
+                return Item(
+                    id=id,
+                    kind="reply",
+                    at=at,
+                    n=fact.n,
+                    by=fact.by,
+                    name=outbound.author.name,
+                    channel=outbound.channel,
+                    address=outbound.address,
+                    content=outbound.content,
+                    outbound=outbound.id,
+                    receipt=ReceiptState.QUEUED,
+                    again=fact.again or "",
+                )
+            case NoteAdded():
+                return Item(
+                    id=id,
+                    kind="note",
+                    at=at,
+                    n=fact.n,
+                    by=fact.by,
+                    name=self._name_of(fact.by),
+                    content=fact.content,
+                    mentions=fact.mentions,
+                )
+            case _:
+                return self._event(id, at, fact)
+
+    def _event(self, id: str, at: int, fact: AnyFact) -> Item | None:  # noqa: A002 - the word of Item
+        operator = by = detail = ""
+        match fact:
+            case ConversationOpened():
+                self.person = fact.person
+                detail = fact.channel
+            case ConversationQueued(reason=detail):
+                pass
+            case Offered(operator=operator):
+                pass
+            case OfferEnded(operator=operator, reason=detail) | Unassigned(operator=operator, reason=detail):
+                pass
+            case Assigned(operator=operator, by=by, reason=detail):
+                pass
+            case ConversationReopened(by=by):
+                pass
+            case ConversationClosed(by=by, result=detail):
+                pass
+            case Unroutable():
+                detail = "nobody is signed in" if fact.configured else "nobody has what it needs"
+            case _:
+                return None
+        return Item(
+            id=id,
+            kind="event",
+            at=at,
+            by=by,
+            name=self._name_of(by) if by else "",
+            what=str(type(fact).__struct_config__.tag),
+            operator=self._name_of(operator) if operator else "",
+            detail=detail,
+        )
+
+
+def naming(state: Callable[[], State]) -> NameOf:
+    """Name operators by the rules in force."""
+    return lambda operator: operator_name(state(), operator)

@@ -1,0 +1,383 @@
+"""What goes over the line between desk and browser: HTTP bodies and socket frames. Described in docs/desk-protocol.md.
+
+Times are in milliseconds since the epoch. Files carry no keys: they are fetched by name within their conversation.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from desk.ports import Role
+from normalizer.content import Content, Media
+from normalizer.outbound import ReceiptState
+from router.inputs import Action, Id
+from router.rules import ChannelClass
+from web.sockets import Fault
+
+CommandId = Annotated[
+    str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", description="A UUIDv7")
+]
+Cursor = Annotated[str, Meta(max_length=400, description="A signed place in the log; opaque")]
+View = Literal["mine", "queue", "all"]
+
+
+class Me(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The operator who is signed in. ``expires`` is the end of the session."""
+
+    id: str
+    name: str
+    role: Role
+    expires: int
+    avatar: str = ""
+
+
+class OperatorCard(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An operator as others see them. ``load`` of ``units`` is taken; ``held`` conversations make it up.
+
+    ``online``: a socket is open; ``grace_until``: it was lost and is waited for until then.
+    """
+
+    id: str
+    name: str
+    role: Role
+    state: str
+    online: bool
+    load: int = 0
+    units: int = 0
+    held: int = 0
+    grace_until: int = 0
+    skills: dict[str, int] = {}
+    languages: dict[str, int] = {}
+
+
+class OfferShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An operator is being asked. ``expires`` 0: the offer does not end by itself."""
+
+    id: str
+    operator: str
+    expires: int = 0
+
+
+class Summary(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A conversation as one line of a list.
+
+    ``n`` is the number of the last entry, ``read`` maps operators to the last entry they have seen. ``unanswered``
+    is the time of the customer's oldest unanswered message, ``waiting_since`` when it came into the queue, ``place``
+    its place there (smaller is earlier). ``name`` and ``preview`` are empty until the node has read the texts.
+    ``addresses`` are those that can be answered; ``address`` is where an answer goes by itself.
+    """
+
+    id: str
+    person: str
+    channel: str
+    address: str
+    kind: ChannelClass
+    status: str
+    opened_at: int
+    n: int = 0
+    replied: int = 0
+    read: dict[str, int] = {}
+    owner: str = ""
+    owner_name: str = ""
+    offers: tuple[OfferShown, ...] = ()
+    unanswered: int = 0
+    waiting_since: int = 0
+    place: tuple[int, int, int] = (0, 0, 0)
+    rule: str = ""
+    languages: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    name: str = ""
+    preview: str = ""
+    closed_at: int = 0
+    result: str = ""
+
+
+class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing in a conversation.
+
+    ``id`` orders items: log sequence and index in the record, joined by a dot. ``n`` is the entry number (0 for
+    events, which are about the conversation and not part of it). ``by`` is an operator, empty for customer and
+    system. ``receipt`` is what is known of an answer; ``again`` the outbound message that it replaces.
+    ``what`` is the kind of fact of an event and ``detail`` its reason.
+    """
+
+    id: str
+    kind: Literal["message", "reply", "note", "event"]
+    at: int
+    n: int = 0
+    by: str = ""
+    name: str = ""
+    channel: str = ""
+    address: str = ""
+    content: Content | None = None
+    outbound: str = ""
+    receipt: ReceiptState | None = None
+    code: str = ""
+    error: str = ""
+    again: str = ""
+    mentions: tuple[str, ...] = ()
+    what: str = ""
+    operator: str = ""
+    detail: str = ""
+
+
+# --- events: what a record changed on a screen ------------------------------------------------------------------
+
+
+class ConversationChanged(Struct, frozen=True, kw_only=True, tag_field="event", tag="conversation"):
+    """The summary is now this. ``listed`` False: it belongs to no list of yours, but is open on your screen."""
+
+    summary: Summary
+    listed: bool
+
+
+class ConversationGone(Struct, frozen=True, kw_only=True, tag_field="event", tag="gone"):
+    """The conversation is in no list of yours any more."""
+
+    conversation: str
+
+
+class ItemAdded(Struct, frozen=True, kw_only=True, tag_field="event", tag="item"):
+    """Something new in a conversation that is open on the screen."""
+
+    conversation: str
+    item: Item
+
+
+class ReceiptChanged(Struct, frozen=True, kw_only=True, tag_field="event", tag="receipt", omit_defaults=True):
+    """News of an answer in a conversation that is open on the screen."""
+
+    conversation: str
+    outbound: str
+    receipt: ReceiptState
+    code: str = ""
+    error: str = ""
+
+
+class OperatorChanged(Struct, frozen=True, kw_only=True, tag_field="event", tag="operator"):
+    """Presence or load: yours, and for a supervisor who looks at all everybody's."""
+
+    operator: OperatorCard
+
+
+class WaitingChanged(Struct, frozen=True, kw_only=True, tag_field="event", tag="waiting"):
+    """So many conversations wait in the queue."""
+
+    count: int
+
+
+class Mentioned(Struct, frozen=True, kw_only=True, tag_field="event", tag="mention"):
+    """A colleague asks you something in a note."""
+
+    conversation: str
+    person: str
+    by: str
+
+
+ItemEvent = ItemAdded | ReceiptChanged
+Event = ConversationChanged | ConversationGone | ItemEvent | OperatorChanged | WaitingChanged | Mentioned
+
+
+# --- answers to commands -----------------------------------------------------------------------------------------
+
+
+class Confirmed(Struct, frozen=True, kw_only=True, tag_field="status", tag="confirmed"):
+    """The command had its effect; ``events`` are what it changed, as far as you may see it."""
+
+    id: str
+    events: tuple[Event, ...]
+
+
+class Refused(Struct, frozen=True, kw_only=True, tag_field="status", tag="refused", omit_defaults=True):
+    """The command had no effect. ``code`` is stable; for ``stale``, ``since`` holds what the operator had not seen."""
+
+    id: str
+    code: str
+    reason: str
+    since: tuple[Item, ...] = ()
+
+
+class NotConfirmed(Struct, frozen=True, kw_only=True, tag_field="status", tag="not_confirmed"):
+    """Nothing is known yet: it may have its effect still. Repeat it with the same id."""
+
+    id: str
+    reason: str
+
+
+Answer = Confirmed | Refused | NotConfirmed
+
+
+# --- HTTP bodies -------------------------------------------------------------------------------------------------
+
+
+class SignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who wants in."""
+
+    operator: Annotated[str, Meta(min_length=1, max_length=80)]
+    password: Annotated[str, Meta(min_length=1, max_length=1_000)]
+
+
+class Do(Struct, frozen=True, kw_only=True):
+    """A command: what to do, under an id of the client's."""
+
+    id: CommandId
+    action: Action
+
+
+class Conversations(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A page of a list. ``next`` is given back as ``after`` for the following one; ``total`` counts all."""
+
+    view: View
+    total: int
+    conversations: tuple[Summary, ...]
+    next: str = ""
+
+
+class Opened(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A conversation with the last of its items, oldest first. ``more``: there are earlier ones, before the first.
+
+    ``past`` names earlier conversations of the same person, oldest first.
+    """
+
+    conversation: str
+    person: str
+    items: tuple[Item, ...]
+    summary: Summary | None = None
+    more: bool = False
+    past: tuple[str, ...] = ()
+
+
+class Operators(Struct, frozen=True, kw_only=True):
+    """Everybody in the rules."""
+
+    operators: tuple[OperatorCard, ...]
+
+
+class Uploaded(Struct, frozen=True, kw_only=True):
+    """A stored file, ready to be sent as (part of) a content."""
+
+    media: Media
+
+
+# --- socket frames, from the browser -----------------------------------------------------------------------------
+
+
+class Hello(Struct, frozen=True, kw_only=True, tag_field="type", tag="hello", omit_defaults=True):
+    """First frame. With ``cursor`` the screen already shows what was true there, for the same ``everything``."""
+
+    cursor: Cursor = ""
+    everything: bool = False
+
+
+class Show(Struct, frozen=True, kw_only=True, tag_field="type", tag="show"):
+    """Supervisor: list every conversation and operator, or only one's own and the queue. Answered with a view."""
+
+    everything: bool
+
+
+class Watch(Struct, frozen=True, kw_only=True, tag_field="type", tag="watch", omit_defaults=True):
+    """A conversation is opened on the screen. ``person`` finds it when it has left the memory."""
+
+    conversation: Id
+    person: Id | None = None
+
+
+class Unwatch(Struct, frozen=True, kw_only=True, tag_field="type", tag="unwatch"):
+    """It is not on the screen any more."""
+
+    conversation: Id
+
+
+class CommandFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="command"):
+    """A command; answered with ``answer`` frames, of which the last one counts."""
+
+    id: CommandId
+    action: Action
+
+
+class TypingFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="typing", omit_defaults=True):
+    """The operator is typing (or has stopped)."""
+
+    conversation: Id
+    on: bool = True
+
+
+ClientFrame = Hello | Show | Watch | Unwatch | CommandFrame | TypingFrame
+
+
+# --- socket frames, to the browser -------------------------------------------------------------------------------
+
+
+class ChannelShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A channel of the rules in force."""
+
+    type: str
+    kind: ChannelClass
+    accept: str
+    offer_timeout: int
+
+
+class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"):
+    """Answer to ``hello``. ``resumed``: only what has changed since the cursor follows; otherwise a whole view."""
+
+    me: Me
+    now: int
+    rules: int
+    languages: tuple[str, ...]
+    channels: dict[str, ChannelShown]
+    resumed: bool
+
+
+class ViewFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="view", omit_defaults=True):
+    """Everything that the lists hold, at ``cursor``; replaces what is on the screen.
+
+    ``waiting`` counts the whole queue; longer lists are cut, oldest first, and paged over HTTP.
+    """
+
+    cursor: str
+    everything: bool
+    conversations: tuple[Summary, ...]
+    operators: tuple[OperatorCard, ...]
+    waiting: int
+
+
+class Changes(Struct, frozen=True, kw_only=True, tag_field="type", tag="changes"):
+    """What one record changed, or all since the cursor of a ``hello``; to be shown as a whole."""
+
+    cursor: str
+    events: tuple[msgspec.Raw, ...]
+
+
+class Watched(Struct, frozen=True, kw_only=True, tag_field="type", tag="watched"):
+    """Answer to ``watch``; replaces the items on the screen. What comes later follows as events."""
+
+    opened: Opened
+
+
+class AnswerFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="answer"):
+    """Answer to a command. After ``not_confirmed`` another one may come."""
+
+    answer: Answer
+
+
+class Beat(Struct, frozen=True, kw_only=True, tag_field="type", tag="beat"):
+    """Every few seconds, and when ``lag`` (seconds that the node is behind the log) changes much: we are alive."""
+
+    now: int
+    lag: float
+    cursor: str
+
+
+class CustomerTyping(Struct, frozen=True, kw_only=True, tag_field="type", tag="typing", omit_defaults=True):
+    """The customer of an open conversation is typing; ``text`` is what they have so far, where the channel shows it."""
+
+    conversation: str
+    text: str = ""
+    on: bool = True
+
+
+ServerFrame = Welcome | ViewFrame | Changes | Watched | AnswerFrame | Beat | CustomerTyping | Fault
+
+client_frames = msgspec.json.Decoder(ClientFrame)
+encode = msgspec.json.Encoder().encode
