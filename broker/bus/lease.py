@@ -64,6 +64,7 @@ class Lease:
         self._revision: int | None = None  # of our own claim while we hold the lease
         self._renewed_at = 0.0
         self._seen: tuple[int, float] | None = None  # somebody else's revision and since when it stands
+        self._busy = asyncio.Lock()
         self._renewer: asyncio.Task[None] | None = None
 
     @property
@@ -96,11 +97,33 @@ class Lease:
 
     async def renew(self) -> bool:
         """Renew once; says whether the lease is still ours. An answer that is lost is asked for again."""
-        if self._revision is None:
-            return False
+        async with self._busy:
+            return self._revision is not None and await self._renew(self._revision)
+
+    async def release(self) -> None:
+        """Stop renewing and delete it if it is still ours; bounded, so that the next one need not wait for the ttl."""
+        try:
+            async with asyncio.timeout(RELEASE_TIMEOUT), self._busy:  # a renewal under way would move the revision
+                revision, self._revision = self._revision, None
+                if revision is not None:
+                    self.lost.set()
+                    await self._bucket.delete(self._key, revision=revision)
+        except (BusError, TimeoutError) as error:
+            log.info("lease.not_deleted", key=self._key, error=str(error))
+        finally:
+            await self._stop_renewing()
+
+    async def _stop_renewing(self) -> None:
+        self._revision = None
+        if self._renewer is not None:
+            self._renewer.cancel()
+            await asyncio.wait([self._renewer])
+            self._renewer = None
+
+    async def _renew(self, revision: int) -> bool:
         begun, ours = self._clock(), True
         try:
-            self._revision = await self._bucket.update(self._key, self._value, self._revision)
+            self._revision = await self._bucket.update(self._key, self._value, revision)
             self._renewed_at = begun
         except WrongRevision:
             ours = await self._adopt(begun)
@@ -110,22 +133,6 @@ class Lease:
             return True
         self._lose("not renewed in time" if ours else "somebody else holds it")
         return False
-
-    async def release(self) -> None:
-        """Stop renewing and delete it if it is still ours; bounded, so that the next one need not wait for the ttl."""
-        if self._renewer is not None:
-            self._renewer.cancel()
-            await asyncio.wait([self._renewer])
-            self._renewer = None
-        revision, self._revision = self._revision, None
-        if revision is None:
-            return
-        self.lost.set()
-        try:
-            async with asyncio.timeout(RELEASE_TIMEOUT):
-                await self._bucket.delete(self._key, revision=revision)
-        except (BusError, TimeoutError) as error:
-            log.info("lease.not_deleted", key=self._key, error=str(error))
 
     async def _take(self, now: float) -> int | None:
         entry = await self._bucket.get(self._key)
@@ -153,9 +160,9 @@ class Lease:
 
     async def _renew_until_lost(self) -> None:
         while True:
+            await asyncio.sleep(self._renew_every)
             if not await self.renew():
                 break
-            await asyncio.sleep(self._renew_every)
 
     def _lose(self, reason: str) -> None:
         log.warning("lease.lost", key=self._key, reason=reason)

@@ -116,25 +116,20 @@ class Reader:
             StreamReplaced: the stream is gone, another one, or ends before the position.
         """
         while not self._closed:
-            if not self._consumer:
-                await self._open()
-            await self._wait()
-            batch, self._buffer = self._buffer, []
-            self._arrived.clear()
-            if batch:
-                self._top_up()
+            if batch := await self._next_batch(SILENCE):
                 yield batch
 
     async def read_all(self) -> AsyncIterator[list[Stored]]:
-        """Yield what the stream holds now and end."""
-        while not self._consumer:
-            await self._open()
-        if self._pending == 0:
-            return
-        async for batch in self.batches():
-            yield batch
-            if self._pending == 0 and not self._buffer:
-                return
+        """Yield what the stream holds now and end; raises like `batches`, and `NoAnswer`.
+
+        The leader says where the end is: the consumer's node may be behind without knowing.
+        """
+        goal = await self._last_matching()
+        while goal >= self._next and not self._closed:
+            if batch := await self._next_batch(HEARTBEAT):
+                yield batch
+            else:  # the last message may have been deleted meanwhile
+                goal = await self._last_matching()
 
     async def close(self) -> None:
         """Delete the consumer; bounded. `batches` ends."""
@@ -148,15 +143,28 @@ class Reader:
         if consumer:
             await self._delete(consumer)
 
-    async def _wait(self) -> None:
-        """Until something has arrived or the consumer is lost."""
-        while self._consumer and not self._buffer and not self._closed:
+    async def _next_batch(self, seconds: float) -> list[Stored]:
+        """What has arrived, waiting at most `seconds` for the first; empty also after the loss of the consumer."""
+        if not self._consumer:
+            await self._open()
+        if self._consumer and not self._buffer:
             self._arrived.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SILENCE):
+                async with asyncio.timeout(seconds):
                     await self._arrived.wait()
             if self._consumer and self._loop.time() - self._heard > SILENCE:
                 self._lose("silent")
+        batch, self._buffer = self._buffer, []
+        if batch:
+            self._top_up()
+        return batch
+
+    async def _last_matching(self) -> int:
+        """The sequence of the last message that matches, 0 when there is none; asked at the leader."""
+        if not self._subjects:
+            return (await stream_state(self._bus, self._stream)).last
+        found = [await last_by_subject(self._bus, self._stream, subject) for subject in self._subjects]
+        return max(stored.seq if stored else 0 for stored in found)
 
     async def _open(self) -> None:
         """Make a consumer at the present position; returns without one when nobody answers yet."""

@@ -8,7 +8,7 @@ import pytest
 from broker.bus.connection import Bus
 from broker.bus.reader import stream_state
 from tests.broker.bus.contract import BusContract, publish_until_stored, step_down
-from tests.fixtures.nats import Servers
+from tests.fixtures.nats import Servers, drops_sockets
 
 
 class TestOneServer(BusContract):
@@ -46,6 +46,7 @@ class TestThreeNodes(BusContract):
         await self.read_through(bus, stream, lambda: stepping.append(asyncio.create_task(step_down(bus, stream))))
         await asyncio.gather(*stepping)
 
+    @drops_sockets
     async def test_a_client_leaves_a_node_that_stands_still_with_unread_bytes(
         self, servers: Servers, bus: Bus, stream: str
     ) -> None:
