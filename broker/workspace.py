@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, defstruct, field
 from broker.bus.server import Durability
 from config import Duration, ListenAddress, Secret, SettingError, load
 from config.problems import nearest
+from desk.settings import DeskSettings
 from router.rules import ChannelClass
 
 _QUIET = re2.Options()
@@ -210,6 +211,7 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
         default_factory=list
     )
     times: Annotated[TimesSettings, Meta(description="Times of routing.")] = TimesSettings()
+    desk: Annotated[DeskSettings, Meta(description="The operators' desk.")] = DeskSettings()
     replay_days: Annotated[int, Meta(ge=1, le=365, description="Inputs are kept for this many days.")] = 14
 
     def __post_init__(self) -> None:
