@@ -93,6 +93,10 @@ class Lines(Protocol):
         ...
 
 
+class FellBehind(Exception):
+    """A reader of :meth:`Lines.follow` was too slow: what it has not read is dropped, so that others do not wait."""
+
+
 class Media(Protocol):
     """The media store. Files are encrypted, each with a key that only its :class:`StoredFile` holds."""
 

@@ -96,7 +96,7 @@ def after_send(pace: Pace, outcome: Sent | Exception, tried: Try) -> Verdict:
             return Fail(code=outcome.code, message=outcome.message)
         case _:
             code, message = explain(outcome)
-            return Ask(at=tried.now, code=code, message=message)
+            return Ask(at=tried.now + pause(pace, 1, tried.draw), code=code, message=message)
 
 
 def after_find(pace: Pace, outcome: Sent | Exception | None, asked: int, tried: Try, doubt: Ask) -> Verdict:
@@ -176,6 +176,11 @@ class Backlog(Generic[Item]):
         while self._heads and not self._is_head(*self._heads[0]):
             heappop(self._heads)
         return self._heads[0][0] - 1 if self._heads else self._read
+
+    @property
+    def read(self) -> int:
+        """The last sequence that was read."""
+        return self._read
 
     def skip(self, seq: int) -> None:
         """Note that there is nothing to send up to and including ``seq``."""

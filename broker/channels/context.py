@@ -1,0 +1,152 @@
+"""What an adapter gets of Trunkline: :class:`adapters.contract.Context` over the bus."""
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+
+import aiohttp
+import msgspec
+import structlog
+
+from adapters.contract import FileTooBig, Lines
+from broker.bus.connection import Bus
+from broker.bus.errors import BusError, KeyExists, MediaTooLarge
+from broker.bus.kv import Bucket, kv_key
+from broker.bus.media import MediaRef, MediaStore
+from broker.bus.streams import Workspace
+from broker.channels.door import Door
+from broker.channels.secret import derive
+from broker.channels.tally import Tally, wall_clock
+from normalizer.content import StoredFile
+from normalizer.envelope import Envelope
+from normalizer.ids import IdSource
+from normalizer.outbound import Receipt
+
+_IDS = IdSource()
+
+
+class ChannelContext:
+    """The context of one channel. ``secret`` is the workspace's; each channel and purpose has one of its own."""
+
+    def __init__(  # noqa: PLR0913  # what it is wired to, by name
+        self,
+        *,
+        bus: Bus,
+        workspace: Workspace,
+        door: Door,
+        tally: Tally,
+        lines: Lines,
+        http: aiohttp.ClientSession,
+        public_url: str,
+        secret: bytes,
+    ) -> None:
+        self.channel = door.channel
+        self.public_url = public_url
+        self.log: structlog.stdlib.BoundLogger = structlog.get_logger(f"channel.{self.channel}").bind(
+            channel=self.channel
+        )
+        self.http = http
+        self.media = ChannelMedia(bus, workspace, self.channel)
+        self.memory = ChannelMemory(bus, workspace, self.channel)
+        self.lines = lines
+        self._door = door
+        self._tally = tally
+        self._secret = secret
+
+    def now(self) -> int:
+        """Give the time in ms since the epoch."""
+        return wall_clock()
+
+    def new_id(self) -> str:
+        """Give a fresh UUIDv7."""
+        return _IDS.new()
+
+    def secret(self, purpose: str) -> bytes:
+        """Give 32 bytes for a purpose of this channel."""
+        return derive(self._secret, f"channel {self.channel} {purpose}")
+
+    async def accept(self, envelope: Envelope) -> None:
+        """Store an envelope: see :meth:`adapters.contract.Context.accept`."""
+        await self._door.accept(envelope)
+
+    async def report(self, receipt: Receipt, *, stored: bool = False) -> None:
+        """Tell what became of an outbound message."""
+        await self._door.report(receipt, stored=stored)
+
+    async def dead(self, reason: str, payload: bytes, detail: str) -> None:
+        """Put something with the dead letters."""
+        await self._door.dead(reason, payload, detail)
+
+    def count(self, event: str) -> None:
+        """Count an event."""
+        self._tally.count(event)
+
+
+class ChannelMemory:
+    """Notes of one channel."""
+
+    def __init__(self, bus: Bus, workspace: Workspace, channel: str) -> None:
+        self._bucket = Bucket(bus, workspace.sends_bucket)
+        self._prefix = f"{workspace.name}.mem.{channel}."
+
+    async def load(self, key: str) -> bytes | None:
+        """Give the value, or None. Raises `NoAnswer`."""
+        entry = await self._bucket.get(self._prefix + kv_key(key))
+        return entry.value if entry else None
+
+    async def save(self, key: str, value: bytes) -> None:
+        """Keep the value. Raises `PublishRefused`, `PublishUnknown`."""
+        await self._bucket.put(self._prefix + kv_key(key), value)
+
+
+class ChannelMedia:
+    """The media store, with a memory of seven days for files that a provider delivers again.
+
+    That memory holds the file's key, so erasing a file for good means waiting for it to expire, or deleting it too.
+    """
+
+    def __init__(self, bus: Bus, workspace: Workspace, channel: str) -> None:
+        self._store = MediaStore(bus, workspace)
+        self._known = Bucket(bus, workspace.claims_bucket)
+        self._prefix = f"{workspace.name}.{channel}.file."
+
+    async def put(self, chunks: AsyncIterator[bytes], *, limit: int, key: str | None = None) -> StoredFile:
+        """Store a file of at most ``limit`` bytes, or give the one that was stored with the same ``key``."""
+        if key is None:
+            return await self._put(chunks, limit)
+        place = self._prefix + hashlib.sha256(key.encode()).hexdigest()
+        return await self._find(place) or await self._put_once(place, chunks, limit)
+
+    async def read(self, file: StoredFile) -> AsyncIterator[bytes]:
+        """Give the decrypted bytes. Raises `MediaMissing`, `MediaDamaged`."""
+        ref = MediaRef(name=file.name, size=file.size, sha256=file.sha256, key=base64.urlsafe_b64decode(file.key))
+        async for chunk in self._store.read(ref):
+            yield chunk
+
+    async def _put(self, chunks: AsyncIterator[bytes], limit: int) -> StoredFile:
+        try:
+            ref = await self._store.put(chunks, limit)
+        except MediaTooLarge as exc:
+            raise FileTooBig(limit) from exc
+        key = base64.urlsafe_b64encode(ref.key).decode()
+        return StoredFile(name=ref.name, size=ref.size, key=key, sha256=ref.sha256)
+
+    async def _put_once(self, place: str, chunks: AsyncIterator[bytes], limit: int) -> StoredFile:
+        file = await self._put(chunks, limit)
+        try:
+            await self._known.create(place, msgspec.json.encode(file))
+        except KeyExists:
+            await self._forget(file.name)
+            return await self._find(place) or file
+        return file
+
+    async def _find(self, place: str) -> StoredFile | None:
+        entry = await self._known.get(place)
+        return msgspec.json.decode(entry.value, type=StoredFile) if entry else None
+
+    async def _forget(self, name: str) -> None:
+        """Remove what a faster one has stored as well; without its key it is rubbish, not a secret."""
+        try:
+            await self._store.delete(name)
+        except BusError as exc:
+            structlog.get_logger(__name__).warning("channel.rubbish_left", name=name, reason=str(exc))

@@ -1,0 +1,256 @@
+"""The log as the customers of one channel may see it: :class:`adapters.contract.Lines` over a follower.
+
+One follower serves all channels of a process. A customer sees what was said between one address and one channel, and
+nothing of the same person's other addresses.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from adapters.contract import Cursor, FellBehind, LineItem, Typing
+from broker.bus.connection import Bus, LiveMessage
+from broker.bus.streams import Workspace
+from broker.routing.people import PeopleBucket
+from normalizer.outbound import Author
+from router.facts import AnyFact, Assigned, ConversationClosed, EntriesRead, MessageTaken, ReplySent
+from router.people import Conversation, Person
+from router.record import Record
+from router.state import State
+
+QUEUE = 10_000
+"""Items that wait for one reader; then it is told that it fell behind."""
+
+TYPINGS = 256
+
+
+class Following(Protocol):
+    """A follower, as far as lines are concerned; ``stream`` is when its log was created, in ns since the epoch."""
+
+    state: State
+    position: int
+    stream: int
+
+    def subscribe(self, callback: Callable[[int, str, Record], None]) -> Callable[[], None]:
+        """Call with each record right after it was folded."""
+        ...
+
+    async def history(self, conversation: str, person: str) -> list[tuple[int, Record]]:
+        """All records of a conversation."""
+        ...
+
+
+class ChannelLines:
+    """The lines of one channel."""
+
+    def __init__(self, bus: Bus, workspace: Workspace, following: Following, channel: str) -> None:
+        self._bus = bus
+        self._workspace = workspace
+        self._following = following
+        self._channel = channel
+        self._people = PeopleBucket(bus, workspace)
+
+    async def history(self, address: str, after: Cursor | None) -> tuple[list[LineItem], Cursor]:
+        """Give what is on the line of ``address`` after the cursor; what is folded later comes by :meth:`follow`.
+
+        A cursor of another log (it was restored or created anew) counts as none. Raises `NoAnswer`.
+        """
+        end = self._following.position
+        person = await self._person(address)
+        since = after[1] if after is not None and after[0] == self._following.stream else None
+        items = [
+            item
+            for conversation in _conversations(person, whole=since is not None)
+            for item in await self._read(conversation, person, address)
+            if (since or 0) < item.cursor[1] <= end
+        ]
+        return sorted(items, key=lambda item: item.cursor), (self._following.stream, end)
+
+    def follow(self) -> AsyncIterator[LineItem]:
+        """Give everything new on the lines of this channel, from now on."""
+        return Feed(self._following, self._new_items)
+
+    async def conversation(self, address: str) -> str | None:
+        """Name the open conversation of an address."""
+        state = self._following.state
+        person = _person_in(state, address)
+        found = state.conversations.get(person.conversation or "") if person else None
+        return found.id if found is not None and found.status != "closed" else None
+
+    async def typing(self, typing: Typing) -> None:
+        """Tell the operators that the customer is typing."""
+        if typing.conversation in self._following.state.conversations:
+            subject = self._workspace.live_subject(typing.conversation)
+            await self._bus.publish_live(subject, msgspec.json.encode(typing))
+
+    async def typings(self) -> AsyncIterator[Typing]:
+        """Give the operators' typing in conversations of this channel; a slow reader loses the oldest."""
+        waiting: asyncio.Queue[Typing] = asyncio.Queue(TYPINGS)
+
+        async def hear(message: LiveMessage) -> None:
+            typing = self._read_typing(message)
+            if typing is not None:
+                if waiting.full():
+                    waiting.get_nowait()
+                waiting.put_nowait(typing)
+
+        subscription = await self._bus.subscribe_live(self._workspace.live_subject("*"), hear)
+        try:
+            while True:
+                yield await waiting.get()
+        finally:
+            await subscription.unsubscribe()
+
+    def _read_typing(self, message: LiveMessage) -> Typing | None:
+        try:
+            typing = msgspec.json.decode(message.payload, type=Typing)
+        except msgspec.MsgspecError:
+            return None  # other live messages are not for customers
+        conversation = self._following.state.conversations.get(typing.conversation)
+        if typing.by != "operator" or conversation is None or not self._addresses(conversation):
+            return None
+        return typing
+
+    async def _person(self, address: str) -> Person | None:
+        person = _person_in(self._following.state, address)
+        if person is not None:
+            return person
+        record = await self._people.address(address)
+        return record.person if record else None
+
+    async def _read(self, conversation: str, person: Person | None, address: str) -> list[LineItem]:
+        records = await self._following.history(conversation, person.id if person else "")
+        return [
+            item
+            for seq, record in records
+            for fact in record.facts
+            for item in self._items(seq, record, fact, [address])
+        ]
+
+    def _new_items(self, seq: int, record: Record) -> Iterator[LineItem]:
+        for fact in record.facts:
+            yield from self._items(seq, record, fact, None)
+
+    def _items(self, seq: int, record: Record, fact: AnyFact, addresses: list[str] | None) -> Iterator[LineItem]:
+        """Give what a fact shows to ``addresses``; None: to whom it concerns, as the state says."""
+        cursor = (self._following.stream, seq)
+        match fact:
+            case MessageTaken(envelope=said) if said.channel == self._channel and _fits(said.address, addresses):
+                yield LineItem(
+                    kind="message",
+                    cursor=cursor,
+                    conversation=fact.conversation,
+                    address=said.address,
+                    at=said.at,
+                    n=fact.n,
+                    id=said.native_id,
+                    content=said.content,
+                )
+            case ReplySent(outbound=sent) if sent.channel == self._channel and _fits(sent.address, addresses):
+                yield LineItem(
+                    kind="reply",
+                    cursor=cursor,
+                    conversation=fact.conversation,
+                    address=sent.address,
+                    at=sent.at,
+                    n=fact.n,
+                    id=sent.id,
+                    content=sent.content,
+                    author=sent.author,
+                )
+            case EntriesRead() | Assigned() | ConversationClosed():
+                for address in self._concerned(fact.conversation) if addresses is None else addresses:
+                    yield self._change(fact, cursor, address, record.now)
+            case _:
+                return
+
+    def _change(
+        self, fact: EntriesRead | Assigned | ConversationClosed, cursor: Cursor, address: str, at: int
+    ) -> LineItem:
+        match fact:
+            case EntriesRead():
+                return LineItem(
+                    kind="read", cursor=cursor, conversation=fact.conversation, address=address, at=at, n=fact.upto
+                )
+            case Assigned():
+                author = self._author(fact.operator)
+                return LineItem(
+                    kind="joined", cursor=cursor, conversation=fact.conversation, address=address, at=at, author=author
+                )
+            case ConversationClosed():
+                return LineItem(kind="closed", cursor=cursor, conversation=fact.conversation, address=address, at=at)
+
+    def _author(self, operator: str) -> Author:
+        rule = self._following.state.rules.operators.get(operator)
+        return Author(id=operator, name=rule.name if rule else "", avatar=rule.avatar if rule else "")
+
+    def _concerned(self, conversation: str) -> list[str]:
+        found = self._following.state.conversations.get(conversation)
+        return self._addresses(found) if found else []
+
+    def _addresses(self, conversation: Conversation) -> list[str]:
+        """Give the addresses of this channel that take part."""
+        found = [address for address, sending in conversation.sendings.items() if sending.channel == self._channel]
+        if conversation.channel == self._channel and conversation.address not in found:
+            found.append(conversation.address)
+        return found
+
+
+class Feed(AsyncIterator[LineItem]):
+    """One reader of the lines, with a queue of its own, from its creation on."""
+
+    def __init__(self, following: Following, items: Callable[[int, Record], Iterator[LineItem]]) -> None:
+        self._items = items
+        self._queue: asyncio.Queue[LineItem | None] = asyncio.Queue(QUEUE + 1)
+        self._end = following.subscribe(self._take)
+        self._ended = False
+
+    async def __anext__(self) -> LineItem:
+        """Give the next item. Raises FellBehind."""
+        item = await self._queue.get()
+        if item is None:
+            raise FellBehind
+        return item
+
+    async def aclose(self) -> None:
+        """Stop reading."""
+        self._unsubscribe()
+
+    def _take(self, seq: int, _subject: str, record: Record) -> None:
+        for item in self._items(seq, record):
+            if self._queue.qsize() >= QUEUE:
+                self._fall_behind()
+                return
+            self._queue.put_nowait(item)
+
+    def _fall_behind(self) -> None:
+        structlog.get_logger(__name__).warning("channel.reader_fell_behind", waiting=self._queue.qsize())
+        self._unsubscribe()
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
+
+    def _unsubscribe(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._end()
+
+
+def _person_in(state: State, address: str) -> Person | None:
+    known = state.addresses.get(address)
+    return state.people.get(known.person) if known is not None else None
+
+
+def _conversations(person: Person | None, *, whole: bool) -> list[str]:
+    """Name the person's conversations that are to be read, the newest last; not ``whole``: that one only."""
+    if person is None:
+        return []
+    last = [person.conversation] if person.conversation else []
+    return [*person.past, *last] if whole else last
+
+
+def _fits(address: str, addresses: list[str] | None) -> bool:
+    return addresses is None or address in addresses

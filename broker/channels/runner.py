@@ -1,0 +1,245 @@
+"""What keeps a channel running: its check at the start, its parts under leases, its routes, its end.
+
+A channel that fails never takes others with it. The three ways to fail at the start: bad settings (raised: the program
+must not run so), bad credentials (the channel is off and says so, and is looked at again from time to time), not
+reachable (tried again with growing pauses).
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import NoReturn
+
+import aiohttp
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from msgspec import Struct
+
+from adapters.contract import Adapter, Finding
+from adapters.errors import BadCredentials, BadSettings, NotReachable
+from broker.bus.connection import Bus
+from broker.bus.kv import Bucket
+from broker.bus.lease import TTL, Lease
+from broker.bus.streams import Workspace
+from broker.channels.claims import Overtaken
+from broker.channels.context import ChannelContext
+from broker.channels.door import Door
+from broker.channels.lines import ChannelLines, Following
+from broker.channels.tally import ChannelEvents, ChannelStatus, Health, Tally
+from broker.channels.worker import Worker
+from normalizer.ids import IdSource
+from normalizer.render import Link
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+OFF_PAUSE = 300.0
+STEADY = 60.0
+"""Seconds after which a part that ran counts as healthy again."""
+
+CHECK_TIMEOUT = 60.0
+CLOSE_TIMEOUT = 5.0
+STOP_TIMEOUT = 20.0
+RETRY_AFTER = "30"
+
+
+class Services(Struct, frozen=True, kw_only=True):
+    """What all channels of a process share.
+
+    ``created`` is the creation time of the log (``StreamTimes.log_stream``), ``secret`` the workspace's key
+    (``workspace_secret``), ``link`` gives the public address of a stored file, ``scrub`` takes the values that must
+    not appear in logs. ``first_pause`` and ``lease_ttl`` are in seconds.
+    """
+
+    bus: Bus
+    workspace: Workspace
+    created: str
+    following: Following
+    http: aiohttp.ClientSession
+    public_url: str
+    secret: bytes
+    link: Link
+    scrub: Callable[[Iterable[str]], None]
+    events: ChannelEvents | None = None
+    first_pause: float = FIRST_PAUSE
+    lease_ttl: float = TTL
+
+
+class Channel:
+    """One configured channel on this node."""
+
+    def __init__(self, name: str, adapter: type[Adapter], settings: Struct, services: Services) -> None:
+        self.name = name
+        self._services = services
+        self._tally = Tally(name, adapter.type, events=services.events)
+        self.door = Door(services.bus, services.workspace, self._tally)
+        self._context = ChannelContext(
+            bus=services.bus,
+            workspace=services.workspace,
+            door=self.door,
+            tally=self._tally,
+            lines=ChannelLines(services.bus, services.workspace, services.following, name),
+            http=services.http,
+            public_url=services.public_url,
+            secret=services.secret,
+        )
+        self.adapter = adapter(settings, self._context)
+        services.scrub(self.adapter.secrets())
+        self._owner = IdSource().new()
+        self._log = self._context.log
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def status(self) -> ChannelStatus:
+        """How it is."""
+        return self._tally.status
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """Give its routes with their whole paths. While the channel is off they answer 503."""
+        return [
+            web.route(route.method, f"/channels/{self.name}{route.path}", self._guard(route.handler), **route.kwargs)
+            for route in self.adapter.routes()
+        ]
+
+    async def check(self) -> Sequence[Finding]:
+        """Look whether it can work. Raises StartError."""
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                return await self.adapter.check()
+        except TimeoutError as exc:
+            raise NotReachable("timeout", f"the check of {self.name} took over {CHECK_TIMEOUT:g} s") from exc
+
+    async def run(self) -> None:
+        """Keep the channel running until cancelled; then end it within bounded time.
+
+        Raises:
+            BadSettings: it must not run so.
+        """
+        try:
+            await self._keep("start", self._start)
+            self._turn("running")
+            async with asyncio.TaskGroup() as parts:
+                parts.create_task(self._keep("receive", self._receive))
+                if self.adapter.delivery == "worker":
+                    parts.create_task(self._keep("send", self._send))
+        except* BadSettings as group:
+            _raise_first(group)
+        finally:
+            await self._close()
+
+    # --- parts ---
+
+    async def _start(self) -> None:
+        for finding in await self.check():
+            if not finding.ok:
+                self._log.warning("channel.finding", what=finding.what, remedy=finding.remedy)
+
+    async def _receive(self) -> None:
+        if not self.adapter.single_reader:
+            await self.adapter.run()
+            return
+        await self._under_lease("receive", lambda _lease: self._run_while_held(_lease))
+
+    async def _run_while_held(self, lease: Lease) -> None:
+        """Read until the lease is lost: a second reader would take what the first one has not stored yet."""
+        reading = asyncio.ensure_future(self.adapter.run())
+        losing = asyncio.ensure_future(lease.lost.wait())
+        try:
+            await asyncio.wait((reading, losing), return_when=asyncio.FIRST_COMPLETED)
+            if losing.done():
+                raise Overtaken("the lease of this channel is lost")
+            await reading
+        finally:
+            reading.cancel()
+            losing.cancel()
+            await asyncio.gather(reading, losing, return_exceptions=True)
+
+    async def _send(self) -> None:
+        await self._under_lease("send", self._work)
+
+    async def _work(self, lease: Lease) -> None:
+        services = self._services
+        worker = Worker(
+            self.adapter,
+            bus=services.bus,
+            workspace=services.workspace,
+            created=services.created,
+            door=self.door,
+            tally=self._tally,
+            lease=lease,
+            name=IdSource().new(),
+            link=services.link,
+        )
+        await worker.run()
+
+    async def _under_lease(self, part: str, work: Callable[[Lease], Awaitable[None]]) -> None:
+        bucket = Bucket(self._services.bus, self._services.workspace.leases_bucket)
+        key = f"{self._services.workspace.name}.channel.{self.name}.{part}"
+        lease = Lease(bucket, key, self._owner, ttl=self._services.lease_ttl, renew_every=self._services.lease_ttl / 4)
+        try:
+            await lease.acquire()
+            await work(lease)
+        finally:
+            await lease.release()
+
+    # --- keeping ---
+
+    async def _keep(self, part: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do a part's work until it ends by itself; what fails is begun again after a growing pause."""
+        loop, pause = asyncio.get_running_loop(), self._services.first_pause
+        while True:
+            begun = loop.time()
+            try:
+                await work()
+            except BadSettings:
+                raise
+            except BadCredentials as exc:
+                self._alarm("off", part, exc.message)
+                pause = OFF_PAUSE
+            except NotReachable as exc:
+                self._turn("failing", exc.message)
+                self._log.warning("channel.not_reachable", part=part, reason=exc.message)
+            except Overtaken as exc:
+                self._log.warning("channel.overtaken", part=part, reason=str(exc))
+                pause = self._services.first_pause
+            except Exception as exc:
+                self._log.exception("channel.part_failed", part=part)
+                self._turn("failing", f"{part}: {type(exc).__name__}")
+            else:
+                return
+            if loop.time() - begun > STEADY:
+                pause = self._services.first_pause
+            await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311  # jitter, no secret
+            pause = min(2 * pause, max(LONGEST_PAUSE, pause))
+            self._turn("running" if part != "start" else "starting")
+
+    def _alarm(self, state: Health, part: str, reason: str) -> None:
+        self._tally.turn(state, reason)
+        self._tally.count("alarm")
+        self._log.error("channel.off", part=part, reason=reason, remedy="mend its credentials")
+
+    def _turn(self, state: Health, reason: str = "") -> None:
+        self._tally.turn(state, reason)
+
+    def _guard(self, handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if self.status.state == "off":
+                error = {"code": "off", "message": "this channel is off at the moment"}
+                return web.json_response({"error": error}, status=503, headers={"Retry-After": RETRY_AFTER})
+            return await handler(request)
+
+        return guarded
+
+    async def _close(self) -> None:
+        self._turn("stopped")
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.adapter.close()
+        except Exception:
+            self._log.exception("channel.not_closed")
+        await self.door.close()
+
+
+def _raise_first(group: BaseExceptionGroup[BadSettings]) -> NoReturn:
+    first = group.exceptions[0]
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    raise first

@@ -1,0 +1,68 @@
+"""What a channel does and how it is: for the metrics, the desk and whoever asks on the command line."""
+
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct, field
+from prometheus_client import CollectorRegistry, Counter
+
+Health = Literal["starting", "running", "waiting", "off", "failing", "stopped"]
+
+
+def wall_clock() -> int:
+    """Give the time in ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class ChannelStatus(Struct, kw_only=True):
+    """How a channel is.
+
+    ``waiting``: another node reads or sends. ``off``: its credentials are refused. ``failing``: it is tried again.
+    ``reason`` says why, for a person. ``last`` is when each event was last counted, in ms since the epoch.
+    """
+
+    channel: str
+    type: str
+    state: Health = "starting"
+    reason: str = ""
+    since: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
+
+
+class ChannelEvents:
+    """The counter of all channels; one for each registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._counter = Counter(
+            "trunkline_channel_events", "What channels did", ["channel", "event"], registry=registry
+        )
+
+    def add(self, channel: str, event: str) -> None:
+        """Count."""
+        self._counter.labels(channel, event).inc()
+
+
+class Tally:
+    """Counts for one channel and keeps its status."""
+
+    def __init__(
+        self, channel: str, type_: str, *, now: Callable[[], int] = wall_clock, events: ChannelEvents | None = None
+    ) -> None:
+        self.status = ChannelStatus(channel=channel, type=type_, since=now())
+        self._now = now
+        self._events = events
+
+    def count(self, event: str) -> None:
+        """Count an event."""
+        status = self.status
+        status.counts[event] = status.counts.get(event, 0) + 1
+        status.last[event] = self._now()
+        if self._events:
+            self._events.add(status.channel, event)
+
+    def turn(self, state: Health, reason: str = "") -> None:
+        """Note how the channel is from now on."""
+        if (self.status.state, self.status.reason) != (state, reason):
+            self.status.state, self.status.reason, self.status.since = state, reason, self._now()
