@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from broker.bus.errors import AskFailed, NoAnswer, NobodyStores, NotConnected, PublishUnknown
-from broker.bus.pipeline import Pipeline, PubAck, Sink, run_now
+from broker.bus.pipeline import Outcome, Pipeline, PubAck, Sink, run_now
 from broker.bus.settings import BusSettings, CredentialsFile, UserPassword
 
 __all__ = [
@@ -38,6 +38,7 @@ CLOSE_TIMEOUT = 2.0
 FORGET_AFTER = 60.0  # seconds that a single publish is remembered after its caller gave up
 KEEP_EVERY = 0.5  # seconds between two looks at the connection
 CUT_AFTER = 1.0  # seconds that nats-py gets to end a connection by itself
+REPLACE_AFTER = 30.0  # seconds without a connection after which a fresh client is tried
 LIVE_BACKLOG = 1024  # live messages kept for a slow subscriber; the oldest go first
 ERROR_HEADER = "Trunkline-Error"
 
@@ -192,7 +193,7 @@ class Bus:
         self,
         *,
         timeout: float = 5.0,  # noqa: ASYNC109  # the contract: each call names its bound
-        settled: Callable[[asyncio.Future[PubAck]], None] | None = None,
+        settled: Callable[[Outcome], None] | None = None,
     ) -> Pipeline:
         """Open a pipeline whose messages are given up (as unknown) after `timeout` seconds."""
 
@@ -348,36 +349,40 @@ class Bus:
         self._cut_off = True
         for pipeline in list(self._pipelines):
             pipeline.give_up("the connection was lost before the answer came")
-        for callback in list(self._on_disconnect):
-            callback()
+        self._notify(self._on_disconnect)
 
     async def _note_reconnect(self) -> None:
         self._cut_off = False
         self._up.set()
-        for callback in list(self._on_reconnect):
-            callback()
+        self._notify(self._on_reconnect)
+
+    def _notify(self, callbacks: set[Notice]) -> None:
+        """An exception must not reach nats-py, which would stop to reconnect."""
+        for callback in list(callbacks):
+            try:
+                callback()
+            except Exception:
+                log.exception("bus.notice_failed")
 
     async def _keep(self) -> None:
         """Do what nats-py leaves undone: cut a connection that does not end, replace a client that gave up."""
-        waited = 0.0
+        down = 0.0
         while True:
             await asyncio.sleep(KEEP_EVERY)
-            if self._client.is_closed:
+            down = 0.0 if self._client.is_connected else down + KEEP_EVERY
+            if self._client.is_closed or down >= REPLACE_AFTER:
                 log.warning("bus.reopening", error=repr(self._client.last_error))
                 await self._reopen()
-            stuck = self._client.is_reconnecting and not self._cut_off
-            waited = waited + KEEP_EVERY if stuck else 0.0
-            if waited >= CUT_AFTER:
+            elif self._client.is_reconnecting and not self._cut_off and down >= CUT_AFTER:
                 self._cut(self._client)
 
     async def _reopen(self) -> None:
-        old = self._client
+        await self._close_client(self._client)
         await self._open()
         for interest in list(self._interests):
             await interest.open(self._client)
         for pipeline in list(self._pipelines):
             pipeline.attach(self._client)
-        await self._close_client(old)
         await self._note_reconnect()
 
     def _cut(self, client: Client) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from broker.bus.connection import Bus, PubAck
 from broker.bus.errors import BusError, PublishRefused, PublishUnknown, TailMoved
-from broker.bus.pipeline import WRONG_LAST_SEQUENCE, Pipeline
+from broker.bus.pipeline import WRONG_LAST_SEQUENCE, Outcome, Pipeline
 from broker.bus.reader import purge
 from broker.bus.streams import Workspace
 
@@ -130,13 +130,12 @@ class FencedLog:
         if self.error is not None:
             raise self.error
 
-    def _settled(self, future: asyncio.Future[PubAck]) -> None:
+    def _settled(self, outcome: Outcome) -> None:
         """One answer, in the order of the log; anything but the expected place ends the term."""
-        error = future.exception()
-        if isinstance(error, BusError):
-            self._end(error)
+        if not isinstance(outcome, PubAck):
+            self._end(outcome)
         elif self.error is None:
-            self._acknowledge(future.result())
+            self._acknowledge(outcome)
         self._answered.set()
 
     def _acknowledge(self, ack: PubAck) -> None:

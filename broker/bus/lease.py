@@ -203,14 +203,15 @@ class LeaseThread:
         self._ended = asyncio.Event()
         self._beaten_at = time.monotonic()
         self._beat_timer: asyncio.TimerHandle | None = None
-        self._held_until_end = False
+        self._lease: Lease | None = None  # while it is held
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"lease {key}", daemon=True)
 
     @property
     def held(self) -> bool:
-        """Whether it is ours, as far as the thread knows."""
-        return self._held_until_end
+        """Whether it is ours and was renewed recently enough; true to the clock even if the thread stood still."""
+        lease = self._lease
+        return lease is not None and lease.held
 
     async def acquire(self) -> None:
         """Start the thread and wait until the lease is ours; raises `NotConnected`."""
@@ -244,7 +245,7 @@ class LeaseThread:
         except BusError as error:
             self._tell(self._fail, error)
         finally:
-            self._held_until_end = False
+            self._lease = None
             self._tell(self._finish)
 
     async def _hold(self) -> None:
@@ -256,13 +257,13 @@ class LeaseThread:
                 await asyncio.wait([taking], timeout=BEAT_EVERY)
             if taking.done():
                 await taking
-                self._held_until_end = True
+                self._lease = lease
                 self._tell(self._grant)
                 await self._watch(lease)
             taking.cancel()
             await asyncio.wait([taking])
         finally:
-            self._held_until_end = False
+            self._lease = None
             await lease.release()
             await bus.close()
 

@@ -6,6 +6,7 @@ that stands in its `MediaRef` alone, so whoever deletes the reference has erased
 """
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 from collections import deque
@@ -25,6 +26,7 @@ from broker.bus.streams import Workspace
 PIECE = 128 * 1024  # bytes of content in one message
 WINDOW = 16  # pieces under way at once
 PUT_TIMEOUT = 15.0  # seconds for one piece; `power` durability on a busy disk is slow
+SETTLE_TIMEOUT = 2.0  # seconds that a failed upload waits for what it has sent
 READ_AHEAD = 32  # pieces
 
 log = structlog.get_logger(__name__)
@@ -109,7 +111,9 @@ class MediaStore:
                 await under_way.popleft()
         finally:
             # What is under way must be settled before it can be discarded; a first failure was raised already.
-            await asyncio.gather(*under_way, return_exceptions=True)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_TIMEOUT):
+                    await asyncio.gather(*under_way, return_exceptions=True)
             await pipeline.close()
         return size, digest.hexdigest()
 

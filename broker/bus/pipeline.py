@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
 import msgspec
 import nats.errors
+import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -17,6 +18,7 @@ MESSAGE_TOO_LARGE = 10054
 # not available (10008, 10009), a Raft error (10041), the same id is just being stored (10158).
 NOT_SETTLED = frozenset((10008, 10009, 10041, 10158))
 SWEEPS_PER_TIMEOUT = 10
+log = structlog.get_logger(__name__)
 _TAIL = re.compile(r"wrong last sequence: (\d+)")
 
 
@@ -40,6 +42,7 @@ class _Answer(msgspec.Struct, frozen=True):
     error: _Fault | None = None
 
 
+Outcome = PubAck | PublishRefused | PublishUnknown
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
@@ -55,8 +58,11 @@ class Sink(asyncio.Future[Msg]):
         self._receive = receive
 
     def set_result(self, result: Msg, /) -> None:
-        """Take one message; `receive` must not raise, or nats-py ends its read loop."""
-        self._receive(result)
+        """Take one message; an exception would end nats-py's read loop and with it the connection."""
+        try:
+            self._receive(result)
+        except Exception:
+            log.exception("bus.message_not_taken", subject=result.subject)
 
 
 def run_now(publish: Coroutine[object, None, None]) -> None:
@@ -69,7 +75,7 @@ def run_now(publish: Coroutine[object, None, None]) -> None:
     raise AssertionError("nats-py waited inside publish(): it was expected to write to its buffer only")
 
 
-def parse_ack(message: Msg) -> PubAck | PublishRefused | PublishUnknown:
+def parse_ack(message: Msg) -> Outcome:
     """Read the answer to a publish; an empty one says that no stream (or no leader) listens at the moment."""
     if not message.data:
         return NobodyStores("nobody stores this subject at the moment (no leader, or no such stream)")
@@ -88,15 +94,15 @@ def parse_ack(message: Msg) -> PubAck | PublishRefused | PublishUnknown:
 class Pipeline:
     """Publishes without waiting; each message has a future of its acknowledgement.
 
-    `settled` is called with each future right after it is done, in the order of the answers, without a turn of the
-    loop in between. Opened by `Bus.publisher`.
+    `settled` is called with each outcome in the order of the answers, without a turn of the loop in between, and also
+    when the future was cancelled; its caller may then ignore the futures. Opened by `Bus.publisher`.
     """
 
     def __init__(
         self,
         inbox: str,
         timeout: float,
-        settled: Callable[[asyncio.Future[PubAck]], None] | None,
+        settled: Callable[[Outcome], None] | None,
         end: Callable[[], Awaitable[None]],
     ) -> None:
         self.inbox = inbox
@@ -162,17 +168,16 @@ class Pipeline:
         await self._end()
         self.give_up("the publisher was closed before the answer came")
 
-    def _settle(
-        self, future: asyncio.Future[PubAck], outcome: PubAck | PublishRefused | PublishUnknown
-    ) -> asyncio.Future[PubAck]:
-        if future.done():
-            return future
-        if isinstance(outcome, PubAck):
-            future.set_result(outcome)
-        else:
-            future.set_exception(outcome)
+    def _settle(self, future: asyncio.Future[PubAck], outcome: Outcome) -> asyncio.Future[PubAck]:
+        if not future.done():
+            if isinstance(outcome, PubAck):
+                future.set_result(outcome)
+            else:
+                future.set_exception(outcome)
         if self._settled is not None:
-            self._settled(future)
+            if not future.cancelled():
+                future.exception()  # the hook has it: asyncio need not complain about a future that nobody awaits
+            self._settled(outcome)
         return future
 
     def _sweep(self) -> None:

@@ -361,6 +361,14 @@ class BusContract:
         assert (fenced.tail, fenced.unacknowledged, fenced.lost.is_set()) == (WINDOW + 2001, [], False)
         await fenced.close()
 
+    async def test_an_append_whose_caller_gave_up_still_counts(self, bus: Bus, log: Workspace) -> None:
+        fenced = await FencedLog.open(bus, log, tail=await barrier(bus, log, expect=0, term_payload=b"1", width=4))
+        fenced.append(log.log_subject("c"), b"1").cancel()
+        fenced.append(log.log_subject("c"), b"2")
+        await fenced.wait_drained()
+        assert fenced.tail == 7
+        await fenced.close()
+
     async def test_nothing_of_a_stale_writer_is_accepted(self, bus: Bus, servers: Servers, log: Workspace) -> None:
         old = await FencedLog.open(bus, log, tail=await barrier(bus, log, expect=0, term_payload=b"old"))
         old.append(log.log_subject("c"), b"rightful")
@@ -582,7 +590,8 @@ class BusContract:
     async def test_nothing_acknowledged_is_lost_when_a_server_is_killed(
         self, servers: Servers, bus: Bus, stream: str
     ) -> None:
-        acknowledged = await self.write_through(bus, stream, lambda: servers.signal(0, signal.SIGKILL))
+        victim = await self.victim(bus, stream)
+        acknowledged = await self.write_through(bus, stream, lambda: servers.signal(victim, signal.SIGKILL))
         async with Reader(bus, stream) as reader:
             found = {s.seq: s.payload async for batch in reader.read_all() for s in batch}
         assert {seq: found.get(seq) for seq in acknowledged} == acknowledged
@@ -591,17 +600,25 @@ class BusContract:
     async def test_a_reader_neither_skips_nor_repeats_when_a_server_is_killed(
         self, servers: Servers, bus: Bus, stream: str
     ) -> None:
-        await self.read_through(bus, stream, lambda: servers.signal(0, signal.SIGKILL))
+        victim = await self.victim(bus, stream)
+        await self.read_through(bus, stream, lambda: servers.signal(victim, signal.SIGKILL))
 
     @drops_sockets
     async def test_a_reader_neither_skips_nor_repeats_when_a_server_stands_still(
         self, servers: Servers, bus: Bus, stream: str
     ) -> None:
+        victim = await self.victim(bus, stream)
+
         def pause() -> None:
-            servers.signal(0, signal.SIGSTOP)
-            asyncio.get_running_loop().call_later(1.5, servers.signal, 0, signal.SIGCONT)
+            servers.signal(victim, signal.SIGSTOP)
+            asyncio.get_running_loop().call_later(1.5, servers.signal, victim, signal.SIGCONT)
 
         await self.read_through(bus, stream, pause)
+
+    async def victim(self, bus: Bus, stream: str) -> int:
+        """The node that hurts most."""
+        del bus, stream
+        return 0
 
     async def write_through(self, bus: Bus, stream: str, fault: Callable[[], None]) -> dict[int, bytes]:
         """Write 3,000 messages with a fault after a third, each with its id until it is stored."""

@@ -2,13 +2,21 @@
 
 import asyncio
 import signal
+from typing import Any
 
+import msgspec
 import pytest
 
+from broker.bus.api import Fault, call
 from broker.bus.connection import Bus
 from broker.bus.reader import stream_state
 from tests.broker.bus.contract import BusContract, publish_until_stored, step_down
 from tests.fixtures.nats import Servers, drops_sockets
+
+
+class Led(msgspec.Struct):
+    cluster: dict[str, Any]
+    error: Fault | None = None
 
 
 class TestOneServer(BusContract):
@@ -22,6 +30,10 @@ class TestThreeNodes(BusContract):
     @pytest.fixture
     def servers(self, nats_cluster: Servers) -> Servers:
         return nats_cluster
+
+    async def victim(self, bus: Bus, stream: str) -> int:
+        info = await call(bus, f"STREAM.INFO.{stream}", None, Led)
+        return int(info.cluster["leader"].removeprefix("n"))
 
     async def test_a_leader_that_steps_down_in_mid_pipeline_loses_nothing_acknowledged(
         self, bus: Bus, stream: str
