@@ -1,0 +1,257 @@
+"""The store of people who are not in the router's memory, and what is on its way there.
+
+Why nobody is ever split in two (promise P3), though addresses are looked up ahead of the step and the router runs
+ahead of the acknowledgements: at the step the order is *state, buffer, what was looked up*. A parked person is in the
+buffer from the very step that takes them out of the state, acknowledged or not. They stay there until the write is
+acknowledged *and* every input that had been read ahead at that moment has been stepped. So a look-up that began
+before the write never decides, and one that began after it sees the written value (the bucket is read at its leader).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+import msgspec
+import structlog
+
+from broker.bus.connection import Bus
+from broker.bus.errors import BusError, KeyExists, WrongRevision
+from broker.bus.kv import Bucket, kv_key
+from broker.bus.streams import Workspace
+from router.evolve import gather
+from router.facts import PersonMerged, PersonParked
+from router.people import Person, PersonRecord
+from router.record import Record
+from router.state import State
+
+WRITES_AT_ONCE = 32
+RETRY_PAUSE = 0.5  # seconds
+
+log = structlog.get_logger(__name__)
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(PersonRecord).decode
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """The value of an address's key: whose it is, as of log sequence `log`."""
+
+    person: str
+    log: int
+
+
+class _Stamp(msgspec.Struct, frozen=True):
+    log: int = 0
+
+
+_owner = msgspec.json.Decoder(Owner).decode
+_stamp = msgspec.json.Decoder(_Stamp).decode
+
+
+def parked_by(state: State, record: Record) -> list[PersonRecord]:
+    """Who leaves the memory with `record`, as of before it: call it before the record is folded.
+
+    A person who turned out to be another leaves nothing but a pointer.
+    """
+    found: list[PersonRecord] = []
+    for fact in record.facts:
+        if isinstance(fact, PersonParked):
+            found.append(gather(state, fact.person))
+        elif isinstance(fact, PersonMerged):
+            found.append(PersonRecord(person=Person(id=fact.other, addresses=[], moved=fact.person), addresses=[]))
+    return found
+
+
+class Parked:
+    """One parking: the person as they were then, encoded at once because the structs go on living in the state."""
+
+    __slots__ = ("_payload", "addresses", "keep", "log", "person")
+
+    def __init__(self, record: PersonRecord) -> None:
+        self.person = record.person.id
+        self.addresses = tuple(record.person.addresses)
+        self.log = record.log
+        self.keep = 0  # once written: the last input that may have been looked up before
+        self._payload = _encode(record)
+
+    def record(self) -> PersonRecord:
+        """A fresh copy that stands for the log sequence of the parking (0: not acknowledged yet)."""
+        return msgspec.structs.replace(_decode(self._payload), log=self.log)
+
+
+class PeopleBuffer:
+    """Who was parked and may not be in the bucket yet. No I/O."""
+
+    def __init__(self, backlog: Iterable[PersonRecord] = ()) -> None:
+        self._people: dict[str, Parked] = {}
+        self._addresses: dict[str, Parked] = {}
+        self._unwritten: deque[Parked] = deque()  # acknowledged, in the order of the log
+        self._writing: set[Parked] = set()
+        self._kept: deque[Parked] = deque()  # written, in the order of `keep`
+        for record in backlog:
+            self.acknowledge(self.park(record), record.log)
+
+    def park(self, record: PersonRecord) -> Parked:
+        """Take somebody who leaves the state now; replaces an earlier parking of theirs."""
+        parked = Parked(record)
+        before = self._people.get(parked.person)
+        if before is not None:
+            self._drop(before)
+        self._people[parked.person] = parked
+        for address in parked.addresses:
+            self._addresses[address] = parked
+        return parked
+
+    def acknowledge(self, parked: Parked, log: int) -> None:
+        """The record that parks them stands in the log at sequence `log`: now it may be written."""
+        parked.log = log
+        self._unwritten.append(parked)
+
+    def person(self, person: str) -> PersonRecord | None:
+        """Somebody by id."""
+        parked = self._people.get(person)
+        return parked.record() if parked is not None else None
+
+    def address(self, address: str) -> PersonRecord | None:
+        """Whose address it is."""
+        parked = self._addresses.get(address)
+        return parked.record() if parked is not None else None
+
+    def next_writes(self, limit: int) -> list[Parked]:
+        """What is to be written next, counted as under way until `written`."""
+        due = [self._unwritten.popleft() for _ in range(min(limit, len(self._unwritten)))]
+        self._writing.update(due)
+        return due
+
+    def written(self, parked: Parked, read_ahead: int) -> None:
+        """The bucket has acknowledged it while inputs up to `read_ahead` may have been looked up."""
+        self._writing.discard(parked)
+        if self._people.get(parked.person) is parked:
+            parked.keep = read_ahead
+            self._kept.append(parked)
+
+    def forget(self, stepped: int) -> None:
+        """Let go of what is written and can be asked for no more by an input up to `stepped`."""
+        while self._kept and self._kept[0].keep <= stepped:
+            self._drop(self._kept.popleft())
+
+    def position(self, tail: int) -> int:
+        """The log sequence up to which the bucket is complete, when `tail` is the last acknowledged one."""
+        waiting = [parked.log for parked in self._writing]
+        if self._unwritten:
+            waiting.append(self._unwritten[0].log)
+        return min(waiting, default=tail + 1) - 1
+
+    def backlog(self) -> list[PersonRecord]:
+        """What is acknowledged and not written, for a snapshot."""
+        waiting = sorted((*self._writing, *self._unwritten), key=lambda parked: parked.log)
+        return [parked.record() for parked in waiting]
+
+    @property
+    def unwritten(self) -> int:
+        """How many parkings are acknowledged and not written."""
+        return len(self._unwritten) + len(self._writing)
+
+    def _drop(self, parked: Parked) -> None:
+        if self._people.get(parked.person) is parked:
+            del self._people[parked.person]
+        for address in parked.addresses:
+            if self._addresses.get(address) is parked:
+                del self._addresses[address]
+
+
+class PeopleBucket:
+    """The people bucket: `p.<person>` holds a `PersonRecord`, `a.<address>` its `Owner`.
+
+    A value is only ever replaced by one that stands for a later log sequence, so it does not matter who writes it, how
+    often, or how late.
+    """
+
+    def __init__(self, bus: Bus, workspace: Workspace) -> None:
+        self._bucket = Bucket(bus, workspace.people_bucket)
+
+    async def person(self, person: str) -> PersonRecord | None:
+        """Somebody by id, as parked last. Raises `NoAnswer`."""
+        entry = await self._bucket.get(f"p.{person}")
+        return _decode(entry.value) if entry is not None else None
+
+    async def address(self, address: str) -> PersonRecord | None:
+        """Whose address it is. Raises `NoAnswer`."""
+        entry = await self._bucket.get(f"a.{kv_key(address)}")
+        if entry is None:
+            return None
+        record = await self.person(_owner(entry.value).person)
+        return record if record is not None and address in record.person.addresses else None
+
+    async def write(self, record: PersonRecord) -> None:
+        """Store somebody as of `record.log`; what is newer already stays. Raises `NoAnswer`, `PublishUnknown`."""
+        await self._raise_to(f"p.{record.person.id}", _encode(record), record.log)
+        owner = _encode(Owner(record.person.id, record.log))
+        for address in record.person.addresses:
+            await self._raise_to(f"a.{kv_key(address)}", owner, record.log)
+
+    async def _raise_to(self, key: str, value: bytes, seq: int) -> None:
+        while True:
+            entry = await self._bucket.get(key)
+            if entry is not None and _stamp(entry.value).log >= seq:
+                return
+            try:
+                if entry is None:
+                    await self._bucket.create(key, value)
+                else:
+                    await self._bucket.update(key, value, entry.revision)
+            except (KeyExists, WrongRevision):
+                continue
+            return
+
+
+class PeopleStore:
+    """The buffer in front of the bucket, as the active router uses it.
+
+    `read_ahead` is the last input that has been looked up, `backlog` what the log says and the bucket may lack.
+    """
+
+    def __init__(self, bus: Bus, workspace: Workspace, backlog: Iterable[PersonRecord] = ()) -> None:
+        self.buffer = PeopleBuffer(backlog)
+        self.bucket = PeopleBucket(bus, workspace)
+        self.read_ahead = 0
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def park(self, record: PersonRecord) -> Parked:
+        """See `PeopleBuffer.park`."""
+        return self.buffer.park(record)
+
+    def acknowledge(self, parked: Parked, log: int) -> None:
+        """See `PeopleBuffer.acknowledge`; it will be written soon."""
+        self.buffer.acknowledge(parked, log)
+        self._wake.set()
+
+    async def write_behind(self) -> None:
+        """Write what is acknowledged, for ever; a failure is tried again."""
+        self._wake.set()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while due := self.buffer.next_writes(WRITES_AT_ONCE):
+                self._idle.clear()
+                await asyncio.gather(*map(self._write, due))
+            self._idle.set()
+
+    async def wait_written(self) -> None:
+        """Wait until nothing acknowledged is unwritten (while `write_behind` runs)."""
+        while self.buffer.unwritten:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def _write(self, parked: Parked) -> None:
+        while True:
+            try:
+                await self.bucket.write(parked.record())
+            except BusError as error:
+                log.warning("people.not_written", person=parked.person, error=str(error))
+                await asyncio.sleep(RETRY_PAUSE)
+            else:
+                self.buffer.written(parked, self.read_ahead)
+                return
