@@ -1,0 +1,236 @@
+"""After any reconnect a screen shows what a fresh one shows."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+
+from desk import feed
+from normalizer.outbound import Receipt, ReceiptState
+from tests.desk.conftest import at_work
+from tests.desk.test_flows import reply, taken
+from tests.desk.world import Console, Desk, World
+
+
+async def settle(world: World, *consoles: Console) -> None:
+    """Wait until every screen has what the log holds: a change that all of them see comes last."""
+    world.log.pass_time(0.01)
+    for console in consoles:
+        seen = len(console.frames)
+        await console.send({"type": "unwatch", "conversation": "nothing"})
+        await console.send({"type": "watch", "conversation": "nothing"})
+        await console.frame(lambda f: f["type"] == "error" and f.get("ref") == "nothing", since=seen)
+
+
+async def fresh(world: World, desk: Desk, operator: str, like: Console) -> dict[str, Any]:
+    """Give what a screen shows that has just been opened and has the same conversations open."""
+    console = await world.console(desk, operator, everything=like.everything)
+    for conversation in like.open:
+        await console.watch(conversation)
+    await settle(world, console, like)
+    await console.drop()
+    return console.shown()
+
+
+class Play:
+    """Random but plausible doings of customers and operators."""
+
+    def __init__(self, world: World, consoles: dict[str, Console], seed: int) -> None:
+        self.world = world
+        self.consoles = consoles
+        self.random = random.Random(seed)  # noqa: S311 - a test's dice
+
+    async def step(self) -> None:
+        act = self.random.choice(
+            [self.write, self.write, self.accept, self.accept, self.decline, self.reply, self.reply, self.note]
+            + [self.close, self.transfer, self.release, self.receipt, self.presence, self.read, self.wait, self.open]
+        )
+        await act()
+
+    def _someone(self) -> tuple[str, Console]:
+        return self.random.choice(sorted(self.consoles.items(), key=lambda each: each[0]))
+
+    def _mine(self, name: str) -> list[str]:
+        conversations = self.world.log.machine.state.conversations.values()
+        return [each.id for each in conversations if each.owner == name and each.status == "assigned"]
+
+    async def write(self) -> None:
+        self.world.log.customer("words", who=f"v{self.random.randrange(6)}", channel=self.random.choice(["site", "mail"]))
+
+    async def _offer(self, do: str) -> None:
+        for conversation in self.world.log.machine.state.conversations.values():
+            for offer in conversation.offers:
+                action = {"do": do, "conversation": conversation.id, "offer": offer.id}
+                await self.consoles[offer.operator].do(action)
+                return
+
+    async def accept(self) -> None:
+        await self._offer("accept")
+
+    async def decline(self) -> None:
+        await self._offer("decline")
+
+    async def _on_mine(self, **action: Any) -> None:
+        name, console = self._someone()
+        if mine := self._mine(name):
+            await console.do({"conversation": self.random.choice(mine), **action})
+
+    async def reply(self) -> None:
+        await self._on_mine(do="reply", content={"kind": "text", "text": "answer"}, seen=99)
+
+    async def note(self) -> None:
+        mentions = [self.random.choice(sorted(self.consoles))]
+        await self._on_mine(do="note", content={"kind": "text", "text": "note"}, mentions=mentions)
+
+    async def close(self) -> None:
+        await self._on_mine(do="close")
+
+    async def transfer(self) -> None:
+        await self._on_mine(do="transfer", operator=self.random.choice(sorted(self.consoles)))
+
+    async def release(self) -> None:
+        await self._on_mine(do="release")
+
+    async def read(self) -> None:
+        await self._on_mine(do="read", upto=self.random.randrange(9))
+
+    async def receipt(self) -> None:
+        known = [o for c in self.world.log.machine.state.conversations.values() for o in c.outbounds]
+        if known:
+            state = self.random.choice(list(ReceiptState))
+            watermark = self.random.random() < 0.5
+            outbound = self.random.choice(known)
+            self.world.log.receipt(Receipt(outbound=outbound, state=state, at=self.world.log.now, watermark=watermark))
+
+    async def presence(self) -> None:
+        _, console = self._someone()
+        await console.do({"do": "presence", "state": self.random.choice(["available", "available", "away", "draining"])})
+
+    async def wait(self) -> None:
+        self.world.log.pass_time(self.random.choice([0.5, 3, 30]))
+
+    async def open(self) -> None:
+        _, console = self._someone()
+        if console.lists and len(console.open) < 4:
+            await console.watch(self.random.choice(sorted(console.lists)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_after_any_reconnect_the_screen_equals_a_fresh_one(world: World, seed: int) -> None:
+    first, second = await world.desk(), await world.desk()
+    consoles = {
+        "anna": await at_work(world, first, "anna"),
+        "ben": await at_work(world, first, "ben"),
+        "cleo": await at_work(world, second, "cleo"),
+    }
+    everything = consoles["anna"]
+    await everything.send({"type": "show", "everything": True})
+    everything.everything = True
+    play = Play(world, consoles, seed)
+    for round_ in range(4):
+        for _ in range(12):
+            await play.step()
+        away = play.random.choice(sorted(consoles))
+        await consoles[away].drop()
+        for _ in range(6):
+            await play.write()
+            await play.wait()
+            world.log.pass_time(0.1)
+        await consoles[away].reconnect(play.random.choice([first, second]))
+        assert consoles[away].welcome["resumed"]
+        await settle(world, *consoles.values())
+        for name, console in consoles.items():
+            assert console.shown() == await fresh(world, console.browser.desk, name, console), (seed, round_, name)
+
+
+async def test_a_node_that_no_longer_knows_the_cursor_sends_a_whole_view(world: World, ben: Console) -> None:
+    await taken(world, ben)
+    late = await world.desk()  # began after the cursor was given, so it knows nothing of before
+    before = ben.cursor
+    world.log.customer("later", who="v2")
+    await ben.drop()
+    newest = await world.desk()
+    ben.browser.desk = newest
+    await ben.connect(cursor=before)
+    assert not ben.welcome["resumed"]
+    assert ben.shown() == await fresh(world, late, "ben", ben)
+
+
+async def test_a_screen_that_missed_more_than_is_remembered_gets_a_whole_view(world: World, ben: Console) -> None:
+    conversation = await taken(world, ben)
+    await ben.drop()
+    for _ in range(feed.REMEMBERED + 1):
+        world.log.customer("words")
+    await ben.reconnect()
+    assert not ben.welcome["resumed"]
+    assert ben.lists[conversation]["n"] == feed.REMEMBERED + 2
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "v1.e30.AAAA", "v1.", "x" * 300])
+async def test_a_forged_cursor_gives_a_whole_view(world: World, ben: Console, cursor: str) -> None:
+    conversation = await taken(world, ben)
+    await ben.drop()
+    await ben.connect(cursor=cursor)
+    assert not ben.welcome["resumed"]
+    assert conversation in ben.lists
+
+
+async def test_a_cursor_is_good_for_the_same_lists_only(world: World, desk: Desk) -> None:
+    anna = await world.console(desk, "anna")
+    await anna.drop()
+    await anna.connect(cursor=anna.cursor, everything=True)
+    assert not anna.welcome["resumed"]
+
+
+async def test_a_screen_from_a_node_that_was_ahead_is_not_thrown_back(world: World, ben: Console) -> None:
+    conversation = await taken(world, ben)
+    behind = await world.desk()
+    behind.ledger.held = True
+    await ben.do(reply(conversation, "Hello", seen=1))
+    shown = ben.lists[conversation]
+    await ben.reconnect(behind)
+    assert ben.welcome["resumed"]
+    behind.ledger.held = False
+    behind.ledger.follow()
+    world.log.customer("Thanks")
+    await ben.until(lambda: ben.lists[conversation]["n"] == 3)
+    assert all(
+        event["summary"]["n"] >= shown["n"]
+        for frame in ben.frames
+        if frame["type"] == "changes"
+        for event in frame["events"]
+        if event["event"] == "conversation" and frame in ben.frames[-3:]
+    )
+
+
+async def test_what_comes_while_a_history_is_read_is_neither_lost_nor_doubled(world: World, ben: Console) -> None:
+    conversation = await taken(world, ben)
+    ledger = ben.browser.desk.ledger
+    ledger.slow = asyncio.Event()
+    await ben.send({"type": "watch", "conversation": conversation})
+    world.log.customer("one")
+    await ben.until(lambda: ben.lists[conversation]["n"] == 2)
+    world.log.customer("two")
+    await ben.until(lambda: ben.lists[conversation]["n"] == 3)
+    ledger.slow.set()
+    await ben.until(lambda: conversation in ben.open)
+    numbers = [item["n"] for item in ben.open[conversation].values() if item["kind"] == "message"]
+    assert numbers == [1, 2, 3]
+
+
+async def test_a_node_that_is_behind_says_so(world: World, ben: Console) -> None:
+    ben.browser.desk.ledger.held = True
+    beat = await ben.frame(lambda f: f["type"] == "beat" and f["lag"] > 0)
+    assert beat["lag"] == 9.0
+    ben.browser.desk.ledger.held = False
+    seen = len(ben.frames)
+    assert (await ben.frame(lambda f: f["type"] == "beat", since=seen))["lag"] == 0.0
+
+
+async def test_names_and_previews_of_conversations_from_before_the_start_are_found(world: World) -> None:
+    conversation = world.log.customer("From yesterday")
+    late = await world.desk()
+    ben = await world.console(late, "ben")
+    await ben.until(lambda: ben.lists[conversation].get("preview") == "From yesterday")
+    assert ben.lists[conversation]["name"] == "Customer v1"
