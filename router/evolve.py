@@ -244,6 +244,13 @@ def _relaxed(c: Change, fact: f.ConversationRelaxed) -> None:
     _time_next_step(c, conversation)
 
 
+def _exclusion_ended(c: Change, fact: f.ExclusionEnded) -> None:
+    conversation = c.state.conversations[fact.conversation]
+    left = {name: until for name, until in conversation.excluded.items() if name not in fact.operators}
+    c.set(conversation, "excluded", left)
+    c.timer(EXCLUDED, fact.conversation, min(left.values(), default=0))
+
+
 def _nothing(_change: Change, _fact: f.Fact) -> None:
     """Said for people and programs; the state is the same."""
 
@@ -534,6 +541,7 @@ FOLDS: Mapping[type, Fold] = MappingProxyType(
         f.ConversationReopened: _reopened,
         f.ConversationQueued: _queued,
         f.ConversationRelaxed: _relaxed,
+        f.ExclusionEnded: _exclusion_ended,
         f.Unroutable: _nothing,
         f.Offered: _offered,
         f.OfferEnded: _offer_ended,

@@ -151,6 +151,13 @@ class ConversationRelaxed(Fact, frozen=True, kw_only=True, tag="conversation.rel
     step: int
 
 
+class ExclusionEnded(Fact, frozen=True, kw_only=True, tag="exclusion.ended"):
+    """``operators`` may be asked again."""
+
+    conversation: str
+    operators: tuple[str, ...]
+
+
 class Unroutable(Fact, frozen=True, kw_only=True, tag="conversation.unroutable"):
     """Nobody configured (``configured`` False) or nobody signed in can take it; said at once, never silent."""
 
@@ -379,6 +386,7 @@ AnyFact = (
     | ConversationReopened
     | ConversationQueued
     | ConversationRelaxed
+    | ExclusionEnded
     | Unroutable
     | Offered
     | OfferEnded

@@ -6,7 +6,7 @@ so that the result never depends on the order of a dict.
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import msgspec
 from msgspec import Struct
@@ -83,7 +83,7 @@ def shortage(state: State, policy: Policy, operator: Operator, rule: OperatorRul
     return "capacity" if operator.load + new.units > rule.units else None
 
 
-def obstacle(state: State, policy: Policy, conversation: Conversation, name: str, now: int) -> str | None:
+def obstacle(state: State, policy: Policy, conversation: Conversation, name: str) -> str | None:
     """Say the first reason that keeps the operator ``name`` from getting the conversation, if there is one."""
     rule = policy.rules.operators.get(name)
     operator = state.operators.get(name)
@@ -96,18 +96,20 @@ def obstacle(state: State, policy: Policy, conversation: Conversation, name: str
     lacking = mismatch(policy, name, rule, need_of(conversation)) or shortage(
         state, policy, operator, rule, conversation
     )
-    if lacking is None and conversation.excluded.get(name, 0) > now:
+    if lacking is None and name in conversation.excluded:
         return "excluded"
     return lacking
 
 
-def survey(state: State, policy: Policy, conversation: Conversation, now: int) -> Survey:
-    """Look at every operator for one waiting conversation."""
+def survey(state: State, policy: Policy, conversation: Conversation, now: int, busy: Container[str] = ()) -> Survey:
+    """Look at every operator for one waiting conversation; those in ``busy`` are spoken for (reason ``queue``)."""
     eligible: list[Key] = []
     lapsable: list[Key] = []
     excluded: Counter[str] = Counter()
     for name in policy.rules.operators:
-        reason = obstacle(state, policy, conversation, name, now)
+        reason = obstacle(state, policy, conversation, name)
+        if reason in (None, "excluded") and name in busy:
+            reason = "queue"
         if reason is None:
             eligible.append(key_of(state, policy, conversation, name, now))
             continue
@@ -146,7 +148,7 @@ def staffing(state: State, policy: Policy, conversation: Conversation) -> tuple[
 
 
 def best_waiting(
-    state: State, policy: Policy, name: str, waiting: Iterable[str], now: int
+    state: State, policy: Policy, name: str, waiting: Iterable[str]
 ) -> tuple[Conversation | None, tuple[str, ...]]:
     """Find the first of the queue that the operator can take, and up to five older ones that they cannot."""
     if absence(state.operators.get(name)) is not None:
@@ -157,7 +159,7 @@ def best_waiting(
         place = place_of(conversation)
         if able is not None and place > able:
             continue
-        if obstacle(state, policy, conversation, name, now) is None:
+        if obstacle(state, policy, conversation, name) is None:
             able = place
         else:
             unable.append(place)
@@ -167,7 +169,7 @@ def best_waiting(
     return state.conversations[able[-1]], tuple(place[-1] for place in older)
 
 
-def first_pair(state: State, policy: Policy, waiting: Iterable[str], now: int) -> Conversation | None:
+def first_pair(state: State, policy: Policy, waiting: Iterable[str]) -> Conversation | None:
     """Find the first conversation of the whole queue that anybody can take; those with equal needs fail together."""
     hopeless: set[tuple[bytes, str, int, str]] = set()
     for conversation in sorted(map(state.conversations.__getitem__, waiting), key=place_of):
@@ -179,7 +181,7 @@ def first_pair(state: State, policy: Policy, waiting: Iterable[str], now: int) -
         )
         if kind in hopeless:
             continue
-        if any(obstacle(state, policy, conversation, name, now) is None for name in policy.rules.operators):
+        if any(obstacle(state, policy, conversation, name) is None for name in policy.rules.operators):
             return conversation
         if not conversation.excluded and conversation.owner is None:
             hopeless.add(kind)

@@ -106,9 +106,12 @@ def send_back(
 def place(d: Draft, conversation: Conversation, *, lapse: bool = True) -> bool:
     """Offer a waiting conversation to the best operator who can take it; False when there is none.
 
-    Who declined or did not answer is passed over, unless nobody else is there who ever could (``lapse``).
+    Who declined or did not answer is passed over, unless nobody else is there who ever could (``lapse``). Operators
+    freed by this very step are left to the queue while somebody waits: it may hold an older one for them.
     """
-    view = survey(d.state, d.policy, conversation, d.now)
+    others = len(d.waiting) > (conversation.id in d.waiting)
+    busy = d.freed if others else ()
+    view = survey(d.state, d.policy, conversation, d.now, busy)
     note = ""
     chosen = view.eligible
     if not chosen and lapse and view.lapsable and not others_could(d.state, d.policy, conversation, d.now):

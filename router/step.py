@@ -1,4 +1,4 @@
-"""The order of things: the clock, the timers that are due, the input, and what is then left to do.
+"""The order of things: the clock, the timers that are due, the input; and after each of them what it left to do.
 
 Each is a step, each step one record. A step that raises is undone and recorded as refused; the router goes on.
 """
@@ -119,7 +119,7 @@ class Machine:
         return entries
 
     def resume(self) -> list[Entry]:
-        """Do what is left to do: after each input, and first of all after a recovery."""
+        """Do what is left to do: after each timer and input, and first of all after a recovery."""
         entries = []
         while self.state.todo:
             kind, about = self.state.todo[0]
@@ -144,6 +144,7 @@ class Machine:
                 kept.append(timer)
                 continue
             entries.append(self._other("timer", timer[1], _ring, timer[1]))
+            entries += self.resume()
         for timer in kept:
             heapq.heappush(self._heap, timer)
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from router import deadlines
 from router import facts as f
-from router.deadlines import EXCLUDED, UNANSWERED, timer_id
+from router.deadlines import UNANSWERED, timer_id
 from router.draft import Draft
 from router.evolve import gather
 from router.identity import person_line
@@ -32,10 +32,9 @@ def _step_is_over(d: Draft, name: str) -> None:
 
 def _exclusion_is_over(d: Draft, name: str) -> None:
     conversation = d.conversation(name)
-    if not place(d, conversation):
-        later = [until for until in conversation.excluded.values() if until > d.now]
-        if later:
-            d.emit(f.TimerSet(timer=timer_id(EXCLUDED, name), due=min(later)))
+    over = tuple(sorted(operator for operator, until in conversation.excluded.items() if until <= d.now))
+    d.emit(f.ExclusionEnded(conversation=name, operators=over))
+    place(d, conversation)
 
 
 def _nobody_answered(d: Draft, name: str) -> None:

@@ -81,7 +81,7 @@ def match_operator(d: Draft, name: str) -> None:
     if operator.state == "draining" and not operator.held:
         d.emit(f.OperatorState(operator=name, state="offline"))
         return
-    found, overtaken = best_waiting(d.state, d.policy, name, d.waiting, d.now)
+    found, overtaken = best_waiting(d.state, d.policy, name, d.waiting)
     if found is not None:
         d.line = found.id
         give(d, found, name, overtaken)
@@ -90,7 +90,7 @@ def match_operator(d: Draft, name: str) -> None:
 
 def match(d: Draft, _nothing: str) -> None:
     """Give the first of the whole queue that anybody can take to the best one, until no pair is left."""
-    found = first_pair(d.state, d.policy, d.waiting, d.now)
+    found = first_pair(d.state, d.policy, d.waiting)
     if found is not None:
         d.line = found.id
         place(d, found)
