@@ -1,6 +1,6 @@
 """Which web pages may talk to us: exact origins (RFC 6454), and the rule against forged cross-site requests."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -74,3 +74,18 @@ def refuse_forgery(request: web.BaseRequest, own: Origins) -> None:
     same_origin = own.allows(origin) if origin is not None else site is not None
     if not (same_site and same_origin):
         raise Refusal(403, "forgery", "this request was not made by our own pages")
+
+
+def share(answer: MutableMapping[str, str], origin: str, methods: str = "", headers: str = "") -> None:
+    """Add the headers that let a page of ``origin`` read an answer (Fetch section 3.3, "CORS").
+
+    ``methods`` and ``headers`` are named on a preflight. Credentials are not shared: what identifies somebody there
+    stands in a header that a page sets on purpose.
+    """
+    answer["Access-Control-Allow-Origin"] = origin
+    answer[hdrs.VARY] = hdrs.ORIGIN
+    answer["Cross-Origin-Resource-Policy"] = "cross-origin"
+    if methods:
+        answer["Access-Control-Allow-Methods"] = methods
+        answer["Access-Control-Allow-Headers"] = headers
+        answer["Access-Control-Max-Age"] = "7200"

@@ -192,29 +192,33 @@ class Socket:
         """Give the first frame, or None when none came within so many seconds or the socket was closed."""
         try:
             async with asyncio.timeout(within):
-                async for frame in self.frames(decoder):
-                    return frame
+                return await self.receive(decoder)
         except TimeoutError:
             self.refuse(Error("too_slow", f"the first frame must come within {within:g} s"))
             self.close(Closing(WSCloseCode.POLICY_VIOLATION, "no first frame"))
         return None
 
-    async def frames(self, decoder: msgspec.json.Decoder[T]) -> AsyncIterator[T]:
-        """Give each frame that the decoder understands; others are answered with an error frame."""
+    async def receive(self, decoder: msgspec.json.Decoder[T]) -> T | None:
+        """Give the next frame that the decoder understands, or None at the end; others get an error frame."""
         while not self.closed:
             message = await self.response.receive()
-            match message.type:
-                case WSMsgType.TEXT:
-                    try:
-                        frame = decoder.decode(message.data)
-                    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-                        self.refuse(describe(exc) if isinstance(exc, msgspec.DecodeError) else _NOT_TEXT)
-                    else:
-                        yield frame
-                case WSMsgType.BINARY:
+            if message.type is WSMsgType.TEXT:
+                try:
+                    return decoder.decode(message.data)
+                except msgspec.DecodeError as exc:
+                    self.refuse(describe(exc))
+                except UnicodeDecodeError:
                     self.refuse(_NOT_TEXT)
-                case _:
-                    return
+            elif message.type is WSMsgType.BINARY:
+                self.refuse(_NOT_TEXT)
+            else:
+                return None
+        return None
+
+    async def frames(self, decoder: msgspec.json.Decoder[T]) -> AsyncIterator[T]:
+        """Give each frame that :meth:`receive` gives, until the end."""
+        while (frame := await self.receive(decoder)) is not None:
+            yield frame
 
     def _wake(self) -> None:
         if self._sender is None:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote, unquote
@@ -56,8 +57,7 @@ class UploadRules:
 
     def allow(self, media_type: str) -> bool:
         """Say whether a sniffed type may come in."""
-        family = media_type.partition("/")[0] + "/*"
-        return media_type in self.types or family in self.types
+        return any(fnmatchcase(media_type, pattern) for pattern in self.types)
 
 
 @dataclass(frozen=True, slots=True)
