@@ -61,6 +61,7 @@ class ChildProcess:
             str(os.getpid()),
             *self._command,
             stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the parent, which ends its parts in order
         )
 
     async def _keep_running(self) -> None:

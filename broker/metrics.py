@@ -49,7 +49,21 @@ class LogMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        registry.register(StateCollector(following))
+        self._registry = registry
+        self._collectors: tuple[Collector, ...] = (
+            self._accepted,
+            self._routed,
+            self._outbound,
+            self._refused,
+            self._time_to_offer,
+            StateCollector(following),
+        )
+        registry.register(self._collectors[-1])
+
+    def close(self) -> None:
+        """Leave the registry, so that another node of this process may use it."""
+        for collector in self._collectors:
+            self._registry.unregister(collector)
 
     def record(self, _seq: int, _subject: str, record: Record) -> None:
         """Count the facts of a record."""

@@ -35,6 +35,7 @@ class ChannelEvents:
     """The counter of all channels; one for each registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
         self._counter = Counter(
             "trunkline_channel_events", "What channels did", ["channel", "event"], registry=registry
         )
@@ -42,6 +43,10 @@ class ChannelEvents:
     def add(self, channel: str, event: str) -> None:
         """Count."""
         self._counter.labels(channel, event).inc()
+
+    def close(self) -> None:
+        """Leave the registry, so that another node of this process may use it."""
+        self._registry.unregister(self._counter)
 
 
 class Tally:

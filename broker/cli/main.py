@@ -1,6 +1,5 @@
 """The command ``trunkline``."""
 
-import sys
 
 import typer
 
@@ -41,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
