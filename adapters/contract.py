@@ -77,6 +77,10 @@ class Lines(Protocol):
 
         Without a cursor it begins at an unknown moment between this call and the first item. Who also reads
         :meth:`history` names one, so that nothing falls between the two.
+
+        Raises:
+            FellBehind: while iterating: the cursor is too old, or the reader was too slow and has missed something;
+                read :meth:`history` of each address again from its cursor, and follow from there.
         """
         ...
 
@@ -94,7 +98,7 @@ class Lines(Protocol):
 
 
 class FellBehind(Exception):
-    """A reader of :meth:`Lines.follow` was too slow: what it has not read is dropped, so that others do not wait."""
+    """A reader of :meth:`Lines.follow` comes too late: what it has not read is dropped, so that others do not wait."""
 
 
 class Media(Protocol):

@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 import structlog
 
-from adapters.contract import FileTooBig, Lines
+from adapters.contract import FileTooBig, Lines, Media, Memory
 from broker.bus.connection import Bus
 from broker.bus.errors import BusError, KeyExists, MediaTooLarge
 from broker.bus.kv import Bucket, kv_key
@@ -46,8 +46,8 @@ class ChannelContext:
             channel=self.channel
         )
         self.http = http
-        self.media = ChannelMedia(bus, workspace, self.channel)
-        self.memory = ChannelMemory(bus, workspace, self.channel)
+        self.media: Media = ChannelMedia(bus, workspace, self.channel)
+        self.memory: Memory = ChannelMemory(bus, workspace, self.channel)
         self.lines = lines
         self._door = door
         self._tally = tally

@@ -5,11 +5,12 @@ nothing of the same person's other addresses.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Protocol
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Literal, Protocol
 
 import msgspec
-import structlog
+from msgspec.structs import replace
 
 from adapters.contract import Cursor, FellBehind, LineItem, Typing
 from broker.bus.connection import Bus, LiveMessage
@@ -24,7 +25,18 @@ from router.state import State
 QUEUE = 10_000
 """Items that wait for one reader; then it is told that it fell behind."""
 
+RECENT = 2_000
+"""New items that are kept for readers who come with a cursor that is a moment old."""
+
 TYPINGS = 256
+
+
+Change = EntriesRead | Assigned | ConversationClosed
+_KINDS: dict[type[Change], Literal["read", "joined", "closed"]] = {
+    EntriesRead: "read",
+    Assigned: "joined",
+    ConversationClosed: "closed",
+}
 
 
 class Following(Protocol):
@@ -52,12 +64,17 @@ class ChannelLines:
         self._following = following
         self._channel = channel
         self._people = PeopleBucket(bus, workspace)
+        self._recent: deque[LineItem] = deque(maxlen=RECENT)
+        self._kept_from = 0
+        self._feeds: set[Feed] = set()
+        self._detach: Callable[[], None] | None = None
 
     async def history(self, address: str, after: Cursor | None) -> tuple[list[LineItem], Cursor]:
         """Give what is on the line of ``address`` after the cursor; what is folded later comes by :meth:`follow`.
 
         A cursor of another log (it was restored or created anew) counts as none. Raises `NoAnswer`.
         """
+        self._attach()
         end = self._following.position
         person = await self._person(address)
         since = after[1] if after is not None and after[0] == self._following.stream else None
@@ -69,9 +86,18 @@ class ChannelLines:
         ]
         return sorted(items, key=lambda item: item.cursor), (self._following.stream, end)
 
-    def follow(self) -> AsyncIterator[LineItem]:
-        """Give everything new on the lines of this channel, from now on."""
-        return Feed(self._following, self._new_items)
+    def follow(self, after: Cursor | None = None) -> AsyncIterator[LineItem]:
+        """Give everything on the lines of this channel after the cursor, or from now on."""
+        self._attach()
+        feed = Feed(self._since(after), self._feeds.discard)
+        self._feeds.add(feed)
+        return feed
+
+    def close(self) -> None:
+        """Let go of the follower."""
+        if self._detach is not None:
+            self._detach()
+            self._detach = None
 
     async def conversation(self, address: str) -> str | None:
         """Name the open conversation of an address."""
@@ -130,9 +156,28 @@ class ChannelLines:
             for item in self._items(seq, record, fact, [address])
         ]
 
-    def _new_items(self, seq: int, record: Record) -> Iterator[LineItem]:
+    def _attach(self) -> None:
+        """Begin to keep what is new; channels that never ask for lines cost nothing."""
+        if self._detach is None:
+            self._kept_from = self._following.position
+            self._detach = self._following.subscribe(self._take)
+
+    def _take(self, seq: int, _subject: str, record: Record) -> None:
         for fact in record.facts:
-            yield from self._items(seq, record, fact, None)
+            for item in self._items(seq, record, fact, None):
+                if len(self._recent) == RECENT:
+                    self._kept_from = self._recent[0].cursor[1]
+                self._recent.append(item)
+                for feed in tuple(self._feeds):
+                    feed.put(item)
+
+    def _since(self, after: Cursor | None) -> list[LineItem] | None:
+        """Give what is new since a cursor, None when not everything of that is kept."""
+        if after is None:
+            return []
+        if after[0] != self._following.stream or after[1] < self._kept_from:
+            return None
+        return [item for item in self._recent if item.cursor[1] > after[1]]
 
     def _items(self, seq: int, record: Record, fact: AnyFact, addresses: list[str] | None) -> Iterator[LineItem]:
         """Give what a fact shows to ``addresses``; None: to whom it concerns, as the state says."""
@@ -167,21 +212,15 @@ class ChannelLines:
             case _:
                 return
 
-    def _change(
-        self, fact: EntriesRead | Assigned | ConversationClosed, cursor: Cursor, address: str, at: int
-    ) -> LineItem:
+    def _change(self, fact: Change, cursor: Cursor, address: str, at: int) -> LineItem:
+        item = LineItem(kind=_KINDS[type(fact)], cursor=cursor, conversation=fact.conversation, address=address, at=at)
         match fact:
             case EntriesRead():
-                return LineItem(
-                    kind="read", cursor=cursor, conversation=fact.conversation, address=address, at=at, n=fact.upto
-                )
+                return replace(item, n=fact.upto)
             case Assigned():
-                author = self._author(fact.operator)
-                return LineItem(
-                    kind="joined", cursor=cursor, conversation=fact.conversation, address=address, at=at, author=author
-                )
+                return replace(item, author=self._author(fact.operator))
             case ConversationClosed():
-                return LineItem(kind="closed", cursor=cursor, conversation=fact.conversation, address=address, at=at)
+                return item
 
     def _author(self, operator: str) -> Author:
         rule = self._following.state.rules.operators.get(operator)
@@ -200,43 +239,35 @@ class ChannelLines:
 
 
 class Feed(AsyncIterator[LineItem]):
-    """One reader of the lines, with a queue of its own, from its creation on."""
+    """One reader of the lines, with a queue of its own. ``past`` is what it gets first; None: too much is missing."""
 
-    def __init__(self, following: Following, items: Callable[[int, Record], Iterator[LineItem]]) -> None:
-        self._items = items
-        self._queue: asyncio.Queue[LineItem | None] = asyncio.Queue(QUEUE + 1)
-        self._end = following.subscribe(self._take)
-        self._ended = False
+    def __init__(self, past: Sequence[LineItem] | None, end: Callable[["Feed"], None]) -> None:
+        self._queue: deque[LineItem] = deque(past or ())
+        self._behind = past is None
+        self._arrived = asyncio.Event()
+        self._end = end
 
     async def __anext__(self) -> LineItem:
         """Give the next item. Raises FellBehind."""
-        item = await self._queue.get()
-        if item is None:
-            raise FellBehind
-        return item
+        while not self._queue:
+            if self._behind:
+                raise FellBehind("read the history again from the cursor")
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._queue.popleft()
 
     async def aclose(self) -> None:
         """Stop reading."""
-        self._unsubscribe()
+        self._end(self)
 
-    def _take(self, seq: int, _subject: str, record: Record) -> None:
-        for item in self._items(seq, record):
-            if self._queue.qsize() >= QUEUE:
-                self._fall_behind()
-                return
-            self._queue.put_nowait(item)
-
-    def _fall_behind(self) -> None:
-        structlog.get_logger(__name__).warning("channel.reader_fell_behind", waiting=self._queue.qsize())
-        self._unsubscribe()
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        self._queue.put_nowait(None)
-
-    def _unsubscribe(self) -> None:
-        if not self._ended:
-            self._ended = True
-            self._end()
+    def put(self, item: LineItem) -> None:
+        """Add an item; a reader with too many of them loses them all and is told so."""
+        self._queue.append(item)
+        if len(self._queue) > QUEUE:
+            self._queue.clear()
+            self._behind = True
+            self._end(self)
+        self._arrived.set()
 
 
 def _person_in(state: State, address: str) -> Person | None:

@@ -8,7 +8,6 @@ reachable (tried again with growing pauses).
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import NoReturn
 
 import aiohttp
 from aiohttp import web
@@ -71,12 +70,13 @@ class Channel:
         self._services = services
         self._tally = Tally(name, adapter.type, events=services.events)
         self.door = Door(services.bus, services.workspace, self._tally)
+        self._lines = ChannelLines(services.bus, services.workspace, services.following, name)
         self._context = ChannelContext(
             bus=services.bus,
             workspace=services.workspace,
             door=self.door,
             tally=self._tally,
-            lines=ChannelLines(services.bus, services.workspace, services.following, name),
+            lines=self._lines,
             http=services.http,
             public_url=services.public_url,
             secret=services.secret,
@@ -85,7 +85,6 @@ class Channel:
         services.scrub(self.adapter.secrets())
         self._owner = IdSource().new()
         self._log = self._context.log
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def status(self) -> ChannelStatus:
@@ -120,8 +119,8 @@ class Channel:
                 parts.create_task(self._keep("receive", self._receive))
                 if self.adapter.delivery == "worker":
                     parts.create_task(self._keep("send", self._send))
-        except* BadSettings as group:
-            _raise_first(group)
+        except ExceptionGroup as group:
+            raise _first(group) from group
         finally:
             await self._close()
 
@@ -136,7 +135,7 @@ class Channel:
         if not self.adapter.single_reader:
             await self.adapter.run()
             return
-        await self._under_lease("receive", lambda _lease: self._run_while_held(_lease))
+        await self._under_lease("receive", self._run_while_held)
 
     async def _run_while_held(self, lease: Lease) -> None:
         """Read until the lease is lost: a second reader would take what the first one has not stored yet."""
@@ -200,7 +199,7 @@ class Channel:
             except Overtaken as exc:
                 self._log.warning("channel.overtaken", part=part, reason=str(exc))
                 pause = self._services.first_pause
-            except Exception as exc:
+            except Exception as exc:  # noqa: BLE001  # whatever it is, this channel is tried again and others go on
                 self._log.exception("channel.part_failed", part=part)
                 self._turn("failing", f"{part}: {type(exc).__name__}")
             else:
@@ -233,13 +232,13 @@ class Channel:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self.adapter.close()
-        except Exception:
+        except Exception:  # noqa: BLE001  # foreign code, and there is nothing left to do
             self._log.exception("channel.not_closed")
+        self._lines.close()
         await self.door.close()
 
 
-def _raise_first(group: BaseExceptionGroup[BadSettings]) -> NoReturn:
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    """Give the one exception that ended the parts."""
     first = group.exceptions[0]
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]
-    raise first
+    return _first(first) if isinstance(first, ExceptionGroup) else first

@@ -1,6 +1,7 @@
 """Secrets that a workspace makes for itself: one random key in the store, and one derived from it per purpose."""
 
 import secrets
+from contextlib import suppress
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -18,10 +19,8 @@ async def workspace_secret(bus: Bus, workspace: Workspace) -> bytes:
     bucket, key = Bucket(bus, workspace.sends_bucket), f"{workspace.name}.secret"
     entry = await bucket.get(key)
     if entry is None:
-        try:
+        with suppress(KeyExists):  # another node was faster: its key is the one
             await bucket.create(key, secrets.token_bytes(LENGTH))
-        except KeyExists:
-            pass  # another node was faster: its key is the one
         entry = await bucket.get(key)
     assert entry is not None  # noqa: S101  # it is never deleted
     return entry.value

@@ -4,6 +4,7 @@ The address is checked when the socket is made, after names were resolved and af
 number in the URL nor a name that changes its mind leads inside.
 """
 
+import errno
 import socket
 from collections.abc import Callable
 from enum import StrEnum
@@ -57,7 +58,7 @@ def _factory(reach: Reach) -> Callable[[AddrInfo], socket.socket]:
     def make(info: AddrInfo) -> socket.socket:
         family, type_, protocol, _, address = info
         if not within(reach, str(address[0])):
-            raise OSError(f"{address[0]} is not an address that may be connected to ({reach.value} only)")
+            raise PermissionError(errno.EACCES, f"{address[0]} may not be connected to ({reach.value} addresses only)")
         return socket.socket(family, type_, protocol)
 
     return make
