@@ -10,13 +10,13 @@ from prometheus_client import REGISTRY
 
 from adapters.contract import Adapter
 from adapters.registry import adapter_types
+from adapters.session import Reach, open_session
 from broker.bus.connection import Bus
 from broker.bus.settings import BusSettings
 from broker.bus.streams import Workspace, ensure_streams
 from broker.channels.context import ChannelMedia
 from broker.channels.runner import Channel, Services
 from broker.channels.secret import derive, workspace_secret
-from broker.channels.session import Reach, open_session
 from broker.channels.tally import ChannelEvents, wall_clock
 from broker.compile import propose
 from broker.health import Health

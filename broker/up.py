@@ -24,7 +24,7 @@ ROUTER = "router"
 class Plan(Struct, frozen=True, kw_only=True):
     """What this process is to run.
 
-    ``file`` is handed on to child processes. ``only`` names parts (``router``, ``desk``, a channel's name); empty
+    ``file`` and ``log_options`` are handed on to child processes. ``only`` names parts (``router``, ``desk``, a channel's name); empty
     means everything, the embedded bus included.
     """
 
@@ -33,6 +33,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     data: Path
     scrubber: Scrubber
     only: tuple[str, ...] = ()
+    log_options: tuple[str, ...] = ()
 
 
 async def run(plan: Plan, started: Callable[[Node], None] = lambda _: None) -> None:
@@ -47,7 +48,7 @@ async def run(plan: Plan, started: Callable[[Node], None] = lambda _: None) -> N
         return
     async with contextlib.AsyncExitStack() as stack:
         bus = await stack.enter_async_context(_bus(plan))
-        if not plan.only:
+        if not plan.only or ROUTER in plan.only:
             await stack.enter_async_context(_router_child(plan))
         node = Node(plan.settings, bus, plan.scrubber, parts=plan.only)
         await node.start()
@@ -94,7 +95,17 @@ async def _bus(plan: Plan) -> AsyncIterator[BusSettings]:
 @contextlib.asynccontextmanager
 async def _router_child(plan: Plan) -> AsyncIterator[None]:
     """A stalled desk must not cost the router its lease, so the router has a process of its own."""
-    arguments = ("-m", "broker.cli.main", "up", str(plan.file), "--data", str(plan.data), "--only", ROUTER)
+    arguments = (
+        "-m",
+        "broker.cli.main",
+        "up",
+        str(plan.file),
+        "--data",
+        str(plan.data),
+        "--only",
+        ROUTER,
+        *plan.log_options,
+    )
     child = ChildProcess(ROUTER, arguments)
     await child.start()
     try:

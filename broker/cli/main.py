@@ -1,6 +1,5 @@
 """The command ``trunkline``."""
 
-
 import typer
 
 from adapters.registry import RegistryError

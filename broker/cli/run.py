@@ -1,6 +1,6 @@
 """``trunkline up`` and ``trunkline demo``: start, say where to go, run until Ctrl-C."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from importlib.resources import as_file, files
 from typing import Annotated
@@ -52,7 +52,7 @@ def up(  # noqa: PLR0913, PLR0917 - one argument for each option
             fail(f'there is no part "{part}" to run; known: {", ".join(known)}')
     if listen:
         settings = _listening(settings, listen)
-    _run(Plan(file=file, settings=settings, data=data, scrubber=_logs(log_format, log_level), only=tuple(only)), _ready)
+    _run(_plan(file, settings, data, (log_format, log_level), only), _ready)
 
 
 def demo(data: DataPath = DEFAULT_DATA, listen: Listen = "") -> None:
@@ -61,15 +61,20 @@ def demo(data: DataPath = DEFAULT_DATA, listen: Listen = "") -> None:
         settings = read_settings(file)
         if listen:
             settings = _listening(settings, listen)
-        plan = Plan(file=file, settings=settings, data=data, scrubber=_logs(LogFormat.CONSOLE, "warning"))
+        plan = _plan(file, settings, data, (LogFormat.CONSOLE, "warning"))
         say("Starting Trunkline ...")
         _run(plan, _welcome)
 
 
-def _logs(format_: LogFormat, level: str) -> Scrubber:
+def _plan(
+    file: Path, settings: WorkspaceSettings, data: Path, logs: tuple[LogFormat, str], only: Sequence[str] = ()
+) -> Plan:
+    """Set up the logs, and give the plan that hands the same on to child processes."""
+    format_, level = logs
     scrubber = Scrubber()
     configure_logs(scrubber, format_=format_.value, level=level)
-    return scrubber
+    options = ("--log-format", format_.value, "--log-level", level)
+    return Plan(file=file, settings=settings, data=data, scrubber=scrubber, only=tuple(only), log_options=options)
 
 
 def _listening(settings: WorkspaceSettings, listen: str) -> WorkspaceSettings:
