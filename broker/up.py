@@ -24,8 +24,8 @@ ROUTER = "router"
 class Plan(Struct, frozen=True, kw_only=True):
     """What this process is to run.
 
-    ``file`` and ``log_options`` are handed on to child processes. ``only`` names parts (``router``, ``desk``, a channel's name); empty
-    means everything, the embedded bus included.
+    ``file`` and ``log_options`` are handed on to child processes. ``only`` names parts (``router``, ``desk``, a
+    channel's name); empty means everything, the embedded bus included.
     """
 
     file: Path

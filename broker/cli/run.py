@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Annotated
 
 import typer
