@@ -16,7 +16,6 @@ RETRY_PAUSE = 0.1
 NOT_AVAILABLE = 10008  # JetStream is temporarily unavailable: the leader is being elected
 NO_MESSAGE = 10037
 NO_STREAM = 10059
-NO_CONSUMER = 10014
 
 
 class Fault(msgspec.Struct, frozen=True):
