@@ -54,7 +54,10 @@ class Ledger(Protocol):
         ...
 
     def subscribe(self, follower: Follower) -> Unsubscribe:
-        """Call ``follower`` for each record from now on, in log order, without leaving one out."""
+        """Call ``follower`` for each record from now on, in log order, without leaving one out.
+
+        While catching up the loop gets its turn at least every 200 records: screens take what they are told.
+        """
         ...
 
     async def history(self, conversation: str, person: str) -> list[tuple[int, Record]]:
