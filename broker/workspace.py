@@ -1,8 +1,7 @@
 """The whole file of a workspace: the settings struct of each package composed into one, and checked across them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, cast
 
@@ -253,7 +252,7 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 key=("routing", i, "relax", j),
             )
             for i, route in enumerate(self.routing)
-            for j, (before, after) in enumerate(pairwise((route.need, *route.relax)))
+            for before, (j, after) in _in_time(route)
             if (fault := _narrower(before, after))
         ]
         if self.routing[-1].when != WhenSettings():
@@ -285,6 +284,14 @@ def _pattern_fault(pattern: str) -> str:
     except re2.error as exc:
         return str(exc)
     return ""
+
+
+def _in_time(route: RouteSettings) -> Iterator[tuple[NeedSettings, tuple[int, RelaxSettings]]]:
+    """Give each step of relaxation with its place in the file, behind what holds before it."""
+    before: NeedSettings = route.need
+    for j, step in sorted(enumerate(route.relax), key=lambda numbered: numbered[1].after):
+        yield before, (j, step)
+        before = step
 
 
 def _narrower(before: NeedSettings, after: NeedSettings) -> str:

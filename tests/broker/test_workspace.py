@@ -1,0 +1,93 @@
+"""The whole file: composed of the packages' settings, checked across them, compiled to rules."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from adapters.registry import adapter_types, settings_types
+from broker.compile import compile_rules, propose
+from broker.workspace import WorkspaceSettings, load_workspace
+from config import ConfigErrors
+from router.rules import OperatorRule, Relax
+
+WHOLE = """
+workspace: acme
+channels:
+  site: {type: webchat, origins: ["https://shop.example"]}
+operators:
+  anna: {name: Anna, skills: {billing: 5}, languages: {en: C1, pl: native}, capacity: {units: 90, webchat: 4}}
+routing:
+  - name: invoices
+    when: {text: [invoice]}
+    need: {skills: {billing: 4}}
+    relax: [{after: 2m, skills: {billing: 1}}, {after: 60s, skills: {billing: 2}}]
+    boost: 120s
+  - name: everything else
+"""
+
+
+def read(tmp_path: Path, text: str) -> WorkspaceSettings:
+    file = tmp_path / "trunkline.yaml"
+    file.write_text(text)
+    return load_workspace(file, settings_types(adapter_types()), {})
+
+
+def mistakes(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ConfigErrors) as caught:
+        read(tmp_path, text)
+    return str(caught.value)
+
+
+def test_durations_levels_and_limits_become_plain_numbers(tmp_path: Path) -> None:
+    rules = compile_rules(read(tmp_path, WHOLE))
+    assert rules.operators["anna"] == OperatorRule(
+        name="Anna", skills={"billing": 5}, languages={"en": 5, "pl": 7}, units=90, limits={"webchat": 4}
+    )
+    assert rules.channels["site"].type == "webchat"
+    assert rules.routes[0].boost == 120_000
+
+
+def test_steps_of_relaxation_are_put_in_order_of_time(tmp_path: Path) -> None:
+    first, second = compile_rules(read(tmp_path, WHOLE)).routes[0].relax
+    assert (first.after, first.need.skills) == (60_000, {"billing": 2})
+    assert isinstance(second, Relax)
+    assert second.after == 120_000
+
+
+def test_the_same_settings_have_the_same_hash_whatever_the_order_of_keys(tmp_path: Path) -> None:
+    turned = WHOLE.replace("{en: C1, pl: native}", "{pl: native, en: C1}")
+    assert propose(read(tmp_path, WHOLE)).hash == propose(read(tmp_path, turned)).hash
+    assert propose(read(tmp_path, WHOLE)).hash != propose(read(tmp_path, WHOLE.replace("120s", "121s"))).hash
+
+
+def test_a_file_without_a_rule_for_everything_is_refused(tmp_path: Path) -> None:
+    text = WHOLE.replace("  - name: everything else\n", "")
+    assert "the last rule must match everything" in mistakes(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("found", "instead", "said"),
+    [
+        ("text: [invoice]", "text: ['inv(oice']", "is no RE2 pattern"),
+        ("when: {text: [invoice]}", "when: {channels: [sitte]}", 'there is no channel "sitte"; did you mean "site"?'),
+        ("need: {skills: {billing: 4}}", "need: {operators: [ana]}", 'there is no operator "ana"'),
+        ("skills: {billing: 2}}]", "skills: {billing: 5}}]", "must be wider than what holds before"),
+        ("webchat: 4}", "webchatt: 4}", '"webchatt" is no kind of channel here'),
+        ("type: webchat", "type: webchatt", 'did you mean "webchat"?'),
+        ("workspace: acme", "workspace: acme\ncapacity: {mail: {units: 10}}", 'there is no channel "mail"'),
+        ("workspace: acme", "workspace: acme\ntimes: {reopen: 3d}", "must not be shorter than reopen"),
+        ("workspace: acme", "workspace: acme\nnats: {servers: []}", "nats"),
+        ("workspace: acme", "workspace: acme\nhttp: {trusted_proxies: [10.0.0.1/8]}", "no network"),
+    ],
+)
+def test_a_mistake_is_said_with_its_line(tmp_path: Path, found: str, instead: str, said: str) -> None:
+    assert found in WHOLE
+    text = mistakes(tmp_path, WHOLE.replace(found, instead))
+    assert said in text
+    assert f"{tmp_path / 'trunkline.yaml'}:" in text
+
+
+def test_rules_are_plain_json(tmp_path: Path) -> None:
+    proposal = propose(read(tmp_path, WHOLE))
+    assert msgspec.json.decode(msgspec.json.encode(proposal), type=type(proposal)) == proposal
