@@ -14,11 +14,11 @@ import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription as NatsSubscription
 
 from broker.bus.errors import AskFailed, NoAnswer, NobodyStores, NotConnected, PublishUnknown
-from broker.bus.pipeline import Outcome, Pipeline, PubAck, Sink, run_now
+from broker.bus.pipeline import Outcome, Pipeline, PubAck, run_now
 from broker.bus.settings import BusSettings, CredentialsFile, UserPassword
+from broker.bus.subscription import CLOSE_TIMEOUT, Interest, Subscription
 
 __all__ = [
     "Bus",
@@ -34,7 +34,6 @@ __all__ = [
 PING_EVERY = 2  # seconds; a server that stands still is noticed after three of them
 RETRY_EVERY = 0.25  # seconds between two attempts on the same server
 RETRY_PUBLISH = 0.05  # seconds between two attempts while a stream has no leader
-CLOSE_TIMEOUT = 2.0
 FORGET_AFTER = 60.0  # seconds that a single publish is remembered after its caller gave up
 KEEP_EVERY = 0.5  # seconds between two looks at the connection
 CUT_AFTER = 1.0  # seconds that nats-py gets to end a connection by itself
@@ -55,44 +54,6 @@ class LiveMessage(msgspec.Struct, frozen=True):
 LiveCallback = Callable[[LiveMessage], Awaitable[None]]
 Handler = Callable[[bytes], Awaitable[bytes]]
 Notice = Callable[[], None]
-
-
-class Interest:
-    """A subscription that outlives nats-py's client: what to subscribe to again, and the present handle."""
-
-    def __init__(self, subject: str, queue: str, receive: Callable[[Msg], None]) -> None:
-        self.subject = subject
-        self._queue = queue
-        self._receive = receive
-        self._handle: NatsSubscription | None = None
-
-    async def open(self, client: Client) -> None:
-        """Subscribe on `client`."""
-        self._handle = await client.subscribe(self.subject, queue=self._queue, future=Sink(self._receive))
-
-    async def close(self) -> None:
-        """Unsubscribe; a connection that is gone has no subscriptions."""
-        with contextlib.suppress(nats.errors.Error, TimeoutError):
-            if self._handle is not None:
-                async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await self._handle.unsubscribe()
-
-
-class Subscription:
-    """Interest in a subject and the tasks that serve it; ends with `unsubscribe`."""
-
-    def __init__(self, end: Callable[[], Awaitable[None]], tasks: set[asyncio.Task[None]]) -> None:
-        self._end = end
-        self._tasks = tasks
-
-    async def unsubscribe(self) -> None:
-        """Stop; bounded, never raises because the connection is gone."""
-        await self._end()
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT)
 
 
 class Bus:

@@ -10,8 +10,15 @@ import pytest
 from broker.bus.api import Fault, call
 from broker.bus.connection import Bus
 from broker.bus.reader import Reader
-from tests.broker.bus.contract import BusContract, publish_until_stored, step_down
+from tests.broker.bus.case import publish_until_stored, step_down
+from tests.broker.bus.contract_fence import FenceContract
+from tests.broker.bus.contract_owning import OwningContract
+from tests.broker.bus.contract_storing import StoringContract
 from tests.fixtures.nats import Servers, drops_sockets
+
+
+class BusContract(StoringContract, FenceContract, OwningContract):
+    """All of it."""
 
 
 class Led(msgspec.Struct):
