@@ -18,7 +18,6 @@ from broker.channels.context import ChannelMedia
 from broker.channels.runner import Channel, Services
 from broker.channels.secret import derive, workspace_secret
 from broker.channels.tally import ChannelEvents, wall_clock
-from broker.compile import propose
 from broker.health import Health
 from broker.http import HttpServer, health_routes
 from broker.links import FileLinks
@@ -30,7 +29,6 @@ from broker.workspace import WorkspaceSettings, channel_type
 from desk.app import MOUNT, make_desk
 from desk.ports import Outside
 from normalizer.ids import IdSource
-from router.inputs import RULES_SOURCE, encode_input
 from web.errors import protect
 
 DESK = "desk"
@@ -93,8 +91,6 @@ class Node:
         server = HttpServer(app, self.settings.http.listen)
         await server.start()
         self._stack.push_async_callback(server.stop)
-        if not self._parts:
-            await self._propose_rules(bus, follower)
 
     def _has(self, part: str) -> bool:
         return not self._parts or part in self._parts
@@ -177,13 +173,6 @@ class Node:
             public_url=self.public_url,
         )
         app.add_subapp(MOUNT, make_desk(outside, self.settings.desk))
-
-    async def _propose_rules(self, bus: Bus, follower: Follower) -> None:
-        """The file proposes, the log decides: put the rules on IN when the log has others."""
-        proposal = propose(self.settings, by="start")
-        if proposal.hash != follower.state.rules_hash:
-            await bus.publish(self._workspace.in_subject(RULES_SOURCE), encode_input(proposal))
-            self._log.info("rules proposed", hash=proposal.hash)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

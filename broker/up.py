@@ -8,15 +8,18 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from broker.bus.connection import Bus
 from broker.bus.server import EmbeddedServer
 from broker.bus.settings import BusSettings
-from broker.bus.streams import Workspace
+from broker.bus.streams import Workspace, ensure_streams
 from broker.child import ChildProcess
+from broker.compile import propose
 from broker.logs import Scrubber, get_logger
 from broker.node import Node
 from broker.place import find_bus, prepare_data, publish_connection
 from broker.routing.process import run_router
 from broker.workspace import WorkspaceSettings
+from router.inputs import RULES_SOURCE, encode_input
 
 ROUTER = "router"
 
@@ -68,7 +71,20 @@ def _stop_on_signals() -> asyncio.Event:
 async def _run_router(plan: Plan, stop: asyncio.Event) -> None:
     settings = find_bus(plan.settings, plan.data)
     workspace = Workspace(plan.settings.workspace)
+    await _propose_rules(plan.settings, settings, workspace)
     await run_router(settings, workspace, stop=stop, replay_days=plan.settings.replay_days)
+
+
+async def _propose_rules(settings: WorkspaceSettings, bus_settings: BusSettings, workspace: Workspace) -> None:
+    """The file proposes, the log decides: a router puts its rules on IN when it starts; known ones change nothing."""
+    bus = await Bus.connect(bus_settings, f"rules {workspace.name}")
+    try:
+        await ensure_streams(bus, workspace)
+        proposal = propose(settings, by="start")
+        await bus.publish(workspace.in_subject(RULES_SOURCE), encode_input(proposal))
+        get_logger("router").info("rules proposed", hash=proposal.hash)
+    finally:
+        await bus.close()
 
 
 @contextlib.asynccontextmanager
