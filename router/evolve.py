@@ -413,7 +413,7 @@ def _closed(c: Change, fact: f.ConversationClosed) -> None:
     ):
         c.set(conversation, name, value)
     _leave_queue(c, conversation)
-    for kind in (SAY, UNANSWERED):
+    for kind in (SAY, UNANSWERED, ORPHAN):
         c.timer(kind, fact.conversation, 0)
     c.timer(WRAP_UP, fact.conversation, fact.wrap_up_until)
     c.put(c.state.timers, timer_id(ARCHIVE, fact.conversation, conversation.person), fact.archive_at)

@@ -22,7 +22,7 @@ class Policy:
     """One version of the rules, with its patterns compiled.
 
     Raises:
-        BadRules: there is no default route, or a pattern is no RE2 pattern.
+        BadRules: there is no default route, a pattern is no RE2 pattern, or a holding phrase has no text.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -30,6 +30,8 @@ class Policy:
         self._routes = [(route, _compile(route)) for route in rules.routes]
         if rules.routes and rules.routes[-1].when != When():
             raise BadRules(f"the last route, {rules.routes[-1].name}, must match everything: leave out its conditions")
+        if not all(phrase.say for phrase in rules.waiting):
+            raise BadRules("a phrase for those who wait has no text in any language")
         self._spoken: dict[str, int] = {}
         for operator in rules.operators.values():
             for language, level in self.languages_of(operator).items():

@@ -109,7 +109,5 @@ def hold(d: Draft, name: str) -> None:
 
 
 def _phrase(d: Draft, conversation: Conversation, say: dict[str, str]) -> str:
-    for code in (*conversation.languages, *d.rules.languages, *sorted(say)):
-        if code in say:
-            return say[code]
-    return ""
+    codes = (*conversation.languages, *d.rules.languages, *sorted(say))
+    return next(say[code] for code in codes if code in say)

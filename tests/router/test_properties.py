@@ -184,6 +184,8 @@ def play(events: list[tuple[int, int, int, int, int]], world: World | None = Non
 def test_invariants_hold_and_followers_agree_whatever_happens(events: list[tuple[int, int, int, int, int]]) -> None:
     world = play(events)
 
+    poison = {fact.error for r in world.records() for fact in r.facts if isinstance(fact, InputRefused)}
+    assert poison <= {"not JSON", "BadRules"}, world.machine.failure
     commands = {value.id for _, _, value, _ in world.inputs if isinstance(value, i.Command)}
     answered = [record.ref for record in world.records() if record.ref in commands]
     assert len(answered) == len(set(answered)) or "again" in answered, "a command gets one record"

@@ -154,10 +154,12 @@ class World:
         return self.feed(Receipt(outbound=outbound, state=state, at=self.now, watermark=watermark))
 
     def wait(self, ms: int) -> list[f.AnyFact]:
-        """Let time go by in ticks of a second, as the shell gives them."""
+        """Let time go by in ticks of a second, as the shell gives them; desk nodes renew their leases."""
         found: list[f.AnyFact] = []
-        for _ in range(ms // 1_000):
+        for second in range(ms // 1_000):
             found += self.tick(1_000)
+            for node in list(self.state.nodes) if second % 5 == 0 else ():
+                found += self.feed(i.DeskAlive(node=node))
         return found
 
     def tick(self, ms: int) -> list[f.AnyFact]:

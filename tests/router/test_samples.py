@@ -1,0 +1,116 @@
+"""Stored records and snapshots of every version fold to the state that they gave when they were written.
+
+The files are never edited: a new version of a schema adds files (``python -m tests.router.test_samples`` writes them).
+"""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from normalizer.content import Text
+from normalizer.outbound import ReceiptState
+from router import facts as f
+from router import inputs as i
+from router.evolve import FOLDS, apply
+from router.record import decode_record
+from router.rules import Need, Relax, Route, Times, Waiting
+from router.snapshot import decode_state, encode_state, state_hash
+from router.state import State
+from tests.router.world import World, language, make_rules
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("records-*.json")), ids=lambda path: path.stem)
+def test_old_records_fold_to_the_same_state(path: Path) -> None:
+    sample = json.loads(path.read_text())
+    state = State()
+    for record in sample["records"]:
+        apply(state, decode_record(json.dumps(record).encode()))
+    assert state_hash(state) == sample["hash"]
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("snapshot-*.json")), ids=lambda path: path.stem)
+def test_old_snapshots_are_still_read(path: Path) -> None:
+    sample = json.loads(path.read_text())
+    state = decode_state(json.dumps(sample["state"]).encode())
+    assert state_hash(state) == sample["hash"]
+
+
+def test_the_samples_hold_every_fact_of_this_version() -> None:
+    held = {
+        fact["f"]
+        for path in SAMPLES.glob("records-*.json")
+        for record in json.loads(path.read_text())["records"]
+        for fact in record.get("facts", ())
+    }
+    tags = {msgspec.inspect.type_info(kind).tag for kind in FOLDS}  # type: ignore[attr-defined]  # facts have tags
+    assert held == tags
+
+
+def _life() -> World:
+    """A short story in which everything happens once."""
+    law = Route(name="all", need=Need(skills={"law": 1}), relax=(Relax(after=1_000, need=Need()),))
+    times = Times(wrap_up=1_000, archive=2_000_000, park_person=30_000, grace=8_000)
+    rules = make_rules(routes=(law,), waiting=(Waiting(after=1_000, say={"en": "One moment."}),), times=times)
+    world = World(rules)
+    world.up("anna", "ben")
+    world.write("v1", language=language("en"), channel_data=msgspec.Raw(b'{"thread":1}'))
+    world.wait(2_000)
+    first = world.of("v1").id
+    world.reply("anna", first)
+    world.receipt(f"{first}-3", ReceiptState.DELIVERED)
+    world.order("anna", i.AddNote(conversation=first, content=Text(text="vip")))
+    world.order("anna", i.MarkRead(conversation=first, upto=2))
+    world.close("ben", first)
+    world.close("anna", first, result="done")
+    world.wait(2_000)
+    world.write("v1", language=language("en"))
+    world.write("v2", channel="ring")
+    world.wait(2_000)
+    world.wait(21_000)
+    world.wait(70_000)
+    world.order("anna", i.Link(person=world.of("v1").person, other=world.of("v2").person, evidence="same phone"))
+    world.order("anna", i.Unlink(person=world.of("v1").person, address="visitor:v2", evidence="was wrong"))
+    world.feed(i.OperatorLost(operator="ben", node="n1"))
+    world.wait(60_000)
+    for _ in range(5):
+        world.tick(4_500)
+    world.tick(60_000)
+    world.up("anna", node="n2")
+    world.propose(make_rules(times=times))
+    world.order("anna", i.Take(conversation=first, operator="anna"))
+    world.close("anna", world.of("v1").id)
+    world.wait(2_000_000)
+    world.write("v3")
+    world.order("anna", i.Release(conversation=world.of("v3").id))
+    world.wait(61_000)
+    return world
+
+
+def write(version: int) -> None:
+    """Write the samples of this version."""
+    world = _life()
+    tags = {msgspec.inspect.type_info(kind).tag for kind in FOLDS}  # type: ignore[attr-defined]  # facts have tags
+    records = [json.loads(payload) for payload in world.payloads]
+    poison = json.loads(world.payloads[-1]) | {
+        "facts": [msgspec.to_builtins(f.InputRefused(cause="", error="E", release="0"))]
+    }
+    records.append(poison)
+    records = [r for r in records if [fact["f"] for fact in r.get("facts", ())] != ["node.alive"]] or records
+    state = State()
+    for record in records:
+        apply(state, decode_record(json.dumps(record).encode()))
+    held = {fact["f"] for record in records for fact in record.get("facts", ())}
+    print("missing:", tags - held)  # noqa: T201  # a script for people
+    sample = {"hash": state_hash(state), "records": records}
+    (SAMPLES / f"records-v{version}.json").write_text(json.dumps(sample, indent=1) + "\n")
+    state = world.state
+    snapshot = {"hash": state_hash(state), "state": json.loads(encode_state(state))}
+    (SAMPLES / f"snapshot-v{version}.json").write_text(json.dumps(snapshot, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    write(1)
