@@ -1,10 +1,10 @@
-"""The operators' HTTP API. The table of operations is what is served and what the OpenAPI document is made of."""
+"""The handlers of the operators' HTTP API; ``desk.operations`` says where each of them is."""
 
+import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeVar
 
@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from desk.library import HistoryUnavailable, NotKnown
+from desk.library import READ_WITHIN, HistoryUnavailable, NotKnown
 from desk.lists import FIRST, Key, key
 from desk.node import Node
 from desk.ports import Account
@@ -25,9 +25,8 @@ from desk.wire import (
     Confirmed,
     Conversations,
     Do,
-    Me,
+    Explained,
     NotConfirmed,
-    Opened,
     Operators,
     Refused,
     SignIn,
@@ -36,7 +35,8 @@ from desk.wire import (
     encode,
 )
 from normalizer.content import Media
-from web.errors import ErrorBody, Refusal, client_ip
+from router.explain import explain, why_not
+from web.errors import Refusal, client_ip
 from web.uploads import UploadRules, file_headers, receive_upload, send_file
 
 T = TypeVar("T")
@@ -48,32 +48,6 @@ SIGNED_IN: Final = web.RequestKey("signed_in", tuple[Session, Account])
 TYPES_SENT: Final = ("image/*", "audio/*", "video/*", "text/*", "application/*")
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A query parameter: its name, its type and a sentence."""
-
-    name: str
-    type: object
-    about: str
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One thing that can be asked for over HTTP. ``answers`` maps a status to the struct of its body."""
-
-    method: str
-    path: str
-    handler: Handler
-    summary: str
-    answers: dict[int, object]
-    body: object = None
-    query: Sequence[Parameter] = ()
-    public: bool = False
-
-
-_PERSON = Parameter("person", str, "The person, for a conversation that has left the memory.")
-
-
 class Api:
     """The handlers, bound to one node."""
 
@@ -81,86 +55,6 @@ class Api:
         self._node = node
         self._secure = node.outside.public_url.startswith("https:")
         self.cookie = "__Host-trunkline-desk" if self._secure else "trunkline-desk"
-
-    def operations(self) -> list[Operation]:
-        """Give the table of operations; paths are below ``/desk``."""
-        conversation = "/conversations/{conversation}"
-        return [
-            Operation(
-                "POST",
-                "/session",
-                self.sign_in,
-                "Sign in; the answer sets the session cookie.",
-                {200: Me, 401: ErrorBody, 429: ErrorBody},
-                SignIn,
-                public=True,
-            ),
-            Operation(
-                "DELETE",
-                "/session",
-                self.sign_out,
-                "Sign out here, or everywhere.",
-                {204: None},
-                query=[Parameter("everywhere", bool, "End all sessions of the operator.")],
-            ),
-            Operation("GET", "/me", self.me, "Who is signed in.", {200: Me}),
-            Operation(
-                "GET",
-                "/conversations",
-                self.conversations,
-                "A page of a list.",
-                {200: Conversations, 403: ErrorBody},
-                query=[
-                    Parameter("view", View, "Which list."),
-                    Parameter("after", str, "What `next` of the page before said."),
-                    Parameter("limit", int, f"Lines of a page, at most {MAX_PAGE}."),
-                ],
-            ),
-            Operation(
-                "GET",
-                conversation,
-                self.conversation,
-                "A conversation with its last items.",
-                {200: Opened, 404: ErrorBody},
-                query=[
-                    _PERSON,
-                    Parameter("before", str, "Id of an item: give those before it."),
-                    Parameter("limit", int, f"Items of a page, at most {MAX_PAGE}."),
-                ],
-            ),
-            Operation(
-                "GET",
-                conversation + "/files/{file}",
-                self.file,
-                "A file of a conversation.",
-                {200: bytes, 404: ErrorBody},
-                query=[_PERSON],
-            ),
-            Operation(
-                "POST",
-                "/files",
-                self.upload,
-                "Store a file, to be sent in a reply or a note.",
-                {201: Uploaded, 413: ErrorBody, 415: ErrorBody},
-                bytes,
-            ),
-            Operation(
-                "POST",
-                "/commands",
-                self.command,
-                "Do something; safe to repeat with the same id.",
-                {200: Confirmed, 202: NotConfirmed, 409: Refused},
-                Do,
-            ),
-            Operation(
-                "GET",
-                "/operators",
-                self.operators,
-                "Everybody's presence; for a supervisor their load too.",
-                {200: Operators},
-            ),
-            Operation("GET", "/socket", self.socket, "The WebSocket of a screen.", {101: None}),
-        ]
 
     # --- sessions ----------------------------------------------------------------------------------------------
 
@@ -247,6 +141,23 @@ class Api:
         headers = file_headers(media.type, media.filename, media.file.size)
         return await send_file(request, self._node.outside.media.read(media.file), headers)
 
+    async def explain(self, request: web.Request) -> web.StreamResponse:
+        """Say why a conversation was routed as it was, and why somebody does not get it now."""
+        _, account = request[SIGNED_IN]
+        name, person = _named(request)
+        ledger = self._node.outside.ledger
+        try:
+            async with asyncio.timeout(READ_WITHIN), self._node.library.open(name, person) as transcript:
+                require_reader(self._node.feed, account, transcript)
+                history = await ledger.history(name, transcript.person)
+        except (NotKnown, HistoryUnavailable, TimeoutError) as exc:
+            raise _unreadable(exc) from exc
+        records = [record for seq, record in history if seq <= ledger.position]
+        operator = request.query.get("operator", "")
+        asked = operator and name in ledger.state.conversations
+        why = why_not(ledger.state, name, operator) if asked else ""
+        return _json(Explained(conversation=name, position=ledger.position, told=tuple(explain(records)), why_not=why))
+
     async def operators(self, request: web.Request) -> web.StreamResponse:
         """Give everybody's presence."""
         _, account = request[SIGNED_IN]
@@ -320,10 +231,10 @@ def _named(request: web.Request) -> tuple[str, str]:
     return request.match_info["conversation"], request.query.get("person", "")
 
 
-def _unreadable(exc: NotKnown | HistoryUnavailable) -> Refusal:
+def _unreadable(exc: NotKnown | HistoryUnavailable | TimeoutError) -> Refusal:
     if isinstance(exc, NotKnown):
         return Refusal(404, "not_found", str(exc))
-    return Refusal(503, "unavailable", str(exc), retry_after=1)
+    return Refusal(503, "unavailable", str(exc) or "the history could not be read in time", retry_after=1)
 
 
 def _token(place: Key) -> str:

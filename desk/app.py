@@ -7,9 +7,10 @@ from typing import Final
 import msgspec
 from aiohttp import hdrs, web
 
-from desk.api import SIGNED_IN, Api, Handler, Operation
+from desk.api import SIGNED_IN, Api, Handler
 from desk.node import Node
 from desk.openapi import document
+from desk.operations import Operation, operations
 from desk.ports import Outside
 from desk.settings import DeskSettings
 from web.errors import CONTENT_SECURITY
@@ -26,10 +27,10 @@ def make_desk(outside: Outside, settings: DeskSettings) -> web.Application:
     api = Api(node)
     app = web.Application()
     app[NODE] = node
-    operations = api.operations()
-    for operation in operations:
+    table = operations(api)
+    for operation in table:
         app.router.add_route(operation.method, operation.path, _guarded(node, api, operation))
-    _add_pages(app, document(operations, api.cookie))
+    _add_pages(app, document(table, api.cookie))
     app.cleanup_ctx.append(_run)
     app.on_shutdown.append(_part)
     return app

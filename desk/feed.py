@@ -6,7 +6,7 @@ view otherwise; in both cases it then shows what a fresh screen would show.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import msgspec
 import structlog
@@ -15,9 +15,10 @@ from msgspec import Struct
 from desk.faces import Faces
 from desk.library import HistoryUnavailable, Library, NotKnown
 from desk.lists import Lists
-from desk.ports import Account, Outside
+from desk.ports import Outside
+from desk.screen import Place, Screen
 from desk.transcript import Transcript
-from desk.views import Audience, Touched, card, lists, may_open, summarize, touched
+from desk.views import Audience, Touched, card, lists, summarize, touched
 from desk.wire import (
     Beat,
     Changes,
@@ -52,40 +53,27 @@ CURSOR = "desk-cursor"
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Place(Struct, frozen=True, array_like=True):
-    """What a cursor says: a place in a log stream, and what the screen listed there."""
-
-    stream: int
-    seq: int
-    everything: bool
-
-
-class Screen:
-    """One socket as the feed sees it. ``send`` never waits; ``after`` is what the client has seen already."""
-
-    __slots__ = ("account", "after", "everything", "send", "watching")
-
-    def __init__(self, account: Account, send: Callable[[bytes], bool], *, everything: bool) -> None:
-        self.account = account
-        self.send = send
-        self.everything = everything
-        self.watching: dict[str, Transcript] = {}
-        self.after = 0
-
-    def may_read(self, state: State, conversation: str) -> bool:
-        """Whether an open conversation may stay on this screen."""
-        transcript = self.watching[conversation]
-        if self.account.id in transcript.mentioned:
-            return True
-        return may_open(state, self.account.id, self.account.role, conversation, transcript.person)
-
-
 class _Past(Struct, frozen=True):
     """What a record changed and who listed it before."""
 
     seq: int
     touched: Touched
-    before: tuple[Audience, ...]
+    before: tuple[Audience, ...] = ()
+
+
+class _Effect(Struct, frozen=True):
+    """What a record changes on screens: the lists, the conversations that are read, colleagues who are asked."""
+
+    past: _Past
+    after: tuple[Audience, ...]
+    items: dict[str, list[ItemEvent]]
+    mentions: dict[str, NoteAdded]
+    recount: bool
+
+    @property
+    def public(self) -> bool:
+        """Whether it shows on every screen."""
+        return self.recount or any(each.queue for each in (*self.past.before, *self.after))
 
 
 class Feed:
@@ -216,69 +204,59 @@ class Feed:
         self._faces.take(record)
         items = self._library.take(seq, record, changed.conversations)
         if changed.everything:
-            self._remember(_Past(seq, Touched(everything=True), ()))
+            self._remember(_Past(seq, Touched(everything=True)))
             self.lists.rebuild(self.state)
             for screen in tuple(self._screens):
                 self.show(screen)
             return
         waiting = self.lists.waiting
         audiences = [self.lists.refresh(self.state, each) for each in changed.conversations]
+        past = _Past(seq, changed, tuple(before for before, _ in audiences))
         if changed.conversations or changed.operators:
-            self._remember(_Past(seq, changed, tuple(before for before, _ in audiences)))
-        self._tell(seq, record, changed, audiences, items, recount=waiting != self.lists.waiting)
+            self._remember(past)
+        mentions = {each: fact for fact in record.facts if isinstance(fact, NoteAdded) for each in fact.mentions}
+        after = tuple(after for _, after in audiences)
+        self._tell(_Effect(past, after, items, mentions, recount=waiting != self.lists.waiting))
 
     def _remember(self, past: _Past) -> None:
         self._past.append(past)
         if len(self._past) > REMEMBERED:
             self._floor = self._past.popleft().seq
 
-    def _tell(
-        self,
-        seq: int,
-        record: Record,
-        changed: Touched,
-        audiences: list[tuple[Audience, Audience]],
-        items: dict[str, list[ItemEvent]],
-        *,
-        recount: bool,
-    ) -> None:
+    def _tell(self, effect: _Effect) -> None:
         told = _Encoder()
-        mentions = {each: fact for fact in record.facts if isinstance(fact, NoteAdded) for each in fact.mentions}
-        public = recount or any(before.queue or after.queue for before, after in audiences)
-        for screen in self._concerned(changed, audiences, mentions, public=public):
-            events: list[Event] = []
-            for conversation, (before, _) in zip(changed.conversations, audiences, strict=True):
-                was = lists(before, screen.account.id, everything=screen.everything)
-                events += self._listed(screen, conversation, was=was)
-            events += [OperatorChanged(operator=each) for each in self._cards(screen, changed.operators)]
-            if recount:
-                events.append(WaitingChanged(count=self.lists.waiting))
-            if seq <= screen.after:
-                events.clear()  # the client has seen this on a node that was ahead of us
-            events += [
-                event for each in changed.conversations if each in screen.watching for event in items.get(each, ())
-            ]
-            if screen.account.id in mentions:
-                events.append(self._mention(mentions[screen.account.id]))
+        for screen in self._concerned(effect):
+            events = self._list_events(screen, effect)
+            if effect.past.seq <= screen.after:
+                events = []  # the client has seen this on a node that was ahead of us
+            for conversation in effect.past.touched.conversations:
+                if conversation in screen.watching:
+                    events += effect.items.get(conversation, ())
+            if note := effect.mentions.get(screen.account.id):
+                events.append(self._mention(note))
             self._send(screen, map(told.encode, events))
 
-    def _concerned(
-        self,
-        changed: Touched,
-        audiences: list[tuple[Audience, Audience]],
-        mentions: Iterable[str],
-        *,
-        public: bool,
-    ) -> list[Screen]:
+    def _list_events(self, screen: Screen, effect: _Effect) -> list[Event]:
+        events: list[Event] = []
+        touched_now = effect.past.touched
+        for conversation, before in zip(touched_now.conversations, effect.past.before, strict=True):
+            was = lists(before, screen.account.id, everything=screen.everything)
+            events += self._listed(screen, conversation, was=was)
+        events += [OperatorChanged(operator=each) for each in self._cards(screen, touched_now.operators)]
+        if effect.recount:
+            events.append(WaitingChanged(count=self.lists.waiting))
+        return events
+
+    def _concerned(self, effect: _Effect) -> list[Screen]:
         """Give the screens that a change may show on."""
-        if public:
+        if effect.public:
             return list(self._screens)
-        operators = {each for pair in audiences for audience in pair for each in audience.operators}
-        operators.update(changed.operators, mentions)
+        operators = {each for audience in (*effect.past.before, *effect.after) for each in audience.operators}
+        operators.update(effect.past.touched.operators, effect.mentions)
         concerned = dict(self._all)
         for operator in operators:
             concerned.update(self._of.get(operator, {}))
-        for conversation in changed.conversations:
+        for conversation in effect.past.touched.conversations:
             concerned.update(self._readers.get(conversation, {}))
         return list(concerned)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from desk.api import Operation, Parameter
+from desk.operations import Operation, Parameter
 
 REF = "#/components/schemas/{name}"
 

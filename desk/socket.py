@@ -8,11 +8,11 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from desk.feed import Screen
 from desk.library import HistoryUnavailable, NotKnown
 from desk.node import Node
 from desk.ports import Account, Typing
 from desk.reading import open_page
+from desk.screen import Screen
 from desk.sessions import Session
 from desk.wire import (
     AnswerFrame,

@@ -248,6 +248,18 @@ class Opened(Struct, frozen=True, kw_only=True, omit_defaults=True):
     past: tuple[str, ...] = ()
 
 
+class Explained(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a conversation was routed as it was: one sentence per decision, oldest first, as of log ``position``.
+
+    ``why_not`` says why the operator who was asked about does not get it now.
+    """
+
+    conversation: str
+    position: int
+    told: tuple[str, ...]
+    why_not: str = ""
+
+
 class Operators(Struct, frozen=True, kw_only=True):
     """Everybody in the rules."""
 

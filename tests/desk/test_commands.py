@@ -21,9 +21,7 @@ async def test_a_command_repeated_with_the_same_id_has_one_effect(world: World, 
     assert sent(world, name) == 1
 
 
-async def test_a_repetition_is_answered_by_another_node_and_by_one_that_began_later(
-    world: World, ben: Console
-) -> None:
+async def test_a_repetition_is_answered_by_another_node_and_by_one_that_began_later(world: World, ben: Console) -> None:
     conversation = await taken(world, ben)
     name = IDS.new()
     await ben.do(reply(conversation, "once", seen=1), name)

@@ -10,8 +10,14 @@ from tests.desk.conftest import at_work
 from tests.desk.world import RULES, Console, Desk, World, replies
 
 
-def reply(conversation: str, text: str, *, seen: int, **more: Any) -> dict[str, Any]:
-    return {"do": "reply", "conversation": conversation, "content": {"kind": "text", "text": text}, "seen": seen, **more}
+def reply(conversation: str, text: str, *, seen: int, **more: object) -> dict[str, Any]:
+    return {
+        "do": "reply",
+        "conversation": conversation,
+        "content": {"kind": "text", "text": text},
+        "seen": seen,
+        **more,
+    }
 
 
 async def taken(world: World, console: Console, *, who: str = "v1") -> str:

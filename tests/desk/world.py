@@ -141,6 +141,7 @@ class MemoryLedger:
         return lambda: self._followers.remove(follower)
 
     async def history(self, conversation: str, person: str) -> list[tuple[int, Record]]:
+        del person
         found = [
             (seq, decode_record(payload))
             for seq, subject, payload in self._log.records
@@ -277,14 +278,15 @@ class World:
         http = await self._stack.enter_async_context(ClientSession(cookie_jar=CookieJar(unsafe=True)))
         browser = Browser(desk, http)
         if operator is not None:
+            self.seconds += 10  # enough for another try to sign in
             assert (await browser.sign_in(operator))[0] == 200
         return browser
 
-    async def console(self, desk: Desk, operator: str, **hello: Any) -> "Console":
+    async def console(self, desk: Desk, operator: str, *, everything: bool = False) -> "Console":
         """Sign in, open a socket and say hello."""
         browser = await self.browser(desk, operator)
         console = Console(browser)
-        await console.connect(**hello)
+        await console.connect(everything=everything)
         self._stack.push_async_callback(console.drop)
         return console
 

@@ -1,0 +1,147 @@
+"""The table of what can be asked for over HTTP: it is what is served, and what the OpenAPI document is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from desk.api import MAX_PAGE, Api, Handler
+from desk.wire import (
+    Confirmed,
+    Conversations,
+    Do,
+    Explained,
+    Me,
+    NotConfirmed,
+    Opened,
+    Operators,
+    Refused,
+    SignIn,
+    Uploaded,
+    View,
+)
+from web.errors import ErrorBody
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter: its name, its type and a sentence."""
+
+    name: str
+    type: object
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that can be asked for. ``answers`` maps a status to the struct of its body; ``public``: by anybody."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    answers: dict[int, object]
+    body: object = None
+    query: Sequence[Parameter] = ()
+    public: bool = False
+
+
+_CONVERSATION = "/conversations/{conversation}"
+_PERSON = Parameter("person", str, "The person, for a conversation that has left the memory.")
+_LIMIT = Parameter("limit", int, f"How many at once, at most {MAX_PAGE}.")
+
+
+def operations(api: Api) -> list[Operation]:
+    """Give the table; paths are below where the desk is mounted."""
+    return [*_sessions(api), *_reading(api), *_doing(api)]
+
+
+def _sessions(api: Api) -> list[Operation]:
+    return [
+        Operation(
+            "POST",
+            "/session",
+            api.sign_in,
+            "Sign in; the answer sets the session cookie.",
+            {200: Me, 401: ErrorBody, 429: ErrorBody},
+            body=SignIn,
+            public=True,
+        ),
+        Operation(
+            "DELETE",
+            "/session",
+            api.sign_out,
+            "Sign out here, or everywhere.",
+            {204: None},
+            query=[Parameter("everywhere", bool, "End all sessions of the operator.")],
+        ),
+        Operation("GET", "/me", api.me, "Who is signed in.", {200: Me}),
+    ]
+
+
+def _reading(api: Api) -> list[Operation]:
+    return [
+        Operation(
+            "GET",
+            "/conversations",
+            api.conversations,
+            "A page of a list.",
+            {200: Conversations, 403: ErrorBody},
+            query=[
+                Parameter("view", View, "Which list; everything is for supervisors."),
+                Parameter("after", str, "What `next` of the page before said."),
+                _LIMIT,
+            ],
+        ),
+        Operation(
+            "GET",
+            _CONVERSATION,
+            api.conversation,
+            "A conversation with its last items, oldest first.",
+            {200: Opened, 404: ErrorBody},
+            query=[_PERSON, Parameter("before", str, "Id of an item: give those before it."), _LIMIT],
+        ),
+        Operation(
+            "GET",
+            f"{_CONVERSATION}/explain",
+            api.explain,
+            "Why it was routed as it was.",
+            {200: Explained, 404: ErrorBody},
+            query=[_PERSON, Parameter("operator", str, "Say why this operator does not get it now.")],
+        ),
+        Operation(
+            "GET",
+            f"{_CONVERSATION}/files/{{file}}",
+            api.file,
+            "A file of a conversation.",
+            {200: bytes, 404: ErrorBody},
+            query=[_PERSON],
+        ),
+        Operation(
+            "GET",
+            "/operators",
+            api.operators,
+            "Everybody's presence; for a supervisor their load too.",
+            {200: Operators},
+        ),
+    ]
+
+
+def _doing(api: Api) -> list[Operation]:
+    return [
+        Operation(
+            "POST",
+            "/commands",
+            api.command,
+            "Do something; safe to repeat with the same id.",
+            {200: Confirmed, 202: NotConfirmed, 409: Refused},
+            body=Do,
+        ),
+        Operation(
+            "POST",
+            "/files",
+            api.upload,
+            "Store a file, to be sent in a reply or a note.",
+            {201: Uploaded, 413: ErrorBody, 415: ErrorBody},
+            body=bytes,
+        ),
+        Operation("GET", "/socket", api.socket, "The WebSocket of a screen; see docs/desk-protocol.md.", {101: None}),
+    ]

@@ -1,0 +1,38 @@
+"""A screen as the feed sees it, and the place in the log where it stands."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from desk.ports import Account
+from desk.transcript import Transcript
+from desk.views import may_open
+from router.state import State
+
+
+class Place(Struct, frozen=True, array_like=True):
+    """What a cursor says: a place in a log stream, and what the screen listed there."""
+
+    stream: int
+    seq: int
+    everything: bool
+
+
+class Screen:
+    """One socket as the feed sees it. ``send`` never waits; ``after`` is what the client has seen already."""
+
+    __slots__ = ("account", "after", "everything", "send", "watching")
+
+    def __init__(self, account: Account, send: Callable[[bytes], bool], *, everything: bool) -> None:
+        self.account = account
+        self.send = send
+        self.everything = everything
+        self.watching: dict[str, Transcript] = {}
+        self.after = 0
+
+    def may_read(self, state: State, conversation: str) -> bool:
+        """Whether an open conversation may stay on this screen."""
+        transcript = self.watching[conversation]
+        if self.account.id in transcript.mentioned:
+            return True
+        return may_open(state, self.account.id, self.account.role, conversation, transcript.person)
