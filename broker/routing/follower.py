@@ -17,6 +17,7 @@ from broker.routing.archive import read_history
 from broker.routing.people import parked_by
 from broker.routing.positions import HOUSEKEEPING, Positions
 from broker.routing.snapshots import Snapshots
+from broker.routing.tasks import end
 from broker.routing.term import Term, decode_term
 from router import evolve
 from router.people import PersonRecord
@@ -188,8 +189,7 @@ class Follower:
                     if reader.pending == 0:
                         self._behind_since = None
         finally:
-            announcing.cancel()
-            await asyncio.wait([announcing])
+            await end([announcing])
 
     async def _announce(self, tail: int) -> None:
         """Say that it is ready once the tail seen at the start is folded."""

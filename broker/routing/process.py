@@ -4,7 +4,7 @@ import asyncio
 import gc
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 import structlog
@@ -21,6 +21,7 @@ from broker.routing.positions import PEOPLE, Positions
 from broker.routing.settings import RouterSettings, RouterStats
 from broker.routing.shell import ActiveRouter, Footing
 from broker.routing.snapshots import SnapshotFailed, Snapshots
+from broker.routing.tasks import end
 from broker.routing.term import Term
 from broker.routing.ticks import Ticker
 from router.record import RECORD_VERSION
@@ -97,8 +98,7 @@ class RouterProcess:
         except Stopped:
             log.info("router.stopped", router=self.name)
         finally:
-            ticking.cancel()
-            await asyncio.wait([ticking])
+            await end([ticking])
 
     def _next_due(self) -> int | None:
         return self.active.machine.next_due if self.active is not None else None
@@ -142,13 +142,13 @@ class RouterProcess:
             log.info("router.took_over", router=self.name, term=footing.term.number, tail=footing.tail)
             return footing
         finally:
-            for task in (following, saving):
-                task.cancel()
-            await asyncio.wait([following, saving])
+            await end([following, saving])
 
-    async def _unless(self, stop: asyncio.Event, following: asyncio.Task[None], work: Callable[[], Awaitable[T]]) -> T:
+    async def _unless(
+        self, stop: asyncio.Event, following: asyncio.Task[None], work: Callable[[], Coroutine[None, None, T]]
+    ) -> T:
         """Do `work` unless the process is to stop (`Stopped`) or the follower fails (its error)."""
-        working = asyncio.ensure_future(work())
+        working = asyncio.create_task(work())
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({working, stopping, following}, return_when=asyncio.FIRST_COMPLETED)
@@ -158,9 +158,7 @@ class RouterProcess:
                 raise Stopped
             return working.result()
         finally:
-            for task in (working, stopping):
-                task.cancel()
-            await asyncio.wait({working, stopping})
+            await end([working, stopping])
 
     async def _wait_lease(self, follower: Follower, lease: LeaseThread) -> None:
         """Wait until it is ours; a log written by a newer fold is followed and never written."""

@@ -26,6 +26,7 @@ from broker.routing.people import Parked, PeopleStore
 from broker.routing.positions import PEOPLE, Positions
 from broker.routing.settings import RouterSettings, RouterStats
 from broker.routing.snapshots import SnapshotFailed, Snapshots
+from broker.routing.tasks import end
 from broker.routing.term import Term
 from broker.routing.trim import Housekeeper
 from normalizer.envelope import MAX_ENVELOPE_BYTES
@@ -117,9 +118,7 @@ class ActiveRouter:
                 task.result()
         finally:
             self._stats.active = False
-            for task in waiting:
-                task.cancel()
-            await asyncio.wait(waiting)
+            await end(waiting)
             for question in questions:
                 await question.unsubscribe()
 
@@ -156,8 +155,7 @@ class ActiveRouter:
         try:
             await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
             if stop.is_set() and not fenced.lost.is_set():
-                stepping.cancel()
-                await asyncio.wait([stepping])
+                await end([stepping])
                 await self._finish()
                 return True
             if fenced.error is not None:
@@ -165,9 +163,7 @@ class ActiveRouter:
             stepping.result()
             return False
         finally:
-            for task in watching:
-                task.cancel()
-            await asyncio.wait(watching)
+            await end(watching)
             self._outbox.end()
             await fenced.close()
 

@@ -1,0 +1,140 @@
+"""People on their way between the router's memory and their store."""
+
+import asyncio
+
+from broker.routing.lookups import Lookups
+from broker.routing.people import PeopleBucket, PeopleBuffer, PeopleStore
+from router.people import AddressState, Person, PersonRecord
+from router.state import State
+from router.step import Wanted
+from tests.broker.routing.play import Play, until
+
+
+def person(name: str, *addresses: str, log: int = 0, moved: str | None = None) -> PersonRecord:
+    return PersonRecord(
+        person=Person(id=name, addresses=list(addresses), moved=moved),
+        addresses=[AddressState(address=address, person=name) for address in addresses],
+        log=log,
+    )
+
+
+def test_somebody_parked_is_found_at_once_and_stands_for_no_position_before_the_acknowledgement() -> None:
+    buffer = PeopleBuffer()
+    parked = buffer.park(person("p1", "mail:a"))
+    found = buffer.address("mail:a")
+    assert found is not None
+    assert (found.person.id, found.log) == ("p1", 0)
+    assert buffer.next_writes(10) == []
+    buffer.acknowledge(parked, 7)
+    found = buffer.person("p1")
+    assert found is not None
+    assert found.log == 7
+
+
+def test_what_is_found_does_not_change_when_the_router_goes_on_with_the_person() -> None:
+    buffer = PeopleBuffer()
+    record = person("p1", "mail:a")
+    buffer.park(record)
+    record.person.addresses.append("mail:b")
+    found = buffer.person("p1")
+    assert found is not None
+    assert found.person.addresses == ["mail:a"]
+
+
+def test_somebody_written_stays_until_every_input_read_ahead_is_stepped() -> None:
+    buffer = PeopleBuffer()
+    parked = buffer.park(person("p1", "mail:a"))
+    buffer.acknowledge(parked, 7)
+    [due] = buffer.next_writes(10)
+    buffer.written(due, read_ahead=20)
+    buffer.forget(19)
+    assert buffer.address("mail:a") is not None
+    buffer.forget(20)
+    assert buffer.address("mail:a") is None
+    assert buffer.person("p1") is None
+
+
+def test_a_second_parking_replaces_the_first_and_outlives_its_write() -> None:
+    buffer = PeopleBuffer()
+    first = buffer.park(person("p1", "mail:a", "mail:b"))
+    buffer.acknowledge(first, 7)
+    buffer.next_writes(10)
+    second = buffer.park(person("p1", "mail:a"))
+    assert buffer.address("mail:b") is None
+    buffer.written(first, read_ahead=1)
+    buffer.forget(99)
+    assert buffer.address("mail:a") is not None
+    buffer.acknowledge(second, 9)
+    assert buffer.backlog()[0].log == 9
+
+
+def test_the_position_stops_below_the_first_write_that_is_not_confirmed() -> None:
+    buffer = PeopleBuffer()
+    assert buffer.position(50) == 50
+    for number in (10, 20, 30):
+        buffer.acknowledge(buffer.park(person(f"p{number}")), number)
+    assert buffer.position(50) == 9
+    first, second = buffer.next_writes(2)
+    buffer.written(second, 0)
+    assert buffer.position(50) == 9
+    buffer.written(first, 0)
+    assert buffer.position(50) == 29
+    assert [record.log for record in buffer.backlog()] == [30]
+
+
+async def test_an_older_value_never_replaces_a_newer_one(play: Play) -> None:
+    bucket = PeopleBucket(play.bus, play.workspace)
+    await bucket.write(person("p2", "mail:a", log=20))
+    await bucket.write(person("p1", "mail:a", log=10))
+    found = await bucket.address("mail:a")
+    assert found is not None
+    assert found.person.id == "p2"
+    await bucket.write(person("p1", "mail:a", log=30))
+    found = await bucket.address("mail:a")
+    assert found is not None
+    assert found.person.id == "p1"
+
+
+async def test_an_address_that_its_person_has_given_up_is_nobodys(play: Play) -> None:
+    bucket = PeopleBucket(play.bus, play.workspace)
+    await bucket.write(person("p1", "mail:a", "mail:b", log=10))
+    await bucket.write(person("p1", "mail:b", log=20))
+    assert await bucket.address("mail:a") is None
+    assert await bucket.address("mail:never") is None
+
+
+async def test_a_backlog_is_written_and_the_position_follows(play: Play) -> None:
+    store = PeopleStore(play.bus, play.workspace, [person(f"p{n}", f"mail:{n}", log=n) for n in range(1, 100)])
+    writing = asyncio.create_task(store.write_behind())
+    await asyncio.wait_for(store.wait_written(), 10)
+    assert store.buffer.position(120) == 120
+    assert await store.bucket.person("p99") is not None
+    writing.cancel()
+    await asyncio.wait([writing])
+
+
+async def test_a_look_up_that_began_before_a_write_does_not_decide(play: Play) -> None:
+    store, state = PeopleStore(play.bus, play.workspace), State()
+    need = Wanted(addresses=("mail:a",))
+    store.read_ahead = 5
+    lookups = Lookups(store, state)
+    lookups.begin(need)
+    await until(lambda: all(task.done() for task in lookups._reading.values()))
+    store.acknowledge(store.park(person("p1", "mail:a")), 3)
+    writing = asyncio.create_task(store.write_behind())
+    await asyncio.wait_for(store.wait_written(), 10)
+    store.buffer.forget(4)
+    assert [record.person.id for record in await lookups.found(need)] == ["p1"]
+    writing.cancel()
+    await asyncio.wait([writing])
+
+
+async def test_who_turned_out_to_be_another_is_followed_and_who_is_in_memory_is_not_loaded(play: Play) -> None:
+    store, state = PeopleStore(play.bus, play.workspace), State()
+    await store.bucket.write(person("p1", moved="p2", log=1))
+    await store.bucket.write(person("p2", "mail:b", log=2))
+    need = Wanted(people=("p1",))
+    assert [record.person.id for record in await Lookups(store, state).found(need)] == ["p2"]
+    state.people["p2"] = Person(id="p2", addresses=[])
+    assert await Lookups(store, state).found(need) == []
+    assert not Lookups(store, state).known(need)

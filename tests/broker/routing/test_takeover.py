@@ -1,0 +1,149 @@
+"""Any router may die, stall or be cut off at any moment: nothing is lost, doubled or written by a stale one."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from broker.bus.fence import WINDOW, barrier
+from broker.bus.kv import Bucket
+from broker.bus.reader import stream_state
+from broker.bus.settings import UserPassword
+from broker.routing.follower import Follower
+from broker.routing.term import Term, decode_term, encode_term
+from router import facts as f
+from router.snapshot import state_hash
+from tests.broker.routing.play import FAST, Play, until
+
+
+async def all_taken(play: Play, count: int) -> None:
+    async def taken() -> bool:
+        return await play.count(f.MessageTaken) >= count
+
+    await until(taken, f"{count} messages taken")
+    assert await play.count(f.MessageTaken) == count
+    await play.ids_once()
+
+
+async def terms(play: Play) -> list[Term]:
+    return [
+        decode_term(payload) for _, subject, payload in await play.messages() if subject == play.workspace.term_subject
+    ]
+
+
+@asynccontextmanager
+async def process(play: Play, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    login = play.bus.settings.credentials
+    assert isinstance(login, UserPassword)
+    arguments = (play.bus.settings.servers[0], login.user, login.password, play.workspace.name, name)
+    child = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.broker.routing.one_router", *arguments)
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+
+
+async def test_what_a_stale_router_has_in_flight_is_refused_and_it_begins_anew(play: Play) -> None:
+    await play.open_desk()
+    async with play.running(msgspec.structs.replace(FAST, name="a")) as stale:
+        await stale.stepped(await play.say("visitor:0"))
+        follower = Follower(play.bus, play.workspace, keep_backlog=True)
+        following = asyncio.create_task(follower.run())
+        thief = play.router(play.bus, msgspec.structs.replace(FAST, name="b"))
+        footing = await thief._take_over(follower)
+        following.cancel()
+        await play.say_all([f"visitor:{n % 7}" for n in range(300)])
+        await all_taken(play, 301)
+        assert stale.stats.takeovers == 2
+        late = [record for seq, record in await play.records() if seq > footing.tail]
+        assert {record.term for record in late} == {3}
+    assert [(term.number, term.router) for term in await terms(play)][:3] == [(1, "a"), (2, "b"), (3, "a")]
+    with pytest.raises(asyncio.CancelledError):
+        await following
+
+
+async def test_a_router_that_is_cut_off_again_and_again_does_not_overtake_itself(play: Play) -> None:
+    await play.open_desk()
+    async with play.running() as run:
+        await run.active()
+        for number in range(8):
+            await play.say_all([f"visitor:{n % 40}" for n in range(400)])
+            await until(lambda: run.stats.window > 0 or run.stats.inputs > 400 * number)  # noqa: B023  # used at once
+            run.bus._cut(run.bus._client)
+        await all_taken(play, 3200)
+        assert run.stats.barriers > 1
+        assert run.stats.takeovers == 1
+    async with play.following() as follower:
+        assert state_hash(await play.fold()) == state_hash(follower.state)
+
+
+async def test_a_standby_takes_over_from_a_killed_router_when_the_lease_ends(play: Play) -> None:
+    await play.open_desk()
+    async with process(play, "first") as first:
+        await play.say("visitor:0")
+        await all_taken(play, 1)
+        async with play.running(msgspec.structs.replace(FAST, name="second")) as second:
+            await play.say_all([f"visitor:{n % 9}" for n in range(500)])
+            first.kill()
+            await play.say_all([f"visitor:{n % 9}" for n in range(500)])
+            await second.active()
+            await all_taken(play, 1001)
+            assert second.stats.last_takeover_ms < 2000
+
+
+async def test_a_stopped_router_that_wakes_up_after_its_successor_has_begun_writes_nothing(play: Play) -> None:
+    await play.open_desk()
+    async with process(play, "sleeper") as sleeper:
+        await play.say("visitor:0")
+        await all_taken(play, 1)
+        async with play.running(msgspec.structs.replace(FAST, name="second")) as second:
+            feeding = asyncio.create_task(play.say_all([f"visitor:{n % 9}" for n in range(3000)]))
+            sleeper.send_signal(signal.SIGSTOP)
+            await second.active()
+            sleeper.send_signal(signal.SIGCONT)
+            await feeding
+            await play.say_all([f"visitor:{n % 9}" for n in range(500)])
+            await all_taken(play, 3501)
+            names = [term.router for term in await terms(play)]
+            assert names == ["sleeper", "second"]
+            sleeper.terminate()
+            async with asyncio.timeout(15):
+                assert await sleeper.wait() == 0
+
+
+async def test_a_clean_stop_hands_over_at_once_and_leaves_a_snapshot(play: Play) -> None:
+    await play.open_desk()
+    async with play.running(msgspec.structs.replace(FAST, name="a")) as first:
+        await first.stepped(await play.say("visitor:1"))
+        async with play.running(msgspec.structs.replace(FAST, name="b")) as second:
+            await first.stop()
+            await second.active()
+            assert first.stats.snapshots == 1
+            await second.stepped(await play.say("visitor:1"))
+            assert await play.count(f.MessageTaken) == 2
+            assert await play.count(f.PersonCreated) == 1
+
+
+async def test_a_router_does_not_write_into_a_log_of_a_newer_fold(play: Play) -> None:
+    newer = Term(number=1, router="future", release="9.9", evolve=99, rules=0)
+    tail = (await stream_state(play.bus, play.workspace.log_stream)).last
+    await barrier(play.bus, play.workspace, expect=tail, term_payload=encode_term(newer), width=WINDOW)
+    async with play.running() as run:
+        await until(lambda: run.stats.alarms > 0)
+        assert not run.stats.active
+    assert [term.router for term in await terms(play)] == ["future"]
+
+
+async def test_a_lost_lease_ends_the_term(play: Play) -> None:
+    await play.open_desk()
+    async with play.running() as run:
+        await run.stepped(await play.say("visitor:1"))
+        leases = Bucket(play.bus, play.workspace.leases_bucket)
+        await leases.put(f"{play.workspace.name}.router", b'{"owner":"thief","nonce":"x"}')
+        await until(lambda: not run.stats.active, "standby")
