@@ -128,7 +128,7 @@ class Reader:
         while goal >= self._next and not self._closed:
             if batch := await self._next_batch(HEARTBEAT):
                 yield batch
-            else:  # the last message may have been deleted meanwhile
+            if goal >= self._next and (not batch or self._pending == 0):  # the last messages may have been deleted
                 goal = await self._last_matching()
 
     async def close(self) -> None:
@@ -161,8 +161,9 @@ class Reader:
 
     async def _last_matching(self) -> int:
         """The sequence of the last message that matches, 0 when there is none; asked at the leader."""
-        if not self._subjects:
-            return (await stream_state(self._bus, self._stream)).last
+        if not self._subjects:  # a stream goes on counting behind its last message when that is deleted
+            rest = await next_by_subject(self._bus, self._stream, ">", self._next)
+            return (await stream_state(self._bus, self._stream)).last if rest else 0
         found = [await last_by_subject(self._bus, self._stream, subject) for subject in self._subjects]
         return max(stored.seq if stored else 0 for stored in found)
 
