@@ -12,9 +12,11 @@ from tests.broker.routing.play import Play
 PERSON, CONVERSATION = "p1", "c1"
 
 
-async def write(play: Play, count: int, *, first: int = 1, reason: str = "") -> None:
+async def write(play: Play, count: int, *, first: int = 1, padding: int = 0) -> None:
     for number in range(first, first + count):
-        record = Record(input=number, step=0, now=number, term=1, rules=1, cause="input", ref=f"r{number}{reason}")
+        record = Record(
+            input=number, step=0, now=number, term=1, rules=1, cause="input", ref=secrets.token_hex(padding)
+        )
         subject = play.workspace.log_subject(CONVERSATION)
         if number % 3 == 0:
             subject = play.workspace.out_subject(CONVERSATION, "site")
@@ -61,7 +63,7 @@ async def test_a_conversation_is_found_after_its_person_turned_out_to_be_another
 
 
 async def test_what_does_not_fit_into_one_message_goes_into_several(play: Play) -> None:
-    await write(play, 12, reason=secrets.token_hex(150_000))
+    await write(play, 12, padding=150_000)
     assert await archive_conversation(play.bus, play.workspace, PERSON, CONVERSATION) == 12
     stored = await last_by_subject(
         play.bus, play.workspace.arc_stream, play.workspace.arc_subject(PERSON, CONVERSATION)
