@@ -151,6 +151,7 @@ async def test_a_peer_that_does_not_read_is_closed_and_forgotten(serve: Serve) -
         await ended.wait()
     assert len(opened[0]._outbox) == 0
     assert opened[0]._sender is None or opened[0]._sender.done()
+    transport_of(ws).abort()
     await ws.close()
 
 

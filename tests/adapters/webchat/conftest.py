@@ -11,7 +11,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
 from adapters.webchat import WebChat
-from adapters.webchat.settings import WebChatSettings
+from adapters.webchat.settings import VisitorLimits, WebChatSettings
 from tests.adapters.webchat.fakes import ORIGIN, FakeContext, Page
 from web.errors import protect
 
@@ -26,8 +26,12 @@ class Chat:
     time: float = 0.0
     nodes: list["Node"] = field(default_factory=list)
 
-    async def start(self, **settings: Any) -> "Node":  # noqa: ANN401 - any setting
-        adapter = WebChat(WebChatSettings(**{"origins": [ORIGIN], **settings}), self.context, clock=lambda: self.time)
+    async def start(self, limits: VisitorLimits = VisitorLimits(), **settings: Any) -> "Node":  # noqa: ANN401, B008 - frozen
+        adapter = WebChat(
+            WebChatSettings(**{"origins": [ORIGIN], "limits": limits, **settings}),
+            self.context,
+            clock=lambda: self.time,
+        )
         app, channel = web.Application(), web.Application()
         protect(app)
         channel.add_routes(adapter.routes())

@@ -131,6 +131,7 @@ class FakeContext:
         self.receipts: list[Receipt] = []
         self.refuse_next: list[Exception] = []
         self.before_accept: Callable[[], Awaitable[None]] = nothing
+        self.conversation_of: Callable[[str], str] = lambda address: f"c-{address[-6:]}"
         self._entries: Counter[str] = Counter()
         self._ids = IdSource()
 
@@ -165,7 +166,7 @@ class FakeContext:
         self.counted[event] += 1
 
     def item(self, kind: Any, address: str, **fields: Any) -> LineItem:  # noqa: ANN401 - fields of LineItem
-        conversation = fields.pop("conversation", f"c-{address[-6:]}")
+        conversation = fields.pop("conversation", None) or self.conversation_of(address)
         self._entries[conversation] += 1
         n = fields.pop("n", self._entries[conversation])
         if kind == "reply":
