@@ -575,6 +575,7 @@ function lineElement(each) {
 function drawConversation() {
   const { open: opened } = state;
   $("nothing").hidden = Boolean(opened);
+  $("desk").classList.toggle("reading", Boolean(opened));
   $("opened").hidden = !opened;
   if (!opened) return;
   const summary = opened.summary ?? state.lists.get(opened.id);
@@ -607,6 +608,7 @@ function actions(opened, summary) {
     add("Accept", { do: "accept", conversation, offer: offer.id }, "primary");
     add("Decline", { do: "decline", conversation, offer: offer.id });
   }
+  add("Why?", askWhy);
   if (summary.status === "closed") {
     add("Reopen", { do: "reopen", conversation, person: summary.person });
     return made;
@@ -620,11 +622,29 @@ function actions(opened, summary) {
   return made;
 }
 
+/** Put a conversation away. */
+function put(id) {
+  if (state.open?.id === id) state.open = null;
+  link.send({ type: "unwatch", conversation: id });
+  render();
+}
+
+async function askWhy() {
+  const { id, person } = state.open;
+  try {
+    const { told } = await ask("GET", `/conversations/${id}/explain?person=${encodeURIComponent(person)}`);
+    $("why-items").replaceChildren(...told.map((sentence) => make("li", {}, sentence)));
+    $("why").showModal();
+  } catch (problem) {
+    notice(problem.message);
+  }
+}
+
 async function askTransfer() {
   try {
     const { operators } = await ask("GET", "/operators");
     const others = operators.filter((each) => each.id !== state.me.id);
-    $("transfer-to").replaceChildren(...others.map((each) => make("option", { value: each.id, disabled: !each.online }, `${each.name} (${each.online ? each.state : "not here"})`)));
+    $("transfer-to").replaceChildren(make("option", { value: "" }, "Anyone suitable"), ...others.map((each) => make("option", { value: each.id, disabled: !each.online }, `${each.name} (${each.online ? each.state : "not here"})`)));
     $("transfer-note").value = "";
     $("transfer").showModal();
   } catch (problem) {
@@ -633,8 +653,8 @@ async function askTransfer() {
 }
 
 function transfer() {
-  if ($("transfer").returnValue !== "ok" || !state.open || !$("transfer-to").value) return;
-  command({ do: "transfer", conversation: state.open.id, operator: $("transfer-to").value, note: $("transfer-note").value });
+  if ($("transfer").returnValue !== "ok" || !state.open) return;
+  command({ do: "transfer", conversation: state.open.id, operator: $("transfer-to").value || null, note: $("transfer-note").value });
 }
 
 const EVENTS = {
@@ -754,6 +774,7 @@ $("presence").addEventListener("change", () => command({ do: "presence", state: 
 $("reply").addEventListener("submit", sendReply);
 $("as-note").addEventListener("change", render);
 $("file").addEventListener("change", attach);
+$("back").addEventListener("click", () => put(state.open.id));
 $("earlier").addEventListener("click", showEarlier);
 $("transfer").addEventListener("close", transfer);
 $("text").addEventListener("keydown", (event) => {
