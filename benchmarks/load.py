@@ -62,6 +62,11 @@ def addresses(first: int, count: int) -> list[str]:
     return [f"visitor:{number:012d}" for number in range(first, first + count)]
 
 
+def strangers(count: int) -> list[str]:
+    """Addresses that nobody has seen before."""
+    return [f"visitor:{_ids.new()}" for _ in range(count)]
+
+
 def parcels(count: int, known: Sequence[str]) -> list[Parcel]:
     """`count` messages from `known` addresses in turn."""
     return [parcel(known[number % len(known)]) for number in range(count)]
