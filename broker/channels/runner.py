@@ -36,7 +36,6 @@ STEADY = 60.0
 
 CHECK_TIMEOUT = 60.0
 CLOSE_TIMEOUT = 5.0
-STOP_TIMEOUT = 20.0
 RETRY_AFTER = "30"
 
 
@@ -45,7 +44,7 @@ class Services(Struct, frozen=True, kw_only=True):
 
     ``created`` is the creation time of the log (``StreamTimes.log_stream``), ``secret`` the workspace's key
     (``workspace_secret``), ``link`` gives the public address of a stored file, ``scrub`` takes the values that must
-    not appear in logs. ``first_pause`` and ``lease_ttl`` are in seconds.
+    not appear in logs. The last three are in seconds.
     """
 
     bus: Bus
@@ -60,6 +59,7 @@ class Services(Struct, frozen=True, kw_only=True):
     events: ChannelEvents | None = None
     first_pause: float = FIRST_PAUSE
     lease_ttl: float = TTL
+    check_timeout: float = CHECK_TIMEOUT
 
 
 class Channel:
@@ -101,10 +101,11 @@ class Channel:
     async def check(self) -> Sequence[Finding]:
         """Look whether it can work. Raises StartError."""
         try:
-            async with asyncio.timeout(CHECK_TIMEOUT):
+            async with asyncio.timeout(self._services.check_timeout):
                 return await self.adapter.check()
         except TimeoutError as exc:
-            raise NotReachable("timeout", f"the check of {self.name} took over {CHECK_TIMEOUT:g} s") from exc
+            message = f"the check of {self.name} took over {self._services.check_timeout:g} s"
+            raise NotReachable("timeout", message) from exc
 
     async def run(self) -> None:
         """Keep the channel running until cancelled; then end it within bounded time.

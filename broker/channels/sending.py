@@ -19,6 +19,7 @@ from normalizer.outbound import Outbound
 LONGEST_FREEZE = HOUR
 """Nothing that a provider says stops a whole channel for longer; then it is asked again."""
 
+LEASE_GONE = "the lease of this channel is not held any more"
 T = TypeVar("T")
 OnDoubt = Callable[[Outbound, Ask], Awaitable[None]]
 
@@ -94,8 +95,13 @@ class Sender:
         """Raise Overtaken or Stopped when no call may begin."""
         if self._stopping:
             raise Stopped
-        if not self._held():
-            raise Overtaken("the lease of this channel is not held any more")
+        if not self.ours:
+            raise Overtaken(LEASE_GONE)
+
+    @property
+    def ours(self) -> bool:
+        """Whether the lease is held."""
+        return self._held()
 
     async def until(self, at: int) -> None:
         """Wait until a time; :meth:`stop` ends it."""
@@ -219,7 +225,9 @@ class _Delivery:
         async with self._sender.turn(self._outbound.address):
             self._number += 1
             await self._note("calling", self._sender.clock.now())
-            self._sender.check()
+            if not self._sender.ours:  # writing the claim took long: somebody may be about to send it
+                await self._note("waiting", self._sender.clock.now())
+                raise Overtaken(LEASE_GONE)
             outcome = await self._sender.call(self._sender.adapter.send(self._outbound))
             return after_send(self._sender.pace, outcome, self._try())
 

@@ -35,7 +35,8 @@ LOOK_EVERY = 60.0
 """Seconds between two looks at a log that brings nothing to send, so that an idle channel does not keep it from being
 trimmed."""
 
-STOP_TIMEOUT = 10.0
+SAVE_TIMEOUT = 2.0
+STOP_TIMEOUT = 8.0
 """Seconds that calls under way get to end and to write their outcome."""
 
 
@@ -262,7 +263,7 @@ class Worker:
                 self._log.error("channel.calls_cut_off", count=len(late))
                 await asyncio.wait(late)
         try:
-            async with asyncio.timeout(STOP_TIMEOUT):
+            async with asyncio.timeout(SAVE_TIMEOUT):
                 await self._save()
         except (Overtaken, TimeoutError) as exc:
             self._log.info("channel.mark_not_saved", reason=str(exc))
