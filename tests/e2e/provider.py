@@ -73,7 +73,9 @@ class WebhookProvider:
     async def insist(self, base: Callable[[], str], id: str, sender: str, text: str) -> None:  # noqa: A002 - as above
         """Post a message until it is accepted, as providers do."""
         async with asyncio.timeout(120):
-            while await self.post(base(), id, sender, text) != 200:
+            while True:
+                if await self.post(base(), id, sender, text) == 200:
+                    return
                 await asyncio.sleep(0.3)
 
     async def _exists(self, _request: web.Request) -> web.Response:

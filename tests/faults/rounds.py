@@ -1,0 +1,187 @@
+"""One round: load, a fault at a random moment, time to recover, quiet, and then the ledger."""
+
+import asyncio
+import random
+import signal
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import msgspec
+
+from broker.bus.connection import Bus
+from broker.bus.reader import Reader
+from broker.bus.streams import Workspace
+from tests.e2e.actors import Operator, Visitor
+from tests.e2e.installation import WORKSPACE, Installation
+from tests.faults.ledger import Ledger
+
+STOPPED_FOR = 10.0
+WARM_UP = (0.5, 2.0)
+AFTERWARDS = 2.0
+"""Seconds of load behind the recovery: what was in doubt meets what is new."""
+
+QUIET_WITHIN = 90.0
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What happens: ``strike`` begins it, ``mend`` (after ``lasts`` seconds) ends it."""
+
+    strike: Callable[[], None]
+    mend: Callable[[], None]
+    lasts: float
+
+
+class Load(msgspec.Struct, frozen=True):
+    """So many messages a second, of so many visitors, answered by so many operators."""
+
+    rate: float
+    visitors: int
+
+
+class Crew:
+    """Everybody who takes part, and the ledger that watches them."""
+
+    def __init__(self, installation: Installation, ledger: Ledger, load: Load, seed: int) -> None:
+        self.installation = installation
+        self.ledger = ledger
+        self.load = load
+        self.random = random.Random(seed)  # noqa: S311 - to be repeated
+        desk, site = installation.parts["desk"], installation.parts["site"]
+        self.visitors = [
+            Visitor(lambda: site.url, f"v{n}", f"10.2.{n // 250}.{n % 250 + 1}") for n in range(load.visitors)
+        ]
+        self.operators = [
+            Operator(lambda: desk.url, name, f"10.3.0.{n + 1}") for n, name in enumerate(installation.operators)
+        ]
+        self._written = 0
+        self._bus: Bus
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Everybody is there, and everybody is gone afterwards, with nothing left open."""
+        async with AsyncExitStack() as stack:
+            self._bus = await Bus.connect(self.installation.bus, "ledger")
+            stack.push_async_callback(self._bus.close)
+            for operator in self.operators:
+                await stack.enter_async_context(operator)
+            for visitor in self.visitors:
+                await stack.enter_async_context(visitor)
+            await asyncio.gather(*(client.online() for client in (*self.operators, *self.visitors)))
+            await eventually(lambda: all(map(available, self.operators)), "the operators are available")
+            yield
+            for operator in self.operators:
+                for conversation in operator.mine:
+                    operator.order({"do": "close", "conversation": conversation})
+            await eventually(lambda: not any(operator.mine for operator in self.operators), "all is closed")
+            await self.settle()
+
+    async def write(self) -> None:
+        """Write at the rate of the load until cancelled, late messages at once."""
+        begun, count = time.monotonic(), 0
+        while True:
+            due = int((time.monotonic() - begun) * self.load.rate)
+            for _ in range(due - count):
+                self._written += 1
+                self.random.choice(self.visitors).write(f"message {self._written}")
+            count = due
+            await asyncio.sleep(1 / self.load.rate)
+
+    async def survive(self, fault: Fault) -> float:
+        """One round; gives the seconds without any decided message, and raises what the ledger found."""
+        writing = asyncio.create_task(self.write())
+        try:
+            await asyncio.sleep(self.random.uniform(*WARM_UP))
+            struck = time.time()
+            fault.strike()
+            try:
+                await asyncio.sleep(fault.lasts)
+            finally:
+                fault.mend()
+            await self._recovered()
+            await asyncio.sleep(AFTERWARDS)
+            ended = time.time()
+        finally:
+            writing.cancel()
+            with suppress(asyncio.CancelledError):
+                await writing
+        await self.settle()
+        return self.ledger.silence(struck, ended)
+
+    async def settle(self) -> None:
+        """Wait until nothing is under way, and compare."""
+        try:
+            await eventually(self.quiet, "all is quiet", QUIET_WITHIN)
+        except AssertionError:
+            self.ledger.break_(f"not quiet after {QUIET_WITHIN:g} s: {self.unfinished()}")
+        await self.read()
+        self.ledger.settle(self.visitors, self.operators)
+        assert not self.ledger.broken, "\n".join(self.ledger.broken[:30])
+
+    async def read(self) -> None:
+        """Let the ledger follow the log and IN up to their ends."""
+        workspace = Workspace(WORKSPACE)
+        async with Reader(self._bus, workspace.log_stream, start_seq=self.ledger.position + 1) as log:
+            async for batch in log.read_all():
+                for stored in batch:
+                    self.ledger.take(stored)
+        async with Reader(self._bus, workspace.in_stream, start_seq=self.ledger.inputs + 1) as inputs:
+            async for batch in inputs.read_all():
+                for stored in batch:
+                    self.ledger.replay(stored)
+
+    def quiet(self) -> bool:
+        """Whether every message has its tick, its place on the page and its answer, and every command its fact."""
+        return not self.unfinished()
+
+    def unfinished(self) -> str:
+        """What is still under way, in words."""
+        unticked = sum(len(visitor.unacknowledged) for visitor in self.visitors)
+        unshown = sum(len(visitor.written) - len(visitor.own) for visitor in self.visitors)
+        unanswered = sum(len(visitor.written) - len(visitor.replies) for visitor in self.visitors)
+        pending = sum(len(operator.pending) for operator in self.operators)
+        if not (unticked or unshown or unanswered > 0 or pending):
+            return ""
+        return f"{unticked} without a tick, {unshown} not shown, {unanswered} not answered, {pending} commands open"
+
+    async def _recovered(self) -> None:
+        """Wait until somebody's message that was written just now is decided."""
+        probe = self.random.choice(self.visitors)
+        name = probe.write("is anybody there?")
+        await eventually(lambda: any(item["id"] == name for item in probe.own), "messages are decided again", 60)
+
+
+def available(operator: Operator) -> bool:
+    """Whether the desk shows the operator as somebody who takes conversations."""
+    return operator.card.get("state") == "available"
+
+
+async def eventually(look: Callable[[], object], what: str, within: float = 60.0) -> None:
+    """Look again and again: what happens in other processes tells nobody here."""
+    end = time.monotonic() + within
+    while not look():
+        assert time.monotonic() < end, f"not within {within:g} s: {what}"
+        await asyncio.sleep(0.05)
+
+
+def killed(strike: Callable[[signal.Signals], None], mend: Callable[[], None], lasts: float = 0.0) -> Fault:
+    """kill -9; ``mend`` starts it again where nobody else does."""
+    return Fault(lambda: strike(signal.SIGKILL), mend, lasts)
+
+
+def stopped(strike: Callable[[signal.Signals], None]) -> Fault:
+    """SIGSTOP, and SIGCONT after ten seconds: a machine that was suspended, a disk that hung."""
+    return Fault(lambda: strike(signal.SIGSTOP), lambda: strike(signal.SIGCONT), STOPPED_FOR)
+
+
+def report(kind: str, seed: int, recoveries: Sequence[float], ledger: Ledger) -> None:
+    """Print what was measured, also when pytest captures the output."""
+    each = ", ".join(f"{seconds:.1f}" for seconds in recoveries)
+    line = (
+        f"\n{kind} (seed {seed}): {len(recoveries)} rounds, seconds without a decision:"
+        f" min {min(recoveries):.1f}, median {statistics.median(recoveries):.1f}, max {max(recoveries):.1f}"
+        f" [{each}]; {len(ledger.decided)} messages, {ledger.records} records, {len(ledger.terms)} terms\n"
+    )
+    sys.__stderr__.write(line) if sys.__stderr__ else None
