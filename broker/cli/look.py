@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 import typer
-from router.explain import explain as explain_records
 
 from broker.bus.reader import Reader, Stored, stream_state
 from broker.cli.lines import describe_input, describe_record
@@ -14,8 +13,12 @@ from broker.cli.session import Session, connected, run_session
 from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, DataPath, fail, say
 from broker.place import DEFAULT_DATA
 from broker.routing.follower import Follower
+from router.explain import explain as explain_records
 from router.people import Conversation
 from router.state import State
+
+SHOWN = 50
+"""The most conversations that are listed."""
 
 FOLD_TIMEOUT = 60.0
 """Seconds that a command waits until it has read the log."""
@@ -92,13 +95,19 @@ def _status_lines(state: State) -> list[str]:
     still_open = [c for c in state.conversations.values() if c.status != "closed"]
     lines.append(f"open       {len(still_open)} conversations")
     waiting = sorted((c for c in still_open if c.status == "waiting"), key=lambda c: (c.tier, c.v, c.seq))
-    lines += [_waiting_line(state, conversation) for conversation in waiting[:50]]
+    lines += [_waiting_line(state, conversation) for conversation in waiting[:SHOWN]]
+    held = [c for c in still_open if c.status != "waiting"]
+    lines += [f"{c.status:<10} {c.id}: {_holder(c)}, on {c.channel}, {c.n} entries" for c in held[:SHOWN]]
     return lines
 
 
 def _waiting_line(state: State, conversation: Conversation) -> str:
     waited = max(0, state.now - conversation.enqueued_at) / 1000
     return f"waiting    {conversation.id}: {waited:.0f} s, rule {conversation.rule!r}, step {conversation.step}"
+
+
+def _holder(conversation: Conversation) -> str:
+    return conversation.owner or ", ".join(offer.operator for offer in conversation.offers) or "nobody"
 
 
 async def _follow(session: Session, stream: str, describe: Callable[[Stored], str]) -> None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from broker.bus.connection import Bus
 from broker.bus.streams import Workspace
 from broker.cli.files import read_settings
+from broker.logs import Scrubber, configure_logs
 from broker.place import find_bus
 from broker.workspace import WorkspaceSettings
 
@@ -28,6 +29,7 @@ class Session(Struct, frozen=True):
 @asynccontextmanager
 async def connected(file: Path, data: Path) -> AsyncIterator[Session]:
     """Connect to the bus of the workspace in ``file``; raises ConfigErrors, BusNotStarted or NotConnected."""
+    configure_logs(Scrubber(), level="warning")
     settings = read_settings(file)
     bus = await Bus.connect(find_bus(settings, data), name="trunkline-cli")
     try:
