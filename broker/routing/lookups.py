@@ -32,13 +32,22 @@ class Lookups:
 
     def begin(self, need: Wanted) -> None:
         """Start to read who is neither in the state nor on the way to the bucket; several inputs share one read."""
+        if self.known(need):
+            return
         for key in keys_of(need):
             if not self._in_memory(key) and self._buffered(key) is None:
                 self._read(key)
 
     def known(self, need: Wanted) -> bool:
         """Whether everybody is in memory: the usual case, and no reason to wait."""
-        return all(map(self._in_memory, keys_of(need)))
+        addresses, people = self._state.addresses, self._state.people
+        for address in need.addresses:  # plain loops: this is asked twice for every message
+            if address not in addresses:
+                return False
+        for person in need.people:  # noqa: SIM110  # likewise
+            if person not in people:
+                return False
+        return True
 
     async def found(self, need: Wanted) -> list[PersonRecord]:
         """Whom the step is to load, as of right now: step without another await.

@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from broker.bus.connection import Bus
-from broker.bus.errors import BusError
+from broker.bus.errors import BusError, StreamReplaced
 from broker.bus.lease import LeaseThread
 from broker.bus.reader import stream_state
 from broker.bus.settings import BusSettings
@@ -28,7 +28,7 @@ from router.record import RECORD_VERSION
 
 STANDBY_LOOK = 1.0  # seconds between two looks of a standby at how much is not in a snapshot
 RETRY_PAUSE = 0.5
-STOP_TIMEOUT = 15.0
+STOP_TIMEOUT = 15.0  # seconds for a clean stop; then the next router decides again what was not stored
 
 T = TypeVar("T")
 
@@ -119,6 +119,8 @@ class RouterProcess:
             await self._route(footing, lease, stop)
         except ForeignRecord as foreign:
             log.warning("router.overtaken", router=self.name, reason=str(foreign))
+        except StreamReplaced:
+            raise
         except BusError as error:
             log.warning("router.turn_failed", router=self.name, error=str(error))
             await asyncio.sleep(RETRY_PAUSE)
@@ -228,7 +230,7 @@ class RouterProcess:
                         )
                     )
                     self._stats.snapshots += 1
-            except (BusError, SnapshotFailed) as error:
+            except (BusError, SnapshotFailed, OSError) as error:
                 log.warning("router.snapshot_failed", error=str(error))
 
     # --- active -------------------------------------------------------------------------------------------------
@@ -245,8 +247,20 @@ class RouterProcess:
             stats=self._stats,
             replay_days=self._replay_days,
         )
+        routing = asyncio.create_task(self.active.run(lease.lost, stop))
+        stopping = asyncio.create_task(stop.wait())
         try:
-            await self.active.run(lease.lost, stop)
+            await asyncio.wait({routing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({routing}, timeout=STOP_TIMEOUT)
+            if not routing.done():
+                log.error("router.not_drained", router=self.name, mend="what was decided will be decided again")
+            elif not stop.is_set() and routing.exception() is None:
+                log.warning("router.lease_lost", router=self.name)
         finally:
             self.active = None
             gc.unfreeze()
+            stopping.cancel()
+            if not routing.done():
+                await end([routing])
+        if not routing.cancelled():
+            routing.result()

@@ -5,6 +5,7 @@ Whatever else it causes (people written, dead letters, snapshots, answers) waits
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -13,7 +14,7 @@ import msgspec
 import structlog
 
 from broker.bus.connection import Bus
-from broker.bus.errors import BusError
+from broker.bus.errors import AskFailed, BusError, StreamReplaced
 from broker.bus.fence import FencedLog
 from broker.bus.reader import Reader, Stored
 from broker.bus.streams import StreamTimes, Workspace
@@ -43,7 +44,8 @@ TURN = 32  # inputs stepped before acknowledgements and other tasks get a turn
 NANOS_PER_MS = 1_000_000
 PATIENCE = 1.5  # the active router leaves snapshots to a standby for this many intervals
 STOP_TIMEOUT = 10.0  # seconds for the last writes of a clean stop
-RETRY_PAUSE = 0.1
+RETRY_PAUSE = 0.05  # seconds before the next barrier; doubled while terms end as soon as they begin
+LONGEST_PAUSE = 5.0
 HOUSE_PAUSE = 1.0
 NOBODY = Wanted()
 
@@ -126,15 +128,20 @@ class ActiveRouter:
 
     async def _work(self, stop: asyncio.Event) -> None:
         """One term after the other; whatever ends one, the next begins behind a new barrier."""
+        pause = RETRY_PAUSE
         while True:
+            begun = time.monotonic()
             try:
                 if await self._serve_term(stop):
                     return
+            except StreamReplaced:
+                raise
             except BusError as error:
                 log.warning(
                     "router.term_ended", workspace=self._workspace.name, term=self._term.number, error=str(error)
                 )
-                await asyncio.sleep(RETRY_PAUSE)
+            pause = RETRY_PAUSE if time.monotonic() - begun > LONGEST_PAUSE else min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(pause)
 
     async def _serve_term(self, stop: asyncio.Event) -> bool:
         """True after a clean stop; an error of the bus ends the term."""
@@ -310,7 +317,10 @@ class ActiveRouter:
     async def _drained(self, answer: Callable[[Standing, State], bytes]) -> bytes:
         """Answer at a moment when everything decided is acknowledged."""
         async with self._between:
-            await self._outbox.send_all()
+            try:
+                await self._outbox.send_all()
+            except BusError as error:
+                raise AskFailed("not_now", f"the router is between two terms: {error}") from error
             return answer(self._standing(), self.machine.state)
 
     def _standing(self) -> Standing:
@@ -333,7 +343,7 @@ class ActiveRouter:
                     await self._snapshot()
                 self._snapshot_due.clear()
                 await self._trim()
-            except (BusError, SnapshotFailed) as error:
+            except (BusError, SnapshotFailed, OSError) as error:
                 log.warning("router.housekeeping_waits", error=str(error))
                 await asyncio.sleep(HOUSE_PAUSE)
 

@@ -9,15 +9,19 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
+from broker.bus.connection import Bus
+from broker.bus.errors import PublishRefused, PublishUnknown
 from broker.bus.fence import WINDOW, barrier
 from broker.bus.kv import Bucket
 from broker.bus.reader import stream_state
 from broker.bus.settings import UserPassword
+from broker.bus.streams import Workspace, ensure_streams
 from broker.routing.follower import Follower
 from broker.routing.term import Term, decode_term, encode_term
 from router import facts as f
 from router.snapshot import state_hash
 from tests.broker.routing.play import FAST, Play, until
+from tests.fixtures.nats import Servers
 
 
 async def all_taken(play: Play, count: int) -> None:
@@ -147,3 +151,33 @@ async def test_a_lost_lease_ends_the_term(play: Play) -> None:
         leases = Bucket(play.bus, play.workspace.leases_bucket)
         await leases.put(f"{play.workspace.name}.router", b'{"owner":"thief","nonce":"x"}')
         await until(lambda: not run.stats.active, "standby")
+
+
+@pytest.mark.cluster
+async def test_on_three_nodes_each_may_be_killed_while_messages_come(nats_cluster: Servers) -> None:
+    bus = await Bus.connect(nats_cluster.settings, "test")
+    workspace = Workspace("killed")
+    play = Play(bus, workspace, await ensure_streams(bus, workspace))
+    await play.open_desk()
+    sent = 0
+    async with play.running() as run:
+        await run.active()
+        for node in range(3):
+            for number in range(60):
+                await said(play, f"visitor:{number % 11}", f"n{sent}")
+                sent += 1
+                if number == 20:
+                    nats_cluster.signal(node, signal.SIGKILL)
+        await all_taken(play, sent)
+    await bus.close()
+
+
+async def said(play: Play, address: str, native: str) -> None:
+    """As an adapter does it: repeated with the same id until it is acknowledged."""
+    while True:
+        try:
+            await play.say(address, native)
+        except (PublishUnknown, PublishRefused):
+            await asyncio.sleep(0.05)
+        else:
+            return
