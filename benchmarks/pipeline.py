@@ -5,7 +5,9 @@ conversations, recovery, fail-over and idle visitors, for both durabilities: see
 """
 
 import argparse
+import asyncio
 import gc
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -18,16 +20,17 @@ import uvloop
 from benchmarks.failover import time_failover, time_recovery
 from benchmarks.figures import Spread, percentile, ratios, significant, spread
 from benchmarks.floor import FloorPlan
-from benchmarks.idle_visitors import bytes_per_visitor
 from benchmarks.load import Course, addresses, course, in_copies, in_records, parcels, strangers
 from benchmarks.routing import RouterPlan
-from benchmarks.stage import Child, connected, running_child, running_server, say, staff, temporary_folder
+from benchmarks.stage import ROOT, Child, connected, running_child, running_server, say, staff, temporary_folder
+from broker.bus import child
 from broker.bus.connection import Bus
 from broker.bus.server import Durability
 from broker.bus.settings import BusSettings, UserPassword
 from broker.bus.streams import Workspace, ensure_streams
 
 RATE = 500  # messages a second in the open loop
+VISITORS_TIMEOUT = 120.0
 FLOOR, SMALL, BIG = Workspace("floor"), Workspace("small"), Workspace("big")
 SMALL_OPEN = 100
 
@@ -69,12 +72,20 @@ class Figures(msgspec.Struct, kw_only=True, omit_defaults=True):
     flatness: float = 0.0
     floor_msgs_s: float = 0.0
     new_conversation_ratio: float = 0.0
-    bytes_per_visitor: float | None = None
+    bytes_per_visitor: float = 0.0
+    visitor_p99_ms: float = 0.0
     recovery_s: float = 0.0
     failover_s: float = 0.0
     cpu_us_per_message: dict[str, float] = {}
     rounds: dict[str, Spread] = {}
     power: "Figures | None" = None
+
+
+class Held(msgspec.Struct):
+    """What `benchmarks.idle_visitors` prints."""
+
+    bytes_per_visitor: float
+    to_socket_ms_p99: float
 
 
 class Lane(msgspec.Struct):
@@ -207,9 +218,29 @@ async def run(sizes: dict[Durability, Size]) -> Figures:
     figures = found[Durability.PROCESS]
     figures.power = found[Durability.POWER]
     say(f"idle visitors: {sizes[Durability.PROCESS].visitors}")
-    held = significant(await bytes_per_visitor(sizes[Durability.PROCESS].visitors))
-    figures.bytes_per_visitor = figures.power.bytes_per_visitor = held
+    held = await idle_visitors(sizes[Durability.PROCESS].visitors)
+    for one in (figures, figures.power):  # nothing is stored by who does nothing: durability makes no difference
+        one.bytes_per_visitor = held.bytes_per_visitor
+        one.visitor_p99_ms = held.to_socket_ms_p99
     return figures
+
+
+async def idle_visitors(count: int) -> Held:
+    """Weigh `count` idle visitors; a process of its own, so that nothing of ours is weighed with them."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-S", child.__file__, str(os.getpid())),
+        *(sys.executable, "-m", "benchmarks.idle_visitors", str(count)),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    try:
+        async with asyncio.timeout(VISITORS_TIMEOUT):
+            answer, _ = await process.communicate()
+        return msgspec.json.decode(answer, type=Held)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
 
 
 async def _measure(folder: Path, durability: Durability, size: Size, *, prepare: bool) -> Figures:
