@@ -1,5 +1,6 @@
 """Which web pages may talk to us: exact origins (RFC 6454), and the rule against forged cross-site requests."""
 
+import re
 from collections.abc import Iterable, MutableMapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,6 +13,9 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
 
 
+_HOST: Final = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")  # a name in ASCII (IDNA) or an address; no patterns
+
+
 def normalise_origin(text: str) -> str:
     """Give ``scheme://host[:port]`` in lower case, without the scheme's own port.
 
@@ -20,8 +24,10 @@ def normalise_origin(text: str) -> str:
     """
     parts = urlsplit(text)
     scheme, host, port = parts.scheme, parts.hostname, parts.port
+    if not _HOST.fullmatch(host or ""):
+        host = None
     extra = parts.path or parts.query or parts.fragment or "@" in parts.netloc or text.endswith(("?", "#", ":"))
-    if scheme not in _DEFAULT_PORTS or not host or extra or not text.isascii() or not text.isprintable() or " " in text:
+    if scheme not in _DEFAULT_PORTS or not host or extra or not text.isprintable():
         raise ValueError(f"{text!r} is not an origin such as https://shop.example or http://localhost:8080")
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}" if port in {None, _DEFAULT_PORTS[scheme]} else f"{scheme}://{host}:{port}"

@@ -26,7 +26,7 @@ class Chat:
     time: float = 0.0
     nodes: list["Node"] = field(default_factory=list)
 
-    async def start(self, limits: VisitorLimits = VisitorLimits(), **settings: Any) -> "Node":  # noqa: ANN401, B008 - frozen
+    async def start(self, limits: VisitorLimits = VisitorLimits(), port: int | None = None, **settings: Any) -> "Node":  # noqa: ANN401, B008 - frozen
         adapter = WebChat(
             WebChatSettings(**{"origins": [ORIGIN], "limits": limits, **settings}),
             self.context,
@@ -36,7 +36,7 @@ class Chat:
         protect(app)
         channel.add_routes(adapter.routes())
         app.add_subapp("/channels/site", channel)
-        server = TestServer(app)
+        server = TestServer(app, port=port)
         await server.start_server()
         node = Node(self, adapter, server, str(server.make_url("/channels/site")))
         node.run()

@@ -1,0 +1,34 @@
+"""The pages that are served: safe headers, nothing inline, the shop only for a demo."""
+
+import re
+
+import pytest
+
+from tests.adapters.webchat.conftest import Chat
+
+
+@pytest.mark.parametrize("name", ["chat.js", "chat.css", "page", "demo", "demo.css"])
+async def test_pages_are_served_under_a_strict_policy_and_cached_by_content(chat: Chat, name: str) -> None:
+    node = await chat.start(demo=True)
+    async with chat.http.get(f"{node.url}/{name}") as response:
+        body, headers = await response.text(), response.headers
+        assert response.status == 200
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    async with chat.http.get(f"{node.url}/{name}", headers={"If-None-Match": headers["ETag"]}) as response:
+        assert response.status == 304
+    if "html" in headers["Content-Type"]:
+        assert not re.search(r"<script(?![^>]*src)|<style|\son\w+=|style=", body)
+
+
+async def test_the_shop_is_there_for_a_demo_only(chat: Chat) -> None:
+    node = await chat.start()
+    async with chat.http.get(f"{node.url}/demo") as response:
+        assert response.status == 404
+
+
+async def test_the_script_never_writes_markup(chat: Chat) -> None:
+    node = await chat.start()
+    async with chat.http.get(f"{node.url}/chat.js") as response:
+        text = await response.text()
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text)
