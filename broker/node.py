@@ -143,10 +143,19 @@ class Node:
             events=events,
         )
         types = adapter_types()
+        tasks = []
         for name in filter(self._has, self.settings.channels):
             channel = self._channel(name, types, services)
             app.add_routes(channel.routes())
-            self._keep(asyncio.create_task(channel.run(), name=f"channel {name}"))
+            tasks.append(asyncio.create_task(channel.run(), name=f"channel {name}"))
+
+        async def end_channels(_app: web.Application) -> None:
+            """Before the server waits for open connections: visitors' sockets end with their channel."""
+            await asyncio.gather(*map(_end, tasks))
+
+        app.on_shutdown.append(end_channels)
+        for task in tasks:
+            self._keep(task)
 
     def _channel(self, name: str, types: dict[str, type[Adapter]], services: Services) -> Channel:
         settings = self.settings.channels[name]
