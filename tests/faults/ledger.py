@@ -32,6 +32,8 @@ BOOKS_EVERY = 50
 
 EXAMINED = 100
 NANOS = 1_000_000_000
+ON_SCREEN = 30
+"""So many of the last messages, and answers, are on an operator's screen for certain: a page has 100 items."""
 
 
 class Said(Struct, frozen=True):
@@ -227,11 +229,12 @@ class Ledger:
                 self.break_(f"{operator.name} was told that {order.id} is refused; the log has {places}")
         for name in operator.mine:
             address = self.state.conversations[name].address
-            logged = [said.text for said in self.said[address]][-100:]
-            self._same(f"{operator.name} sees {address}", logged, operator.said(name, "message")[-len(logged) :])
-            replies = [text_of(outbound.content) for outbound in self.sent[address]][-100:]
-            shown = operator.said(name, "reply")
-            self._same(f"{operator.name} sees the answers to {address}", replies[-len(shown) :], shown)
+            for kind, texts in (
+                ("message", [said.text for said in self.said[address]]),
+                ("reply", [text_of(outbound.content) for outbound in self.sent[address]]),
+            ):
+                shown = operator.said(name, kind)[-ON_SCREEN:]
+                self._same(f"{operator.name} sees each {kind} of {address}", texts[-ON_SCREEN:], shown)
 
     def settle_provider(self, deliveries: Sequence[Delivery], posted: Mapping[str, Sequence[str]]) -> None:
         """A webhook provider: in, everything once and in order; out, once or known to be unknown, never twice."""

@@ -48,6 +48,7 @@ class Crew:
         self.installation = installation
         self.ledger = ledger
         self.load = load
+        self.seed = seed
         self.random = random.Random(seed)  # noqa: S311 - to be repeated
         desk, site = installation.parts["desk"], installation.parts["site"]
         self.visitors = [
@@ -89,8 +90,15 @@ class Crew:
             count = due
             await asyncio.sleep(1 / self.load.rate)
 
-    async def survive(self, fault: Fault) -> float:
+    async def survive(self, fault: Fault, name: str) -> float:
         """One round; gives the seconds without any decided message, and raises what the ledger found."""
+        try:
+            return await self._survive(fault)
+        except AssertionError as failure:
+            say(f"{name}, seed {self.seed}, broken: {failure}")
+            raise
+
+    async def _survive(self, fault: Fault) -> float:
         writing = asyncio.create_task(self.write())
         try:
             await asyncio.sleep(self.random.uniform(*WARM_UP))
@@ -177,11 +185,16 @@ def stopped(strike: Callable[[signal.Signals], None]) -> Fault:
 
 
 def report(kind: str, seed: int, recoveries: Sequence[float], ledger: Ledger) -> None:
-    """Print what was measured, also when pytest captures the output."""
+    """Print what was measured."""
     each = ", ".join(f"{seconds:.1f}" for seconds in recoveries)
-    line = (
-        f"\n{kind} (seed {seed}): {len(recoveries)} rounds, seconds without a decision:"
+    say(
+        f"{kind} (seed {seed}): {len(recoveries)} rounds, seconds without a decision:"
         f" min {min(recoveries):.1f}, median {statistics.median(recoveries):.1f}, max {max(recoveries):.1f}"
-        f" [{each}]; {len(ledger.decided)} messages, {ledger.records} records, {len(ledger.terms)} terms\n"
+        f" [{each}]; {len(ledger.decided)} messages, {ledger.records} records, {len(ledger.terms)} terms"
     )
-    sys.__stderr__.write(line) if sys.__stderr__ else None
+
+
+def say(line: str) -> None:
+    """Print at once: a full run takes hours."""
+    sys.stderr.write(f"\n{line}\n")
+    sys.stderr.flush()

@@ -4,6 +4,7 @@
 ``TRUNKLINE_FAULT_SEED`` repeats the moments of an earlier run.
 """
 
+import asyncio
 import os
 import secrets
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.e2e.installation import Part
 from tests.faults.conftest import Scene
+from tests.faults.correspondence import Correspondence
 from tests.faults.rounds import Crew, Fault, Load, killed, report, stopped
 
 FULL = "TRUNKLINE_FAULT_ROUNDS" in os.environ
@@ -53,18 +55,24 @@ def fault_of(scene: Scene, target: str, how: str) -> Fault:
 
 async def rounds(scene: Scene, kind: str, target: str, how: str) -> None:
     crew = Crew(scene.installation, scene.ledger, LOAD, SEED)
-    recoveries = []
     async with crew.at_work():
-        for number in range(ROUNDS):
-            try:
-                recoveries.append(await crew.survive(fault_of(scene, target, how)))
-            except AssertionError as failure:
-                raise AssertionError(f"{kind}, seed {SEED}, round {number + 1}: {failure}") from failure
+        recoveries = [await crew.survive(fault_of(scene, target, how), f"{kind}, round {n + 1}") for n in range(ROUNDS)]
     report(kind, SEED, recoveries, scene.ledger)
+
+
+def sending(scene: Scene) -> Part:
+    """The process that holds the lease on sending."""
+
+    def taken(part: Part) -> str:
+        taken = (said for said in part.said() if said.get("event") == "lease.taken")
+        return max((str(said["timestamp"]) for said in taken if str(said["key"]).endswith("hook.send")), default="")
+
+    return max((scene.installation.parts[name] for name in HOOKS), key=taken)
 
 
 ONE = [(target, how) for target in ("router", "site", "desk", "nats") for how in ("killed", "stopped")]
 THREE = [(f"node-{node}", how) for node in range(3) for how in ("killed", "stopped")]
+HOOKS = {"hook-a": ["hook"], "hook-b": ["hook"]}
 QUICK = {("router", "killed"), ("router", "stopped"), ("site", "killed"), ("desk", "killed"), ("nats", "killed")}
 QUICK_NODES = {("node-0", "killed"), ("node-1", "killed")}
 
@@ -78,3 +86,19 @@ async def test_nothing_is_lost_when_a_part_is(single: Scene, target: str, how: s
 @pytest.mark.parametrize(("target", "how"), [case for case in THREE if FULL or case in QUICK_NODES])
 async def test_nothing_is_lost_when_a_node_of_three_is(cluster: Scene, target: str, how: str) -> None:
     await rounds(cluster, f"{target} of three {how}", target, how)
+
+
+@pytest.mark.parametrize("how", [how for how in ("killed", "stopped") if FULL or how == "killed"])
+async def test_nothing_is_sent_twice_when_the_sender_is(single: Scene, how: str) -> None:
+    await asyncio.to_thread(single.installation.add, HOOKS)
+    try:
+        async with single.receiver:
+            crew = Correspondence(single.installation, single.ledger, single.receiver, RATE / 4, SEED)
+            async with crew.at_work():
+                recoveries = [
+                    await crew.survive(of_part(sending(single), how), f"sender {how}, round {n + 1}")
+                    for n in range(ROUNDS)
+                ]
+            report(f"sender {how}", SEED, recoveries, single.ledger)
+    finally:
+        await asyncio.to_thread(single.installation.remove, *HOOKS)
