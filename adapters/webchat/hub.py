@@ -9,14 +9,16 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
+from aiohttp import WSCloseCode
 
-from adapters.contract import Cursor, LineItem, Lines, Typing
+from adapters.contract import Cursor, FellBehind, LineItem, Lines, Typing
 from adapters.webchat.wire import Items, TypingThere
 from web.sockets import Closing
 
 NOBODY: Final = "visitor:nobody"
 """An address that no visitor has: reading its history tells where the log ends."""
 
+MISSED: Final = Closing(WSCloseCode.TRY_AGAIN_LATER, "we fell behind, please reconnect")
 _MAX_CONVERSATIONS: Final = 8
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -78,8 +80,17 @@ class Hub:
         """Feed the tabs until cancelled.
 
         When it is run again after a failure it goes on before the last record, of which some items may have been
-        shown: pages know what they have.
+        shown: pages know what they have. When too much was missed, all tabs connect again and resume by themselves.
         """
+        while True:
+            try:
+                await self._feed()
+            except* FellBehind:
+                self._before = self._latest = None
+                self._begun.clear()
+                self._close_tabs(MISSED)
+
+    async def _feed(self) -> None:
         if self._before is None:
             _, self._before = await self._lines.history(NOBODY, None)
         self._begun.set()
@@ -128,10 +139,13 @@ class Hub:
 
     async def close(self, closing: Closing) -> None:
         """Close every tab and wait until all are gone; to be bounded by the caller."""
+        self._close_tabs(closing)
+        await self._empty.wait()
+
+    def _close_tabs(self, closing: Closing) -> None:
         for visitor in self._visitors.values():
             for tab in visitor.tabs:
                 tab.close(closing)
-        await self._empty.wait()
 
     async def _follow_lines(self, after: Cursor) -> None:
         before = after

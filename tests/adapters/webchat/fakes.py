@@ -37,7 +37,7 @@ class FakeLines:
         self.before_history: Callable[[], Awaitable[None]] = nothing
         self.before_item: Callable[[], Awaitable[None]] = nothing
         self.followers = 0
-        self.fail_follow = False
+        self.fail_follow: Exception | None = None
         self._grown = asyncio.Condition()
         self._typings: asyncio.Queue[Typing] = asyncio.Queue()
 
@@ -69,8 +69,8 @@ class FakeLines:
             for item in self.records[at]:
                 await self.before_item()
                 if self.fail_follow:
-                    self.fail_follow = False
-                    raise ConnectionError("the bus is away")
+                    failure, self.fail_follow = self.fail_follow, None
+                    raise failure
                 yield item
 
     def _holds(self, at: int) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from adapters.contract import Typing
+from adapters.contract import FellBehind, Typing
 from adapters.errors import EnvelopeRefused, NotAccepted
 from normalizer.content import Choice, Option, Rating, Text
 from normalizer.ids import IdSource
@@ -242,7 +242,7 @@ async def test_when_the_bus_was_away_nothing_is_missing(node: Node, context: Fak
     await tab.caught_up()
     await context.reply(tab.page.address, "one")
     await tab.has(1)
-    context.lines.fail_follow = True
+    context.lines.fail_follow = ConnectionError("the bus is away")
     await context.reply(tab.page.address, "two")
     assert node.running is not None
     await asyncio.wait([node.running])
@@ -251,6 +251,22 @@ async def test_when_the_bus_was_away_nothing_is_missing(node: Node, context: Fak
     node.run()
     await tab.has(3)
     assert [item["content"]["text"] for item in tab.page.transcript] == ["one", "two", "three"]
+
+
+async def test_when_the_follower_fell_behind_every_tab_resumes(node: Node, context: FakeContext) -> None:
+    tab = await (await node.visitor()).open()
+    await tab.caught_up()
+    await context.reply(tab.page.address, "one")
+    await tab.has(1)
+    context.lines.fail_follow = FellBehind("too much is missing")
+    await context.reply(tab.page.address, "two")
+    assert await tab.receive() == {"type": "closed", "code": 1013}
+    again = await tab.page.open()
+    await context.reply(tab.page.address, "three")
+    await again.has(3)
+    assert [item["content"]["text"] for item in tab.page.transcript] == ["one", "two", "three"]
+    assert node.running is not None
+    assert not node.running.done()
 
 
 async def test_a_history_that_cannot_be_read_closes_the_tab_and_no_other(node: Node, context: FakeContext) -> None:
