@@ -1,5 +1,6 @@
 """Changes to the state that can be taken back: every write goes through here and leaves the old value in a log."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from router.deadlines import timer_id
@@ -70,3 +71,7 @@ def _put_first(table: dict[Any, Any], item: object) -> None:
     rest = list(table.items())
     table.clear()
     table.update([item, *rest])  # type: ignore[list-item]  # the log holds what drop_first took: a pair
+
+
+Fold = Callable[[Change, Any], None]
+"""How one kind of fact changes the state."""

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from router.change import Change
-from router.evolve import Fold
+from router.change import Change, Fold
 from router.facts import AnyFact, CommandRefused
 from router.people import Conversation, PersonRecord
 from router.policy import Policy

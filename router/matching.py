@@ -58,8 +58,10 @@ def mismatch(policy: Policy, name: str, rule: OperatorRule, need: Need) -> str |
             return f"skill:{skill}"
     if need.languages:
         spoken = policy.languages_of(rule)
-        if all(spoken.get(language, 0) < need.language_level for language in need.languages):
-            return "language"
+        for language in need.languages:
+            if spoken.get(language, 0) >= need.language_level:
+                return None
+        return "language"
     return None
 
 
@@ -71,16 +73,20 @@ def shortage(state: State, policy: Policy, operator: Operator, rule: OperatorRul
     """
     if operator.load > rule.units:
         return "debt"
-    kind = policy.channel(new.channel).type
-    held = [state.conversations[name] for name in operator.held]
-    limit = rule.limits.get(kind)
-    if limit is not None and sum(policy.channel(one.channel).type == kind for one in held) >= limit:
+    limit = rule.limits.get(policy.channel(new.channel).type) if rule.limits else None
+    if limit is not None and _count(state, policy, operator, new) >= limit:
         return "limit"
     if new.kind == "deferrable":
         return "capacity" if limit is None and operator.deferred + new.units > rule.units else None
-    if any(one.kind == "exclusive" or (new.kind == "exclusive" and one.kind == "interactive") for one in held):
+    if operator.calls or (new.kind == "exclusive" and len(operator.held) > operator.mails):
         return "exclusive"
     return "capacity" if operator.load + new.units > rule.units else None
+
+
+def _count(state: State, policy: Policy, operator: Operator, new: Conversation) -> int:
+    """How many conversations of the same type of channel the operator holds."""
+    kind = policy.channel(new.channel).type
+    return sum(policy.channel(state.conversations[name].channel).type == kind for name in operator.held)
 
 
 def obstacle(state: State, policy: Policy, conversation: Conversation, name: str) -> str | None:

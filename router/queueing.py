@@ -28,7 +28,7 @@ def enqueue(d: Draft, conversation: Conversation, envelope: Envelope, reason: Li
         announce(d, conversation)
 
 
-def begin(
+def begin(  # noqa: PLR0913  # each stands for a word of the fact
     d: Draft,
     conversation: Conversation,
     route: Route,
@@ -55,7 +55,7 @@ def begin(
     )
 
 
-def requeue(
+def requeue(  # noqa: PLR0913  # each stands for a word of the fact
     d: Draft,
     conversation: Conversation,
     reason: Back,
@@ -88,7 +88,7 @@ def requeue(
     d.why = d.why or Why(rule=conversation.rule, v=conversation.v, waited=d.now - conversation.enqueued_at, note=reason)
 
 
-def send_back(
+def send_back(  # noqa: PLR0913  # each stands for a word of the fact
     d: Draft,
     conversation: Conversation,
     reason: Back,
@@ -177,7 +177,7 @@ def accept(d: Draft, conversation: Conversation, taken: Offer, *, by: str = "") 
     assign(d, conversation, taken.operator, offered=taken.id, by=by)
 
 
-def assign(
+def assign(  # noqa: PLR0913  # each stands for a word of the fact
     d: Draft, conversation: Conversation, operator: str, *, offered: str | None = None, by: str = "", reason: str = ""
 ) -> None:
     """Give the conversation to ``operator``; if the customer waits, an answer is due."""

@@ -14,7 +14,8 @@ class Operator(Struct, kw_only=True, omit_defaults=True, gc=False):
     """What an operator is doing now.
 
     ``load`` is in units of exclusive and interactive conversations, ``deferred`` in units of deferrable ones. ``held``
-    maps the conversations that cost something (offered, owned, in wrap-up) to their units. ``idle_since`` orders the
+    maps the conversations that cost something (offered, owned, in wrap-up) to their units; ``calls`` and ``mails`` are
+    how many of them are exclusive and deferrable. ``idle_since`` orders the
     longest idle; ``silent`` counts unanswered offers in a row. ``grace_until`` is set while no socket is open.
     ``commands`` remembers the ids of recent commands, oldest first.
     """
@@ -25,6 +26,8 @@ class Operator(Struct, kw_only=True, omit_defaults=True, gc=False):
     grace_until: int = 0
     load: int = 0
     deferred: int = 0
+    calls: int = 0
+    mails: int = 0
     held: dict[str, int] = field(default_factory=dict)
     idle_since: int = 0
     silent: int = 0

@@ -13,11 +13,11 @@ from msgspec import Struct, structs
 from normalizer.outbound import Receipt
 from router import facts as f
 from router import inputs
-from router.change import Change
+from router.change import Change, Fold
 from router.commands import obey
 from router.deadlines import PARK
 from router.draft import Draft, Refused, Surroundings
-from router.evolve import FOLDS, Fold, consume, load, settle
+from router.evolve import FOLDS, consume, load, settle
 from router.inputs import Command, Input, Message
 from router.intake import take_message, take_receipt
 from router.people import Conversation, PersonRecord
@@ -180,7 +180,7 @@ class Machine:
 
     # --- one step ---------------------------------------------------------------------------------------------
 
-    def _run(
+    def _run(  # noqa: PLR0913  # each stands for a word of the record
         self,
         cause: Cause,
         ref: str,

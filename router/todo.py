@@ -69,9 +69,10 @@ def _steps(d: Draft, conversation: Conversation) -> tuple[f.Step, ...]:
 def reroute(d: Draft, name: str) -> None:
     """Queue a conversation again with the present rules; matching comes when all are done."""
     conversation = d.conversation(name)
+    if conversation.status not in ("waiting", "offered"):
+        return
     withdraw(d, conversation)
-    if conversation.status != "assigned":
-        requeue(d, conversation, "rules", steps=_steps(d, conversation))
+    requeue(d, conversation, "rules", steps=_steps(d, conversation))
 
 
 def match_operator(d: Draft, name: str) -> None:

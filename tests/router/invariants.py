@@ -71,10 +71,10 @@ def _check_offer(before: State, record: Record, after: State, policy: Policy, fa
     assert record.why.chosen.operator == fact.operator
     assert tuple(record.why.chosen.key)[-1] == fact.operator
     for name, older in before.conversations.items():  # I3
-        if older.status == "waiting" and name != fact.conversation and older.tier == conversation.tier:
-            if place_of(older) < place_of(conversation):
-                blocked = obstacle(before, policy, older, fact.operator)
-                assert blocked is not None, f"I3: {name} is older than {fact.conversation} and could have been taken"
+        rival = older.status == "waiting" and name != fact.conversation and older.tier == conversation.tier
+        if rival and place_of(older) < place_of(conversation):
+            blocked = obstacle(before, policy, older, fact.operator)
+            assert blocked is not None, f"I3: {name} is older than {fact.conversation} and could have been taken"
     if record.why.policy != "first_in_queue" and conversation.id in before.conversations:
         _check_best(before, record, policy, before.conversations[conversation.id])
 
@@ -137,6 +137,8 @@ def check_books(state: State) -> None:
         heavy = sum(u for c, u in operator.held.items() if state.conversations[c].kind != "deferrable")
         light = sum(u for c, u in operator.held.items() if state.conversations[c].kind == "deferrable")
         assert (operator.load, operator.deferred) == (heavy, light), f"what weighs on {name}"
+        kinds = [state.conversations[c].kind for c in operator.held]
+        assert (operator.calls, operator.mails) == (kinds.count("exclusive"), kinds.count("deferrable"))
         assert bool(operator.grace_until) == (f"grace:{name}" in state.timers)
     _check_people(state)
 

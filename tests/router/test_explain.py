@@ -6,7 +6,8 @@ from normalizer.outbound import ReceiptState
 from router import facts as f
 from router import inputs as i
 from router.explain import _SENTENCES, explain, reason_in_words, why_not
-from router.rules import Need, OperatorRule, Relax, Route, Times, Waiting
+from router.rules import Need, OperatorRule, Relax, Route, Times, Waiting, When
+from router.step import Undecodable
 from tests.router.world import World, make_rules
 
 
@@ -62,6 +63,18 @@ def test_it_is_told_when_nobody_is_there() -> None:
     world.propose(make_rules(routes=(Route(name="all", need=Need(skills={"law": 1})),)))
     world.write("v2")
     assert "Nobody in the rules could ever take it." in "\n".join(explain(world.records()))
+
+
+def test_overtaken_conversations_and_failed_steps_are_told() -> None:
+    law = Route(name="law", when=When(text=("law",)), need=Need(skills={"law": 1}))
+    world = World(make_rules(routes=(law, Route(name="all"))))
+    world.write("v1", "law")
+    world.write("v2", after=1_000)
+    world.up("anna")
+    world.feed(Undecodable("broken JSON"))
+    told = "\n".join(explain(world.records()))
+    assert "older ones that could not be taken: c2" in told
+    assert "A step failed and was left out: broken JSON in input:." in told
 
 
 def test_every_reason_has_words() -> None:

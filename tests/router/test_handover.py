@@ -114,6 +114,35 @@ def test_a_transfer_respects_presence_and_capacity(target: str, code: str) -> No
     assert world.conv(name).status == "assigned"
 
 
+def test_a_target_that_leaves_the_rules_hands_a_transfer_back_to_its_source() -> None:
+    world, name = served()
+    world.up("cleo")
+    world.order("ben", i.Transfer(conversation=name, operator="cleo"))
+    world.propose(make_rules(operators={"anna": TEAM["anna"], "ben": TEAM["ben"]}))
+    assert (world.conv(name).status, world.conv(name).owner) == ("assigned", "ben")
+
+
+def test_an_offer_of_a_transfer_to_skills_is_made_again_when_the_rules_take_the_skill_away() -> None:
+    world, name = served(channel="ring")
+    world.up("cleo")
+    world.order("ben", i.Transfer(conversation=name, skills={"billing": 3}))
+    assert world.conv(name).offers[0].operator == "cleo"
+    world.order("anna", i.SetPresence(state="available"))
+    world.propose(make_rules(operators=TEAM | {"cleo": OperatorRule(name="Cleo")}))
+    assert (world.conv(name).owner, world.conv(name).offers[0].operator) == ("ben", "anna")
+
+
+def test_an_offer_of_a_transfer_survives_a_jump_of_the_clock_and_new_rules() -> None:
+    world, name = served()
+    world.up("cleo")
+    world.order("ben", i.Transfer(conversation=name, operator="cleo"))
+    offer = world.conv(name).offers[0]
+    world.tick(3_600_000)
+    world.propose(make_rules(operators=TEAM | {"cleo": OperatorRule(name="Cleo")}))
+    (moved,) = world.conv(name).offers
+    assert (moved.id, moved.expires) == (offer.id, offer.expires + 3_600_000)
+
+
 # --- take and release -----------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,7 @@
 """The order of things: identity of records, the clock, timers, what is left to do, poison, what is looked up."""
 
+import typing
+
 import msgspec
 import pytest
 
@@ -152,6 +154,23 @@ def test_something_left_to_do_that_raises_does_not_come_again() -> None:
     assert entries[-1].record.ref == "match_operator:anna"
 
 
+def test_what_was_left_to_do_and_has_settled_itself_does_nothing() -> None:
+    world = World(make_rules())
+    world.up("anna")
+    world.write("v1", channel="ring")
+    world.write("v2", channel="phone")
+    offered = list(world.of("v1").offers)
+    world.order("anna", i.SetPresence(state="away"))
+    world.state.todo = [("revoke", world.of("v1").id), ("match_operator", "anna"), ("reroute", "c9")]
+    entries = world.machine.resume()
+    assert [entry.record.facts for entry in entries[:2]] == [(), ()]
+    assert entries[2].refused
+    assert world.of("v1").offers == offered
+    world.of("v1").status = "assigned"
+    world.state.todo = [("reroute", world.of("v1").id)]
+    assert world.machine.resume()[0].record.facts == ()
+
+
 def test_taking_back_restores_the_order_of_age() -> None:
     seen = {"a": 1, "b": 2, "c": 3}
     change = Change(State())
@@ -231,6 +250,7 @@ def test_a_snapshot_comes_back_the_same() -> None:
     world.reply("anna", world.of("v1").id)
     again = decode_state(encode_state(world.state))
     assert state_hash(again) == state_hash(world.state)
+    assert set(FOLDS) == set(typing.get_args(f.AnyFact)), "every fact has a fold"
     assert bytes(again.conversations["c4"].sendings["visitor:v1"].channel_data) == b'{"a": 1}'
 
 

@@ -79,7 +79,7 @@ def person(world: World, a: int) -> str:
     return names[a % len(names)] if names else "p0"
 
 
-def action(world: World, kind: int, a: int, b: int) -> i.Action:  # noqa: C901, PLR0911, PLR0912  # one branch per action
+def action(world: World, kind: int, a: int, b: int) -> i.Action:  # noqa: PLR0912  # one branch per action
     name = conversation(world, a)
     one = world.state.conversations.get(name)
     offer = one.offers[0].id if one is not None and one.offers else f"{name}-o{b}"
@@ -119,7 +119,7 @@ def action(world: World, kind: int, a: int, b: int) -> i.Action:  # noqa: C901, 
             return i.SetPresence(state=PRESENCE[b % 5])
 
 
-def happen(world: World, event: tuple[int, int, int, int, int]) -> None:  # noqa: C901, PLR0912  # one branch per event
+def happen(world: World, event: tuple[int, int, int, int, int]) -> None:  # noqa: PLR0912  # one branch per event
     kind, a, b, c, gap = event
     world.now += GAPS[gap]
     match kind:

@@ -1,4 +1,4 @@
-"""A workspace in a test: a machine, a follower that folds what it wrote, and a store of people, checked all the time."""
+"""A workspace in a test: a machine, a follower that folds what it writes, a store of people; always checked."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar

@@ -1,0 +1,126 @@
+"""Folds of what happens to operators and to the workspace as a whole."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from router import facts as f
+from router.change import Change, Fold
+from router.deadlines import GRACE, NODE, OFFER, UNANSWERED, timer_id
+from router.people import Conversation
+from router.state import Operator
+
+
+def operator_of(change: Change, name: str) -> Operator:
+    """Give the operator; who has never been here before is made."""
+    operators = change.state.operators
+    operator = operators.get(name)
+    if operator is None:
+        operator = Operator(id=name)
+        change.put(operators, name, operator)
+    return operator
+
+
+def _node_alive(c: Change, fact: f.NodeAlive) -> None:
+    c.put(c.state.nodes, fact.node, fact.until)
+    c.timer(NODE, fact.node, fact.until)
+
+
+def _node_lost(c: Change, fact: f.NodeLost) -> None:
+    c.drop(c.state.nodes, fact.node)
+    c.timer(NODE, fact.node, 0)
+
+
+def _operator_online(c: Change, fact: f.OperatorOnline) -> None:
+    operator = operator_of(c, fact.operator)
+    c.set(operator, "nodes", [*operator.nodes, fact.node])
+    c.set(operator, "grace_until", 0)
+    c.timer(GRACE, fact.operator, 0)
+
+
+def _operator_gone(c: Change, fact: f.OperatorGone) -> None:
+    operator = operator_of(c, fact.operator)
+    c.set(operator, "nodes", [n for n in operator.nodes if n != fact.node])
+    c.set(operator, "grace_until", fact.grace_until)
+    c.timer(GRACE, fact.operator, fact.grace_until)
+
+
+def _operator_state(c: Change, fact: f.OperatorState) -> None:
+    operator = operator_of(c, fact.operator)
+    if fact.state == "available" and operator.state != "available":
+        c.set(operator, "idle_since", c.now)
+        c.set(operator, "silent", 0)
+    c.set(operator, "state", fact.state)
+    if fact.state == "offline":
+        c.set(operator, "grace_until", 0)
+        c.timer(GRACE, fact.operator, 0)
+
+
+def _nothing(_change: Change, _fact: f.Fact) -> None:
+    """Said for people and programs; the state is the same."""
+
+
+def _rules_taken(c: Change, fact: f.RulesTaken) -> None:
+    c.set(c.state, "version", fact.version)
+    c.set(c.state, "rules_hash", fact.hash)
+    c.set(c.state, "rules", fact.rules)
+
+
+def _clock_jumped(c: Change, fact: f.ClockJumped) -> None:
+    state, gap = c.state, fact.gap
+    for node, until in list(state.nodes.items()):
+        _node_alive(c, f.NodeAlive(node=node, until=until + gap))
+    for operator in state.operators.values():
+        if operator.grace_until:
+            c.set(operator, "grace_until", operator.grace_until + gap)
+            c.timer(GRACE, operator.id, operator.grace_until)
+        for name in operator.held:
+            _move_deadlines(c, state.conversations[name], operator.id, gap)
+
+
+def _move_deadlines(c: Change, conversation: Conversation, operator: str, gap: int) -> None:
+    """Nobody is counted as not answering while the bus stood still: move on what this operator has to answer."""
+    timers = c.state.timers
+    if conversation.owner == operator and (due := timers.get(timer_id(UNANSWERED, conversation.id))):
+        c.timer(UNANSWERED, conversation.id, due + gap)
+    moved = []
+    for offer in conversation.offers:
+        if offer.operator == operator and offer.expires:
+            offer = msgspec.structs.replace(offer, expires=offer.expires + gap)  # noqa: PLW2901  # the moved one
+            c.put(timers, timer_id(OFFER, conversation.id, offer.id), offer.expires)
+        moved.append(offer)
+    c.set(conversation, "offers", moved)
+
+
+def _scheduled(c: Change, fact: f.Scheduled) -> None:
+    c.set(c.state, "todo", [*c.state.todo, *fact.items])
+
+
+def _timer_set(c: Change, fact: f.TimerSet) -> None:
+    c.put(c.state.timers, fact.timer, fact.due)
+
+
+OPERATORS: Mapping[type, Fold] = MappingProxyType(
+    {
+        f.NodeAlive: _node_alive,
+        f.NodeLost: _node_lost,
+        f.OperatorOnline: _operator_online,
+        f.OperatorGone: _operator_gone,
+        f.OperatorState: _operator_state,
+    }
+)
+"""Facts of operators."""
+
+WORKSPACE: Mapping[type, Fold] = MappingProxyType(
+    {
+        f.Unroutable: _nothing,
+        f.RulesTaken: _rules_taken,
+        f.ClockJumped: _clock_jumped,
+        f.Scheduled: _scheduled,
+        f.TimerSet: _timer_set,
+        f.CommandRefused: _nothing,
+        f.InputRefused: _nothing,
+    }
+)
+"""Facts of the workspace, and those that only say something."""
