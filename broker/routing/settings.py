@@ -1,5 +1,7 @@
 """What a router can be told, and what it counts."""
 
+from importlib.metadata import version
+
 import msgspec
 
 from broker.bus.fence import WINDOW
@@ -11,7 +13,7 @@ class RouterSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str = ""
     """Names this router in term records and logs; a random one is made when it is empty."""
-    release: str = "0"
+    release: str = version("trunkline")
     lease_ttl: float = TTL
     renew_every: float = RENEW_EVERY
     stuck_after: float = STUCK_AFTER

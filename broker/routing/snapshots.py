@@ -34,6 +34,7 @@ UNDER_WAY = 16  # chunks written without acknowledgement
 READ_BATCH = 64  # chunks asked for at a time: 8 MB
 KEPT = 2
 MANIFEST = "manifest"
+NICE = 5  # the child that encodes gives way to the routers and servers of the machine
 ENCODE_TIMEOUT = 60.0  # seconds for the child that encodes
 READ_TIMEOUT = 60.0
 
@@ -233,6 +234,7 @@ def encode_in_child(path: Path, encode: Callable[[], bytes]) -> int:
         return child
     code = 1
     try:
+        os.nice(NICE)
         path.write_bytes(encode())
         code = 0
     finally:

@@ -180,7 +180,10 @@ class Run:
 
         def reached() -> bool:
             active = self.router.active
-            return active is not None and active.machine.input >= seq and not active._outbox._items
+            if active is None or active.machine.input < seq:
+                return False
+            active._outbox.settle()
+            return not active._outbox._items
 
         await until(lambda: reached() or self.task.done(), f"input {seq}")
         if self.task.done():

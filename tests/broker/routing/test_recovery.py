@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from broker.bus.connection import Bus
 from broker.bus.errors import StreamReplaced
 from broker.bus.fence import purge_skips
 from broker.bus.kv import Bucket
@@ -12,6 +13,7 @@ from broker.bus.reader import delete_message, next_by_subject, purge, stream_sta
 from broker.routing.follower import CannotFold, Follower
 from broker.routing.positions import HOUSEKEEPING, Position, Positions
 from broker.routing.snapshots import Snapshots
+from broker.routing.tasks import end
 from router import facts as f
 from router.record import Record
 from router.snapshot import state_hash
@@ -138,3 +140,19 @@ async def test_a_standby_writes_the_snapshots_and_spares_the_active_router(play:
             while not second.stats.snapshots:
                 await play.say_all([f"visitor:{n % 60}" for n in range(10)])
                 await first.stepped(await play.tick())
+
+
+async def test_a_follower_that_is_cut_off_says_that_it_falls_behind(play: Play) -> None:
+    bus = await Bus.connect(play.bus.settings, "cut off")
+    follower = Follower(bus, play.workspace)
+    following = asyncio.create_task(follower.run())
+    await asyncio.wait_for(follower.wait_ready(), 10)
+    assert follower.lag == 0.0
+    bus._cut(bus._client)
+    await until(lambda: follower.lag > 0)
+    await play.open_desk()
+    async with play.running() as run:
+        await run.stepped(await play.say("visitor:1"))
+        await until(lambda: len(follower.state.conversations) == 1 and follower.lag == 0.0)
+    await end([following])
+    await bus.close()
