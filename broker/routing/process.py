@@ -28,7 +28,7 @@ from router.record import RECORD_VERSION
 
 STANDBY_LOOK = 1.0  # seconds between two looks of a standby at how much is not in a snapshot
 RETRY_PAUSE = 0.5
-GC_THRESHOLD = 50_000  # new containers before a collection; at Python's 700 it takes a tenth of the time of a step
+GC_THRESHOLD = 50_000  # new containers before a collection; Python's 700 cost about a tenth of the throughput
 STOP_TIMEOUT = 15.0  # seconds for a clean stop; then the next router decides again what was not stored
 
 T = TypeVar("T")
