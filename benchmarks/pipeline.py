@@ -204,7 +204,10 @@ class Bench:
             new_conversation_ratio=ratio("router, new", "floor"),
             cpu_us_per_message={name: spread(values).median for name, values in self._cpu.items()},
             rounds={name: spread(values) for name, values in taken.items()}
-            | {"throughput_ratio": spread(ratios(taken["router"], floor))},
+            | {
+                "throughput_ratio": spread(ratios(taken["router"], floor)),
+                "flatness": spread(ratios(taken["router"], taken["router, all open"])),
+            },
         )
 
 
