@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import gc
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -214,6 +215,9 @@ class Bench:
 async def run(sizes: dict[Durability, Size]) -> Figures:
     """Measure both durabilities, the second on the data of the first."""
     found: dict[Durability, Figures] = {}
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     with temporary_folder() as folder:
         for durability, size in sizes.items():
             say(f"durability {durability}")
