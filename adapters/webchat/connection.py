@@ -7,7 +7,7 @@ that is newer than what was read.
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Final
 
 import msgspec
@@ -43,12 +43,17 @@ from web.tokens import TokenRefused
 MAX_WAITING: Final = 32
 """Messages of one tab that wait to be stored; a page repeats what is refused."""
 
+MAX_HELD: Final = 256
+"""Messages of one tab that were refused for now and have to come again, in their order."""
+
 CATCH_UP_ROUNDS: Final = 100
 HISTORY_WITHIN: Final = 15.0
 RETRY_AFTER: Final = 2.0
 NOT_READY: Final = Closing(WSCloseCode.TRY_AGAIN_LATER, "we are not ready, please reconnect")
 BROKEN: Final = Closing(WSCloseCode.INTERNAL_ERROR, "the conversation could not be read, please reconnect")
 
+_NOT_STORED: Final = Error("not_accepted", "the message could not be stored yet")
+_TOO_MANY: Final = Error("rate_limited", "too many messages at once, try again shortly")
 _encode: Final = msgspec.json.Encoder().encode
 _PONG: Final = _encode(Pong())
 
@@ -74,6 +79,8 @@ class Connection:
         "_catching_up",
         "_channel",
         "_cursor",
+        "_held",
+        "_held_for",
         "_known",
         "_newest",
         "_session",
@@ -96,6 +103,8 @@ class Connection:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: deque[Work] | None = None
         self._working = False
+        self._held: dict[str, None] = {}  # in the order in which they came first
+        self._held_for = _NOT_STORED
 
     async def serve(self) -> None:
         """Serve the tab until it leaves."""
@@ -200,14 +209,35 @@ class Connection:
                 self._socket.refuse(Error("hello_twice", "the first frame has said hello already"))
 
     def _take_message(self, send: Send) -> None:
+        if self._held and send.id != next(iter(self._held)):
+            self._hold([send.id], RETRY_AFTER)
+            return
         if self._waiting and len(self._waiting) >= MAX_WAITING:
             wait = RETRY_AFTER
         else:
             wait = self._channel.messages.take(self._session.visitor)
         if wait:
-            self._refuse("rate_limited", "too many messages at once, try again shortly", send.id, retry_after=wait)
+            self._held_for = _TOO_MANY
+            self._hold([send.id], wait)
         else:
+            self._held.pop(send.id, None)
             self._queue(send)
+
+    def _hold(self, ids: Sequence[str], wait: float) -> None:
+        """Refuse messages for now, and remember their places: none that came later is taken before them (P3)."""
+        self._held |= dict.fromkeys(ids)
+        for each in ids:
+            self._refuse(self._held_for.code, self._held_for.message, each, retry_after=wait)
+        if len(self._held) > MAX_HELD:
+            self._socket.close(NOT_READY)  # the page begins again with its oldest one
+
+    def _hold_all(self, first: Send) -> None:
+        """The store did not take a message in time: those behind it have to wait for it, and must not overtake it."""
+        work = tuple(self._waiting or ())
+        self._waiting = deque(each for each in work if not isinstance(each, Send))
+        refused, self._held, self._held_for = self._held, {}, _NOT_STORED
+        self._hold([first.id, *(each.id for each in work if isinstance(each, Send))], RETRY_AFTER)
+        self._held |= refused
 
     def _queue(self, work: Work) -> None:
         if self._waiting is None:
@@ -236,7 +266,10 @@ class Connection:
                 case Read():
                     await self._report(work.upto, ReceiptState.READ)
         except NotAccepted:
-            self._refuse("not_accepted", "the message could not be stored yet", ref, retry_after=RETRY_AFTER)
+            if isinstance(work, Send):
+                self._hold_all(work)
+            else:
+                self._refuse(_NOT_STORED.code, _NOT_STORED.message, retry_after=RETRY_AFTER)
         except EnvelopeRefused:
             self._refuse("refused", "the message cannot be taken as it is", ref)
         except TokenRefused as exc:

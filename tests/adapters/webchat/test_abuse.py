@@ -255,6 +255,33 @@ async def test_a_flood_while_the_bus_is_slow_is_bounded(chat: Chat) -> None:
     assert len(chat.context.accepted) == 33
 
 
+async def test_what_was_too_much_is_taken_later_in_its_order(chat: Chat) -> None:
+    node = await chat.start(limits=VisitorLimits(messages_per_minute=6))
+    tab = await (await node.visitor()).open()
+    ids = [IDS.new() for _ in range(4)]
+    for number, message_id in enumerate(ids):
+        await tab.say(message_id, str(number))
+    assert [(await tab.until("error"))["ref"] for _ in ids[2:]] == ids[2:]
+    chat.time += 20
+    await tab.say(ids[3], "3")
+    assert (await tab.until("error"))["ref"] == ids[3]
+    await tab.say(ids[2], "2")
+    await tab.say(ids[3], "3")
+    for message_id in ids[2:]:
+        assert (await tab.until("ack"))["id"] == message_id
+    assert [envelope.native_id for envelope in chat.context.accepted] == ids
+
+
+async def test_a_page_that_never_repeats_what_was_refused_has_to_connect_again(chat: Chat) -> None:
+    node = await chat.start(limits=VisitorLimits(messages_per_minute=3))
+    tab = await (await node.visitor()).open()
+    for number in range(260):
+        await tab.say(IDS.new(), str(number))
+    while (frame := await tab.receive())["type"] != "closed":
+        pass
+    assert frame["code"] == 1013
+
+
 async def test_tabs_of_one_visitor_are_limited(chat: Chat) -> None:
     node = await chat.start(limits=VisitorLimits(sockets_per_visitor=2))
     page = await node.visitor()

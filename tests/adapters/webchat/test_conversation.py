@@ -119,6 +119,23 @@ async def test_a_message_that_was_not_stored_is_refused_for_now_and_taken_later(
     assert (await tab.until("ack"))["id"] == message_id
 
 
+async def test_what_was_refused_for_now_is_not_overtaken_by_what_came_later(node: Node, context: FakeContext) -> None:
+    context.refuse_next = [NotAccepted("bus_away", "no")]
+    tab = await (await node.visitor()).open()
+    ids = [IDS.new() for _ in range(4)]
+    for number, message_id in enumerate(ids[:3]):
+        await tab.say(message_id, str(number))
+    faults = [await tab.until("error") for _ in ids[:3]]
+    assert [(fault["code"], fault["ref"]) for fault in faults] == [("not_accepted", each) for each in ids[:3]]
+    await tab.say(ids[3], "3")  # before the refused ones are repeated
+    assert (await tab.until("error"))["ref"] == ids[3]
+    for number, message_id in enumerate(ids):
+        await tab.say(message_id, str(number))
+    for message_id in ids:
+        assert (await tab.until("ack"))["id"] == message_id
+    assert [e.content for e in context.accepted] == [Text(text=str(number)) for number in range(4)]
+
+
 async def test_a_message_that_will_never_be_taken_says_so(node: Node, context: FakeContext) -> None:
     context.refuse_next = [EnvelopeRefused("too_big", "no"), ArithmeticError("a fault of ours")]
     tab = await (await node.visitor()).open()
