@@ -209,10 +209,15 @@ class Bus:
 
     async def ask(self, subject: str, payload: bytes, seconds: float) -> Msg:
         """Send a request and give the raw answer; raises `NoAnswer`."""
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task is not None else 0
         try:
             async with asyncio.timeout(seconds):
                 await self._ready()
-                return await self._client.request(subject, payload, timeout=seconds)
+                answer = await self._client.request(subject, payload, timeout=seconds)
+                if task is not None and task.cancelling() > cancelled:
+                    raise asyncio.CancelledError  # nats-py's wait_for (Python 3.11) drops one that meets the answer
+                return answer
         except nats.errors.NoRespondersError as error:
             raise NoAnswer(f"nobody serves {subject}") from error
         except (TimeoutError, nats.errors.Error) as error:

@@ -1,0 +1,41 @@
+"""A task that is cancelled in the very moment an answer arrives ends."""
+
+import asyncio
+
+import pytest
+
+from broker.bus.connection import Bus
+
+
+async def test_a_cancellation_that_meets_an_answer_is_not_dropped(bus: Bus) -> None:
+    async def echo(payload: bytes) -> bytes:
+        return payload
+
+    service = await bus.serve("test.echo", echo)
+    task = asyncio.create_task(bus.request("test.echo", b"x"))
+    while not (waiting := list(bus._client._resp_map.values())):  # noqa: ASYNC110  # nats-py has no event for it
+        await asyncio.sleep(0)
+    waiting[0].add_done_callback(lambda _: task.cancel())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await service.unsubscribe()
+
+
+async def test_a_task_that_was_cancelled_before_may_still_ask(bus: Bus) -> None:
+    async def echo(payload: bytes) -> bytes:
+        return payload
+
+    service = await bus.serve("test.echo", echo)
+
+    async def clean_up() -> bytes:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return await bus.request("test.echo", b"bye")
+        return b""
+
+    task = asyncio.create_task(clean_up())
+    await asyncio.sleep(0)
+    task.cancel()
+    assert await task == b"bye"
+    await service.unsubscribe()
