@@ -194,6 +194,6 @@ class Scene:
 async def scene(bus: Bus) -> AsyncIterator[Scene]:
     workspace = Workspace(f"w{uuid.uuid4().hex[:12]}")
     scene = Scene(bus, workspace, await ensure_streams(bus, workspace))
-    async with asyncio.timeout(40):
-        yield scene
+    yield scene
+    async with asyncio.timeout(PATIENCE):
         await scene.close()
