@@ -219,7 +219,7 @@ class Visitor(Client):
         """Write a message and give its id."""
         message = Written(self.ids.new(), text, time.monotonic())
         self.written[message.id] = message
-        if time.monotonic() >= self._blocked:
+        if not self._blocked:  # else it waits behind what has to be repeated
             self._send_message(message)
         return message.id
 

@@ -44,20 +44,22 @@ class Correspondence(Crew):
     def unfinished(self) -> str:
         """What is still under way, in words."""
         posted = sum(map(len, self.posted.values()))
-        ends = [item.get("receipt") in FINAL for item in self._replies()]
+        ends = self._answers().values()
         pending = sum(len(operator.pending) for operator in self.operators)
         if not self._posting and not pending and len(ends) == posted and all(ends):
             return ""
         return f"{len(self._posting)} being posted, {sum(ends)} of {posted} answers ended, {pending} commands open"
 
-    def _replies(self) -> list[dict[str, object]]:
-        """Every answer on any screen, once, as it is known by now."""
-        found: dict[str, dict[str, object]] = {}
+    def _answers(self) -> dict[str, bool]:
+        """Every answer on any screen, and whether it has come to an end."""
+        found: dict[str, bool] = {}
         for operator in self.operators:
-            for conversation in operator.mine:
-                items = operator.items.get(conversation, {}).values()
-                found |= {str(item["outbound"]): item for item in items if item["kind"] == "reply"}
-        return list(found.values())
+            for items in operator.items.values():
+                for item in items.values():
+                    if item["kind"] == "reply":
+                        ended = item.get("receipt") in FINAL
+                        found[item["outbound"]] = ended or found.get(item["outbound"], False)
+        return found
 
     def _post(self, sender: str) -> str:
         self._written += 1

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import msgspec
 
 from broker.bus.connection import Bus
-from broker.bus.reader import Reader
+from broker.bus.reader import Reader, Stored
 from broker.bus.streams import Workspace
 from tests.e2e.actors import Operator, Visitor
 from tests.e2e.installation import WORKSPACE, Installation
@@ -58,14 +58,12 @@ class Crew:
             Operator(lambda: desk.url, name, f"10.3.0.{n + 1}") for n, name in enumerate(installation.operators)
         ]
         self._written = 0
-        self._bus: Bus
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """Everybody is there, and everybody is gone afterwards, with nothing left open."""
+        self.ledger.broken.clear()  # what an earlier test has found is told already
         async with AsyncExitStack() as stack:
-            self._bus = await Bus.connect(self.installation.bus, "ledger")
-            stack.push_async_callback(self._bus.close)
             for operator in self.operators:
                 await stack.enter_async_context(operator)
             for visitor in self.visitors:
@@ -131,14 +129,12 @@ class Crew:
     async def read(self) -> None:
         """Let the ledger follow the log and IN up to their ends."""
         workspace = Workspace(WORKSPACE)
-        async with Reader(self._bus, workspace.log_stream, start_seq=self.ledger.position + 1) as log:
-            async for batch in log.read_all():
-                for stored in batch:
-                    self.ledger.take(stored)
-        async with Reader(self._bus, workspace.in_stream, start_seq=self.ledger.inputs + 1) as inputs:
-            async for batch in inputs.read_all():
-                for stored in batch:
-                    self.ledger.replay(stored)
+        bus = await Bus.connect(self.installation.bus, "ledger")
+        try:
+            await follow(bus, workspace.log_stream, self.ledger.position, self.ledger.take)
+            await follow(bus, workspace.in_stream, self.ledger.inputs, self.ledger.replay)
+        finally:
+            await bus.close()
 
     def quiet(self) -> bool:
         """Whether every message has its tick, its place on the page and its answer, and every command its fact."""
@@ -159,6 +155,14 @@ class Crew:
         probe = self.random.choice(self.visitors)
         name = probe.write("is anybody there?")
         await eventually(lambda: any(item["id"] == name for item in probe.own), "messages are decided again", 60)
+
+
+async def follow(bus: Bus, stream: str, position: int, take: Callable[[Stored], None]) -> None:
+    """Hand over everything behind a position, up to the end."""
+    async with Reader(bus, stream, start_seq=position + 1) as reader:
+        async for batch in reader.read_all():
+            for stored in batch:
+                take(stored)
 
 
 def available(operator: Operator) -> bool:

@@ -90,9 +90,9 @@ async def test_nothing_is_lost_when_a_node_of_three_is(cluster: Scene, target: s
 
 @pytest.mark.parametrize("how", [how for how in ("killed", "stopped") if FULL or how == "killed"])
 async def test_nothing_is_sent_twice_when_the_sender_is(single: Scene, how: str) -> None:
-    await asyncio.to_thread(single.installation.add, HOOKS)
     try:
         async with single.receiver:
+            await asyncio.to_thread(single.installation.add, HOOKS)
             crew = Correspondence(single.installation, single.ledger, single.receiver, RATE / 4, SEED)
             async with crew.at_work():
                 recoveries = [
