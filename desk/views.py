@@ -170,11 +170,9 @@ def _conversations(state: State, fact: AnyFact) -> Iterator[str]:
 
 def _operators(fact: AnyFact) -> Iterator[str]:
     match fact:
-        case OperatorOnline() | OperatorGone() | OperatorState() | OfferEnded() | Unassigned() | WrapUpEnded():
+        case OperatorOnline() | OperatorGone() | OperatorState():
             yield fact.operator
-        case Offered() | Assigned():
+        case Offered() | OfferEnded() | Assigned() | Unassigned() | WrapUpEnded():
             yield fact.operator
-            if isinstance(fact, Offered) and fact.transfer_from:
-                yield fact.transfer_from
         case _:
             return

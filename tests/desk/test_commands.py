@@ -43,6 +43,13 @@ async def test_a_decided_command_whose_record_is_not_at_hand_is_not_repeated(wor
     assert sent(world, name) == 1
 
 
+async def test_a_repetition_on_the_same_node_is_answered_from_memory(world: World, ben: Console) -> None:
+    name = IDS.new()
+    first = await ben.do({"do": "presence", "state": "away"}, name)
+    assert (await ben.do({"do": "presence", "state": "away"}, name)) == first
+    assert sent(world, name) == 1
+
+
 async def test_a_silent_router_leaves_a_command_not_confirmed_until_it_speaks(world: World, ben: Console) -> None:
     conversation = await taken(world, ben)
     world.log.silent = True

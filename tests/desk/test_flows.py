@@ -194,3 +194,14 @@ async def test_new_rules_are_shown_at_once(world: World, ben: Console) -> None:
     renamed = {**RULES.operators, "ben": replace(RULES.operators["ben"], name="Benedict")}
     world.log.put(RulesProposed(hash="two", rules=replace(RULES, operators=renamed)))
     await ben.until(lambda: ben.operators["ben"]["name"] == "Benedict")
+
+
+async def test_a_link_of_two_people_shows_at_once(world: World, ben: Console) -> None:
+    first = await taken(world, ben)
+    await ben.do({"do": "close", "conversation": first})
+    second = await taken(world, ben, who="v2")
+    people = world.log.machine.state.conversations
+    link = {"do": "link", "person": people[first].person, "other": people[second].person, "evidence": "same order"}
+    assert (await ben.do(link))["status"] == "confirmed"
+    assert ben.lists[second]["person"] == people[second].person
+    assert (await ben.watch(second))["opened"]["past"] == [first]

@@ -41,9 +41,9 @@ RULES = Rules(
         "mail": ChannelRule(type="email", kind="deferrable", units=10),
     },
     operators={
-        "anna": OperatorRule(name="Anna", role="supervisor"),
-        "ben": OperatorRule(name="Ben"),
-        "cleo": OperatorRule(name="Cleo"),
+        "anna": OperatorRule(name="Anna", role="supervisor", units=20),
+        "ben": OperatorRule(name="Ben", units=40),
+        "cleo": OperatorRule(name="Cleo", units=40),
     },
     routes=(Route(name="everything else"),),
 )
