@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import REGISTRY
@@ -25,6 +27,7 @@ from broker.logs import Scrubber, get_logger
 from broker.metrics import LogMetrics
 from broker.outside import DeskDoor, DeskLive, FileAccounts, KvRevocations
 from broker.routing.follower import Follower
+from broker.storage import Storage, disk_share
 from broker.workspace import WorkspaceSettings, channel_type
 from desk.app import MOUNT, make_desk
 from desk.ports import Outside
@@ -39,16 +42,26 @@ STOP_TIMEOUT = 15.0
 
 
 class Node:
-    """Channels and desk of ``parts`` (all when empty), on one HTTP server."""
+    """Channels and desk of ``parts`` (all when empty), on one HTTP server.
+
+    ``disk`` is a folder on the disk of the bus, where that is this machine's.
+    """
 
     def __init__(
-        self, settings: WorkspaceSettings, bus: BusSettings, scrubber: Scrubber, parts: Sequence[str] = ()
+        self,
+        settings: WorkspaceSettings,
+        bus: BusSettings,
+        scrubber: Scrubber,
+        *,
+        parts: Sequence[str] = (),
+        disk: Path | None = None,
     ) -> None:
         self.settings = settings
         self.public_url = settings.http.public_url or f"http://{settings.http.listen}"
         self._bus_settings = bus
         self._scrubber = scrubber
         self._parts = parts
+        self._disk = disk
         self._workspace = Workspace(settings.workspace)
         self._ids = IdSource()
         self._stack = AsyncExitStack()
@@ -83,7 +96,7 @@ class Node:
         times = await ensure_streams(bus, self._workspace)
         follower = await self._follow(bus)
         secret = await workspace_secret(bus, self._workspace)
-        self._metrics(follower)
+        self._metrics(bus, follower)
         app = self._application(bus, follower)
         await self._add_channels(app, bus, follower, secret, times.log_stream)
         if self._has(DESK):
@@ -109,10 +122,14 @@ class Node:
             await follower.wait_ready()
         return follower
 
-    def _metrics(self, follower: Follower) -> None:
+    def _metrics(self, bus: Bus, follower: Follower) -> None:
         metrics = LogMetrics(REGISTRY, follower)
         self._stack.callback(follower.subscribe(metrics.record))
         self._stack.callback(metrics.close)
+        share = partial(disk_share, self._disk) if self._disk is not None else None
+        storage = Storage(bus, self._workspace, REGISTRY, share=share)
+        self._stack.callback(storage.close)
+        self._keep(asyncio.create_task(storage.run(), name="storage"))
 
     def _application(self, bus: Bus, follower: Follower) -> web.Application:
         app = web.Application()

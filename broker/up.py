@@ -53,7 +53,8 @@ async def run(plan: Plan, started: Callable[[Node], None] = lambda _: None) -> N
         bus = await stack.enter_async_context(_bus(plan))
         if not plan.only or ROUTER in plan.only:
             await stack.enter_async_context(_router_child(plan))
-        node = Node(plan.settings, bus, plan.scrubber, parts=plan.only)
+        disk = plan.data if plan.settings.nats == "embedded" else None
+        node = Node(plan.settings, bus, plan.scrubber, parts=plan.only, disk=disk)
         await node.start()
         stack.push_async_callback(node.stop)
         started(node)
