@@ -172,6 +172,22 @@ async def test_a_reader_that_crashes_is_begun_again(stage: Stage) -> None:
     assert Scripted.script.ran == 3
 
 
+async def test_a_channel_that_has_nothing_to_read_or_send_stays_open(stage: Stage) -> None:
+    class Quiet(Scripted):
+        delivery = "lines"
+        single_reader = False
+
+        async def run(self) -> None:
+            self.provider.entered.set()
+
+    channel = stage.channel(Quiet)
+    task = stage.start(channel)
+    await until(provider_of(channel).entered.is_set)
+    await asyncio.wait([task], timeout=0.05)
+    assert not task.done()
+    assert channel.status.state == "running"
+
+
 async def test_only_one_node_reads_and_the_other_takes_over(stage: Stage) -> None:
     channels = [stage.channel(), stage.channel()]
     tasks = [stage.start(channel) for channel in channels]
