@@ -86,7 +86,7 @@ class Transcript:
             if isinstance(fact, OutboundChanged):
                 events += self._receive(fact)
             elif (item := self._item(f"{seq}.{index}", record.now, fact)) is not None:
-                events.append(self._add(item))
+                events.append(self._add(replace(item, command=record.ref if record.by else "")))
         return events
 
     def file(self, name: str) -> Media | None:

@@ -99,7 +99,7 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``id`` orders items: log sequence and index in the record, joined by a dot. ``n`` is the entry number (0 for
     events, which are about the conversation and not part of it). ``by`` is an operator, empty for customer and
     system. ``receipt`` is what is known of an answer; ``again`` the outbound message that it replaces.
-    ``what`` is the kind of fact of an event and ``detail`` its reason.
+    ``command`` is the id of the command that wrote it. ``what`` is the kind of fact of an event, ``detail`` its reason.
     """
 
     id: str
@@ -116,6 +116,7 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str = ""
     error: str = ""
     again: str = ""
+    command: str = ""
     mentions: tuple[str, ...] = ()
     what: str = ""
     operator: str = ""

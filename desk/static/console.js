@@ -287,6 +287,7 @@ function apply(event) {
     case "item":
       if (open?.id === event.conversation) {
         open.items.set(event.item.id, event.item);
+        state.pending.delete(event.item.command);
         if (event.item.kind === "message") open.typing = "";
       }
       break;
@@ -313,6 +314,7 @@ const mayStay = (open) => open.summary?.status === "closed";
 function watched(frame) {
   const { conversation, person, items, summary, more } = frame.opened;
   if (state.open?.id !== conversation) return;
+  for (const item of items) state.pending.delete(item.command);
   Object.assign(state.open, { person, summary: summary ?? null, more: Boolean(more), items: new Map(items.map((each) => [each.id, each])), loaded: true });
   render();
   scrollDown();
