@@ -188,6 +188,20 @@ def stopped(strike: Callable[[signal.Signals], None]) -> Fault:
     return Fault(lambda: strike(signal.SIGSTOP), lambda: strike(signal.SIGCONT), STOPPED_FOR)
 
 
+def together(faults: Sequence[Fault]) -> Fault:
+    """Several at the same moment."""
+
+    def strike() -> None:
+        for fault in faults:
+            fault.strike()
+
+    def mend() -> None:
+        for fault in faults:
+            fault.mend()
+
+    return Fault(strike, mend, max(fault.lasts for fault in faults))
+
+
 def report(kind: str, seed: int, recoveries: Sequence[float], ledger: Ledger) -> None:
     """Print what was measured."""
     each = ", ".join(f"{seconds:.1f}" for seconds in recoveries)

@@ -6,6 +6,7 @@
 
 import asyncio
 import os
+import random
 import secrets
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from tests.e2e.installation import Part
 from tests.faults.conftest import Scene
 from tests.faults.correspondence import Correspondence
-from tests.faults.rounds import Crew, Fault, Load, killed, report, stopped
+from tests.faults.rounds import Crew, Fault, Load, killed, report, stopped, together
 
 FULL = "TRUNKLINE_FAULT_ROUNDS" in os.environ
 ROUNDS = int(os.environ.get("TRUNKLINE_FAULT_ROUNDS", "1"))
@@ -41,8 +42,10 @@ def of_node(scene: Scene, node: int, how: str) -> Fault:
     return stopped(lambda sign: servers.signal(node, sign))
 
 
-def fault_of(scene: Scene, target: str, how: str) -> Fault:
+def fault_of(scene: Scene, target: str, how: str, chance: random.Random) -> Fault:
     match target:
+        case "two":
+            return together([fault_of(scene, each, how, chance) for each in chance.sample(TARGETS, 2)])
         case "router":
             return of_router(scene, how)
         case "nats":
@@ -56,7 +59,10 @@ def fault_of(scene: Scene, target: str, how: str) -> Fault:
 async def rounds(scene: Scene, kind: str, target: str, how: str) -> None:
     crew = Crew(scene.installation, scene.ledger, LOAD, SEED)
     async with crew.at_work():
-        recoveries = [await crew.survive(fault_of(scene, target, how), f"{kind}, round {n + 1}") for n in range(ROUNDS)]
+        recoveries = [
+            await crew.survive(fault_of(scene, target, how, crew.random), f"{kind}, round {n + 1}")
+            for n in range(ROUNDS)
+        ]
     report(kind, SEED, recoveries, scene.ledger)
 
 
@@ -70,7 +76,8 @@ def sending(scene: Scene) -> Part:
     return max((scene.installation.parts[name] for name in HOOKS), key=taken)
 
 
-ONE = [(target, how) for target in ("router", "site", "desk", "nats") for how in ("killed", "stopped")]
+TARGETS = ("router", "site", "desk", "nats")
+ONE = [(target, how) for target in (*TARGETS, "two") for how in ("killed", "stopped")]
 THREE = [(f"node-{node}", how) for node in range(3) for how in ("killed", "stopped")]
 HOOKS = {"hook-a": ["hook"], "hook-b": ["hook"]}
 QUICK = {("router", "killed"), ("router", "stopped"), ("site", "killed"), ("desk", "killed"), ("nats", "killed")}
