@@ -7,11 +7,12 @@ to strangers, and what was refused is counted by its code.
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 import structlog
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
 from prometheus_client import Counter
 
@@ -19,6 +20,7 @@ from web.tokens import TokenRefused
 
 Networks = Sequence[IPv4Network | IPv6Network]
 PageKind = Literal["api", "page", "file"]
+T = TypeVar("T")
 
 REFUSALS: Final = Counter("trunkline_web_refusals", "Requests and frames refused, by code.", ["code"])
 CLIENT_IP: Final = web.RequestKey("client_ip", str)
@@ -58,7 +60,9 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "geolocation=(), camera=()",
+    "Cache-Control": "no-store",
 }
+"""Where a handler says nothing else."""
 
 
 class Error(Struct, frozen=True, omit_defaults=True):
@@ -87,10 +91,22 @@ class Refusal(Exception):
         self.retry_after = retry_after
 
 
+def decode_json(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
+    """Read JSON from a stranger.
+
+    Raises:
+        msgspec.DecodeError: whatever is wrong with it, be it in no encoding of ours or nested without end.
+    """
+    try:
+        return decoder.decode(data)
+    except (UnicodeDecodeError, RecursionError) as exc:
+        raise msgspec.DecodeError("not UTF-8, or nested too deeply") from exc
+
+
 def describe(exc: msgspec.DecodeError) -> Error:
     """Say what is wrong with JSON that could not be read, and in which field."""
     if not isinstance(exc, msgspec.ValidationError):
-        return Error("bad_json", "this is not valid JSON")
+        return Error("bad_json", "this is not valid JSON in UTF-8")
     path = _FIELD.search(str(exc))
     return Error("bad_request", _FIELD.sub("", str(exc)), path[1] if path else "")
 
@@ -116,6 +132,8 @@ def response_for(exc: Exception) -> web.StreamResponse:
             return error_response(401, Error(f"token_{exc.reason}", str(exc)))
         case msgspec.DecodeError():
             return error_response(400, describe(exc))
+        case web.RequestPayloadError() | HttpProcessingError():
+            return error_response(400, Error("bad_request", "the body could not be read"))
         case web.HTTPException() if exc.status < 400:  # noqa: PLR2004 - where HTTP's errors begin
             raise exc
         case web.HTTPException():
@@ -134,10 +152,14 @@ async def _errors_as_json(
     try:
         return await handler(request)
     except Exception as exc:  # noqa: BLE001 - the one seam where all of them become answers
-        return response_for(exc)
+        answer = response_for(exc)
+        if request.writer.output_size > 0 and request.transport is not None:
+            request.transport.close()  # a second answer inside the first would pass for its content
+        return answer
 
 
-async def _secure(_: web.Request, response: web.StreamResponse) -> None:
+async def _secure(_: web.BaseRequest, response: web.StreamResponse) -> None:
+    response.headers.pop(hdrs.SERVER, None)  # which version runs here is nobody's business
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY["api"])

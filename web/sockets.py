@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 from msgspec import Struct
 
-from web.errors import REFUSALS, Error, describe
+from web.errors import REFUSALS, Error, decode_json, describe
 
 T = TypeVar("T")
 
@@ -204,11 +204,9 @@ class Socket:
             message = await self.response.receive()
             if message.type is WSMsgType.TEXT:
                 try:
-                    return decoder.decode(message.data)
+                    return decode_json(decoder, message.data)
                 except msgspec.DecodeError as exc:
                     self.refuse(describe(exc))
-                except UnicodeDecodeError:
-                    self.refuse(_NOT_TEXT)
             elif message.type is WSMsgType.BINARY:
                 self.refuse(_NOT_TEXT)
             else:

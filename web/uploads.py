@@ -7,8 +7,9 @@ browsers show safely is ever served for display.
 
 import asyncio
 import re
+import time
 import unicodedata
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -17,6 +18,7 @@ from urllib.parse import quote, unquote
 
 import puremagic
 from aiohttp import BodyPartReader, StreamReader, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from web.errors import CONTENT_SECURITY, Refusal
 
@@ -27,6 +29,8 @@ FILENAME_HEADER: Final = "X-Filename"
 CHUNK_BYTES: Final = 64 * 1024
 _HEAD_BYTES: Final = 4 * 1024
 _CHUNK_WITHIN: Final = 30.0  # seconds a stranger may be silent in the middle of a file
+_SLOWEST: Final = 4 * 1024  # bytes a second, on the average after the first `_CHUNK_WITHIN` seconds
+_BROKEN_FORM: Final = (ValueError, AssertionError, HttpProcessingError)  # how aiohttp says that a form is broken
 
 SHOWN_INLINE: Final = frozenset(
     {"image/png", "image/jpeg", "image/gif", "image/webp"}
@@ -69,7 +73,9 @@ class Upload:
     chunks: AsyncIterator[bytes]
 
 
-async def receive_upload(request: web.Request, rules: UploadRules) -> Upload:
+async def receive_upload(
+    request: web.Request, rules: UploadRules, *, clock: Callable[[], float] = time.monotonic
+) -> Upload:
     """Begin to take a file: a raw body (:data:`FILENAME_HEADER` names it) or the first file of a multipart form.
 
     Raises:
@@ -79,7 +85,7 @@ async def receive_upload(request: web.Request, rules: UploadRules) -> Upload:
     if (request.content_length or 0) > rules.limit + _HEAD_BYTES:  # a form adds a little
         raise _too_large(rules.limit)
     claimed, source = await _open(request)
-    chunks = _limited(source, rules.limit)
+    chunks = _limited(source, rules.limit, clock)
     head = b""
     async for chunk in chunks:
         head += chunk
@@ -135,7 +141,7 @@ def file_headers(media_type: str, name: str, size: int) -> dict[str, str]:
         hdrs.CACHE_CONTROL: "private, max-age=3600",
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": CONTENT_SECURITY["file"],
-        "Cross-Origin-Resource-Policy": "cross-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
     }
 
 
@@ -149,17 +155,22 @@ async def send_file(
     """
     response = web.StreamResponse(headers=headers)
     iterator = aiter(chunks)
-    async with asyncio.timeout(within):
-        first = await anext(iterator, b"")  # whatever is wrong with the source shows before the headers are sent
-        await response.prepare(request)
-        await response.write(first)
-    while True:
+    try:
         async with asyncio.timeout(within):
-            chunk = await anext(iterator, None)
-            if chunk is None:
-                await response.write_eof()
-                return response
-            await response.write(chunk)
+            first = await anext(iterator, b"")  # whatever is wrong with the source shows before the headers are sent
+            await response.prepare(request)
+            await response.write(first)
+        while True:
+            async with asyncio.timeout(within):
+                chunk = await anext(iterator, None)
+                if chunk is None:
+                    await response.write_eof()
+                    return response
+                await response.write(chunk)
+    except TimeoutError:
+        if response.prepared and request.transport is not None:
+            request.transport.abort()  # what waits for a client that stands still would wait for ever
+        raise
 
 
 async def _open(request: web.Request) -> tuple[str, StreamReader | BodyPartReader]:
@@ -173,18 +184,22 @@ async def _open(request: web.Request) -> tuple[str, StreamReader | BodyPartReade
                     return part.filename, part
     except TimeoutError as exc:
         raise _too_slow() from exc
-    except (ValueError, AssertionError) as exc:  # how aiohttp says that a form is broken
-        raise Refusal(400, "bad_request", "the form could not be read") from exc
+    except _BROKEN_FORM as exc:
+        raise _broken_form() from exc
     raise Refusal(400, "no_file", "the form holds no file")
 
 
-async def _limited(source: StreamReader | BodyPartReader, limit: int) -> AsyncIterator[bytes]:
-    """Read at most ``limit`` bytes."""
-    size = 0
+async def _limited(
+    source: StreamReader | BodyPartReader, limit: int, clock: Callable[[], float]
+) -> AsyncIterator[bytes]:
+    """Read at most ``limit`` bytes, and not for ever: who sends a byte now and then is sent away."""
+    begun, size = clock(), 0
     while chunk := await _next_chunk(source):
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
+        if clock() - begun > _CHUNK_WITHIN + size / _SLOWEST:
+            raise _too_slow()
         yield chunk
 
 
@@ -196,6 +211,8 @@ async def _next_chunk(source: StreamReader | BodyPartReader) -> bytes:
             return await source.read(CHUNK_BYTES)
     except TimeoutError as exc:
         raise _too_slow() from exc
+    except _BROKEN_FORM as exc:
+        raise _broken_form() from exc
 
 
 async def _rejoined(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -225,6 +242,10 @@ def _is_text(head: bytes) -> bool:
 
 def _too_large(limit: int) -> Refusal:
     return Refusal(413, "too_large", f"a file may have at most {limit:,} bytes")
+
+
+def _broken_form() -> Refusal:
+    return Refusal(400, "bad_request", "the form could not be read")
 
 
 def _too_slow() -> Refusal:

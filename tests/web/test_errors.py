@@ -9,12 +9,16 @@ from aiohttp.test_utils import make_mocked_request
 from msgspec import Struct
 
 from tests.fixtures.site import Serve
-from web.errors import CONTENT_SECURITY, REFUSALS, Refusal, client_ip
+from web.errors import CONTENT_SECURITY, REFUSALS, Refusal, client_ip, decode_json
 from web.tokens import TokenRefused
 
 
-class Body(Struct):
+class Body(Struct, omit_defaults=True):
     n: int
+    s: str = ""
+
+
+BODY = msgspec.json.Decoder(Body)
 
 
 async def answer(
@@ -26,7 +30,7 @@ async def answer(
     async def handler(request: web.Request) -> web.StreamResponse:
         if exc is not None:
             raise exc
-        return web.json_response(msgspec.to_builtins(msgspec.json.decode(await request.read(), type=Body)))
+        return web.json_response(msgspec.to_builtins(decode_json(BODY, await request.read())))
 
     site = await serve(handler)
     async with site.http.request(method, site.url, **request) as response:
@@ -66,7 +70,13 @@ async def test_what_we_do_not_know_is_told_to_nobody(serve: Serve) -> None:
 
 @pytest.mark.parametrize(
     ("body", "code", "field"),
-    [(b"{", "bad_json", None), (b'{"n":"x"}', "bad_request", "n"), (b"{}", "bad_request", "")],
+    [
+        (b"{", "bad_json", None),
+        (b'{"n":"x"}', "bad_request", "n"),
+        (b"{}", "bad_request", ""),
+        (b'{"s":"\xff\xfe"}', "bad_json", None),
+        (b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}", "bad_json", None),
+    ],
 )
 async def test_a_wrong_body_is_explained(serve: Serve, body: bytes, code: str, field: str | None) -> None:
     status, answered, _ = await answer(serve, method="POST", data=body)
@@ -94,6 +104,8 @@ async def test_every_answer_is_safe_by_default(serve: Serve) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
         assert headers["Content-Security-Policy"] == CONTENT_SECURITY["api"]
+        assert headers["Cache-Control"] == "no-store"
+        assert "Server" not in headers
 
 
 async def test_a_page_may_say_its_own_policy(serve: Serve) -> None:

@@ -84,6 +84,15 @@ async def test_a_wrong_frame_is_answered_and_the_next_one_served(
     assert REFUSALS.labels(code)._value.get() == before + 1
 
 
+async def test_a_frame_nested_without_end_is_a_wrong_frame_like_others(serve: Serve) -> None:
+    site = await serve(echo([], SocketLimits()))
+    async with site.http.ws_connect(site.url) as ws:
+        await ws.send_str('{"type":"ping","x":' + "[" * 30_000 + "]" * 30_000 + "}")
+        assert (await received(ws))["code"] == "bad_json"
+        await ws.send_str('{"type":"ping","n":1}')
+        assert await received(ws) == {"n": 1}
+
+
 async def test_who_goes_on_with_wrong_frames_is_closed_with_1008(serve: Serve) -> None:
     site = await serve(echo([]))
     async with site.http.ws_connect(site.url) as ws:

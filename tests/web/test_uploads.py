@@ -1,3 +1,4 @@
+import asyncio
 import io
 import zipfile
 from collections.abc import AsyncIterator
@@ -82,9 +83,39 @@ async def test_nothing_is_not_a_file(serve: Serve) -> None:
     assert (await upload(serve, data=form))[1]["error"]["code"] == "no_file"
 
 
-async def test_a_broken_form_is_refused(serve: Serve) -> None:
-    status, got = await upload(serve, data=b"junk", headers={"Content-Type": "multipart/form-data; boundary=x"})
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"junk",
+        b"--x\r\nno header\r\n\r\nabc\r\n--x--",
+        b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n' + b"A: " + b"y" * 9_000 + b"\r\n\r\nc",
+    ],
+)
+async def test_a_broken_form_is_refused(serve: Serve, body: bytes) -> None:
+    status, got = await upload(serve, data=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
     assert (status, got["error"]["code"]) == (400, "bad_request")
+
+
+async def test_a_body_that_is_not_packed_as_it_says_is_refused(serve: Serve) -> None:
+    status, got = await upload(serve, data=b"not gzip at all", headers={"Content-Encoding": "gzip"})
+    assert (status, got["error"]["code"]) == (400, "bad_request")
+
+
+async def test_a_file_that_drips_is_refused(serve: Serve) -> None:
+    seconds = iter(range(0, 10_000, 20))
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        found = await receive_upload(request, RULES, clock=lambda: float(next(seconds)))
+        return web.json_response({"size": len([chunk async for chunk in found.chunks])})
+
+    async def drops() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b"a"
+            await asyncio.sleep(0.01)
+
+    site = await serve(handler)
+    async with site.http.post(site.url, data=drops()) as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (408, "too_slow")
 
 
 @pytest.mark.parametrize(
@@ -153,6 +184,20 @@ def test_only_harmless_types_are_shown() -> None:
         assert headers["Content-Disposition"].startswith("attachment")
         assert headers["Content-Type"] == "application/octet-stream"
         assert "sandbox" in headers["Content-Security-Policy"]
+
+
+async def test_a_file_that_breaks_off_is_cut_and_nothing_is_put_in_its_place(serve: Serve) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"the first half"
+        raise RuntimeError("the store is gone")
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await send_file(request, chunks(), file_headers("image/png", "a.png", 1_000))
+
+    site = await serve(handler)
+    async with site.http.get(site.url) as response:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.read()
 
 
 async def test_a_file_is_handed_out_under_safe_headers(serve: Serve) -> None:
