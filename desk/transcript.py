@@ -119,13 +119,14 @@ class Transcript:
             return []
         reached = [at]
         if fact.watermark:
-            reached += [i for i in self._answers.values() if i < at and self._reached_too(i, at)]
+            reached += [i for i in self._answers.values() if i < at and self._reached_too(i, at, fact.channel)]
         return [event for i in reached if (event := self._raise(i, fact)) is not None]
 
-    def _reached_too(self, earlier: int, later: int) -> bool:
-        """A watermark holds for earlier answers to the same address, but not for one that failed."""
+    def _reached_too(self, earlier: int, later: int, channel: str) -> bool:
+        """A watermark holds for earlier answers to the same address (on ``channel``), but not for one that failed."""
         item = self.items[earlier]
-        return item.address == self.items[later].address and item.receipt is not ReceiptState.FAILED
+        there = item.address == self.items[later].address and channel in ("", item.channel)
+        return there and item.receipt is not ReceiptState.FAILED
 
     def _raise(self, index: int, fact: OutboundChanged) -> ItemEvent | None:
         """Set the receipt of an item; its rank only rises."""

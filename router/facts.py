@@ -248,13 +248,17 @@ class EntriesRead(Fact, frozen=True, kw_only=True, tag="entries.read"):
 
 
 class OutboundChanged(Fact, frozen=True, kw_only=True, tag="outbound.changed"):
-    """News of an outbound message; the rank only rises. ``upto``: of every earlier one to that address as well."""
+    """News of an outbound message; the rank only rises.
+
+    ``watermark``: of every earlier one to that address as well, of those that went through ``channel`` (empty: any).
+    """
 
     conversation: str
     outbound: str
     state: ReceiptState
     at: int
     watermark: bool = False
+    channel: str = ""
     native_id: str = ""
     code: str = ""
     error: str = ""

@@ -198,6 +198,7 @@ def _reply_sent(c: Change, fact: f.ReplySent) -> None:
     c.set(conversation, "n", fact.n)
     c.put(conversation.outbounds, fact.outbound.id, ReceiptState.QUEUED)
     c.put(conversation.targets, fact.outbound.id, fact.outbound.address)
+    c.put(conversation.channels, fact.outbound.id, fact.outbound.channel)
     if fact.again is not None:
         _forget_outbound(c, conversation, fact.again)
     if len(conversation.outbounds) > KEEP_OUTBOUNDS:
@@ -223,6 +224,7 @@ def _entry_number(outbound: str) -> int:
 def _forget_outbound(c: Change, conversation: Conversation, outbound: str) -> None:
     c.drop(conversation.outbounds, outbound)
     c.drop(conversation.targets, outbound)
+    c.drop(conversation.channels, outbound)
 
 
 def _note_added(c: Change, fact: f.NoteAdded) -> None:
@@ -235,7 +237,7 @@ def _entries_read(c: Change, fact: f.EntriesRead) -> None:
 
 def _outbound_changed(c: Change, fact: f.OutboundChanged) -> None:
     conversation = c.state.conversations[fact.conversation]
-    reached = [fact.outbound, *(_earlier(conversation, fact.outbound, fact.state) if fact.watermark else ())]
+    reached = [fact.outbound, *(_earlier(conversation, fact) if fact.watermark else ())]
     for outbound in reached:
         if fact.state is ReceiptState.READ:
             _forget_outbound(c, conversation, outbound)
@@ -243,16 +245,17 @@ def _outbound_changed(c: Change, fact: f.OutboundChanged) -> None:
             c.put(conversation.outbounds, outbound, fact.state)
 
 
-def _earlier(conversation: Conversation, outbound: str, state: ReceiptState) -> list[str]:
+def _earlier(conversation: Conversation, fact: f.OutboundChanged) -> list[str]:
     """Earlier answers to the same address that are raised too; one that failed was not delivered by a later one."""
-    number, address = _entry_number(outbound), conversation.targets[outbound]
+    number, address = _entry_number(fact.outbound), conversation.targets[fact.outbound]
     return [
         name
         for name, now in conversation.outbounds.items()
         if _entry_number(name) < number
         and conversation.targets[name] == address
+        and (not fact.channel or conversation.channels.get(name, fact.channel) == fact.channel)
         and now is not ReceiptState.FAILED
-        and RECEIPT_RANK[now] < RECEIPT_RANK[state]
+        and RECEIPT_RANK[now] < RECEIPT_RANK[fact.state]
     ]
 
 

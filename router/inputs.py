@@ -28,6 +28,13 @@ class Message(Struct, frozen=True, kw_only=True, tag_field="kind", tag="message"
     envelope: Envelope
 
 
+class Reported(Struct, frozen=True, kw_only=True):
+    """News of an answer as ``channel`` has it: the name is from the subject, so no payload can speak for another."""
+
+    channel: str
+    receipt: Receipt
+
+
 class Tick(Struct, frozen=True, kw_only=True, tag_field="kind", tag="tick"):
     """Nothing but time. Published once a second and when a timer is due; doubles are harmless."""
 
@@ -199,11 +206,15 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="kind", tag="command"
     position: Annotated[int, Meta(ge=0)] = 0
 
 
-Input = Message | Receipt | Tick | RulesProposed | DeskAlive | OperatorUp | OperatorLost | Command
+Wire = Message | Receipt | Tick | RulesProposed | DeskAlive | OperatorUp | OperatorLost | Command
+"""What stands on IN."""
+Input = Message | Reported | Tick | RulesProposed | DeskAlive | OperatorUp | OperatorLost | Command
+"""What the router takes."""
 
-_decoder = msgspec.json.Decoder(Input)
+_decoder = msgspec.json.Decoder(Wire)
 _encoder = msgspec.json.Encoder()
 
+_CHANNELS: tuple[type, ...] = (Message, Receipt)
 _OURS: dict[str, tuple[type, ...]] = {
     TICK_SOURCE: (Tick,),
     RULES_SOURCE: (RulesProposed,),
@@ -215,7 +226,7 @@ class NotAllowed(ValueError):
     """A source said something that its subject gives it no right to say."""
 
 
-def encode_input(value: Input) -> bytes:
+def encode_input(value: Wire) -> bytes:
     """Encode for the wire (JSON)."""
     return _encoder.encode(value)
 
@@ -227,16 +238,11 @@ def decode_input(source: str, payload: bytes) -> Input:
         msgspec.DecodeError: not JSON, or not an input (``msgspec.ValidationError`` names the field).
         NotAllowed: this source may not send this kind, or speaks for another channel.
     """
-    value: Input = _decoder.decode(payload)
-    ours = _OURS.get(source)
-    if ours is not None:
-        if not isinstance(value, ours):
-            raise NotAllowed(f"source {source} may not send {type(value).__name__}")
-        return value
-    if isinstance(value, Message):
-        if value.envelope.channel != source:
-            raise NotAllowed(f"source {source} sent an envelope of channel {value.envelope.channel}")
-        return value
+    value: Wire = _decoder.decode(payload)
+    if not isinstance(value, _OURS.get(source, _CHANNELS)):
+        raise NotAllowed(f"source {source} may not send {type(value).__name__}")
     if isinstance(value, Receipt):
-        return value
-    raise NotAllowed(f"channel {source} may not send {type(value).__name__}")
+        return Reported(channel=source, receipt=value)
+    if isinstance(value, Message) and value.envelope.channel != source:
+        raise NotAllowed(f"source {source} sent an envelope of channel {value.envelope.channel}")
+    return value

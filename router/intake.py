@@ -5,11 +5,11 @@ from itertools import islice
 
 from normalizer.content import Call, Delete, Edit, Rating, Reaction, Text
 from normalizer.envelope import Envelope
-from normalizer.outbound import RECEIPT_RANK, Receipt
+from normalizer.outbound import RECEIPT_RANK
 from router import facts as f
 from router.deadlines import PARK, timer_id
 from router.draft import Draft
-from router.inputs import Message
+from router.inputs import Message, Reported
 from router.people import Conversation, Person
 from router.policy import SURE, languages
 from router.queueing import answer_due, enqueue
@@ -140,11 +140,17 @@ def _keep_parking(d: Draft, conversation: Conversation) -> None:
             d.emit(f.TimerSet(timer=timer, due=d.now + d.rules.times.park_person))
 
 
-def take_receipt(d: Draft, receipt: Receipt) -> None:
-    """Take news of an answer; they come twice and out of order, and only a higher rank says something new."""
+def take_receipt(d: Draft, reported: Reported) -> None:
+    """Take news of an answer from the channel that sent it.
+
+    They come twice and out of order, and only a higher rank says something new.
+    """
+    receipt, channel = reported.receipt, reported.channel
     conversation = d.state.conversations.get(receipt.outbound.rpartition("-")[0])
     known = conversation.outbounds.get(receipt.outbound) if conversation is not None else None
     if conversation is None or known is None or RECEIPT_RANK[receipt.state] <= RECEIPT_RANK[known]:
+        return
+    if conversation.channels.get(receipt.outbound, channel) != channel:
         return
     d.line = conversation.id
     d.emit(
@@ -154,6 +160,7 @@ def take_receipt(d: Draft, receipt: Receipt) -> None:
             state=receipt.state,
             at=receipt.at,
             watermark=receipt.watermark,
+            channel=channel if receipt.watermark else "",
             native_id=receipt.native_id,
             code=receipt.code,
             error=receipt.error,

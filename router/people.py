@@ -69,7 +69,8 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     each offer and assignment. A closed conversation has an ``owner`` while the wrap-up lasts, a waiting or offered one
     while it is being transferred. ``tier, v, seq`` is the place in the queue. ``unanswered`` is the time of the
     customer's first message that nobody has answered (0: none), ``said`` how many holding phrases it has had.
-    ``outbounds`` holds the state of answers that may still change, ``targets`` the address of each.
+    ``outbounds`` holds the state of answers that may still change, ``targets`` the address of each, ``channels`` the
+    channel that it went through (of those sent since that is remembered).
     Times are ms since the epoch.
     """
 
@@ -104,6 +105,7 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     sendings: dict[str, Sending] = field(default_factory=dict)
     outbounds: dict[str, ReceiptState] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
+    channels: dict[str, str] = field(default_factory=dict)
     closed_at: int = 0
     result: str = ""
 

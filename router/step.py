@@ -10,7 +10,6 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, structs
 
-from normalizer.outbound import Receipt
 from router import facts as f
 from router import inputs
 from router.change import Change, Fold
@@ -297,7 +296,7 @@ def _refuse(d: Draft, value: Undecodable) -> None:
 _INPUTS: Mapping[type, Callable[[Draft, Any], None]] = MappingProxyType(
     {
         Message: take_message,
-        Receipt: take_receipt,
+        inputs.Reported: take_receipt,
         inputs.Tick: _tick,
         inputs.RulesProposed: take_rules,
         inputs.DeskAlive: keep_node,

@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from broker.bus.reader import Stored
-from normalizer.outbound import Receipt
 from router.facts import AnyFact, MessageTaken, ReplySent, RulesTaken
-from router.inputs import Command, Message, NotAllowed, RulesProposed, Tick, decode_input
+from router.inputs import Command, Message, NotAllowed, Reported, RulesProposed, Tick, decode_input
 from router.record import decode_record
 
 _HIDDEN = frozenset({"content", "envelope", "outbound", "steps", "rules"})
@@ -28,8 +27,8 @@ def describe_input(stored: Stored) -> str:
             said = f"{type(e.content).__name__.lower()} from {e.address} (native id {e.native_id})"
         case Command(action=action):
             said = f"{value.operator}: {type(action).__name__} {getattr(action, 'conversation', '')}"
-        case Receipt():
-            said = f"{value.outbound} is {value.state.value}"
+        case Reported(receipt=receipt):
+            said = f"{receipt.outbound} is {receipt.state.value}"
         case RulesProposed():
             said = f"rules {value.hash[:12]}"
         case _:

@@ -24,7 +24,7 @@ from normalizer.envelope import Envelope, Sender
 from normalizer.ids import IdSource
 from normalizer.outbound import Receipt
 from router.evolve import apply
-from router.inputs import Input, Message, RulesProposed, Tick
+from router.inputs import Input, Message, Reported, RulesProposed, Tick
 from router.record import Record, decode_record, encode_record
 from router.rules import ChannelRule, OperatorRule, Route, Rules
 from router.state import State
@@ -103,7 +103,8 @@ class Log:
         return conversation
 
     def receipt(self, receipt: Receipt) -> None:
-        self.put(receipt)
+        sent = self.machine.state.conversations[receipt.outbound.rpartition("-")[0]].channels
+        self.put(Reported(channel=sent.get(receipt.outbound, "site"), receipt=receipt))
 
 
 class MemoryLedger:

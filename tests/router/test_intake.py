@@ -236,6 +236,31 @@ def test_a_watermark_settles_earlier_answers_to_that_address_but_not_those_that_
     }
 
 
+def test_a_channel_has_no_say_in_what_another_has_sent() -> None:
+    world, name = answered()
+    for state in (ReceiptState.FAILED, ReceiptState.READ):
+        assert world.receipt(f"{name}-2", state, "mail", watermark=True) == []
+    assert world.conv(name).outbounds == {f"{name}-2": ReceiptState.QUEUED}
+    assert world.receipt(f"{name}-2", ReceiptState.SENT, "site")
+
+
+def test_a_watermark_does_not_reach_what_went_through_another_channel() -> None:
+    world, name = answered()
+    world.write("v1", channel="ring")
+    world.reply("anna", name)
+    assert (world.conv(name).channels[f"{name}-2"], world.conv(name).channels[f"{name}-4"]) == ("site", "ring")
+    world.receipt(f"{name}-4", ReceiptState.READ, "ring", watermark=True)
+    assert world.conv(name).outbounds == {f"{name}-2": ReceiptState.QUEUED}
+    assert (list(world.conv(name).targets), list(world.conv(name).channels)) == ([f"{name}-2"], [f"{name}-2"])
+
+
+def test_news_of_answers_from_before_channels_were_remembered_are_still_taken() -> None:
+    world, name = answered()
+    for state in (world.state, world.follower):
+        state.conversations[name].channels.clear()
+    assert world.receipt(f"{name}-2", ReceiptState.READ)
+
+
 def test_receipts_of_unknown_conversations_and_answers_are_ignored() -> None:
     world, name = answered()
     assert world.receipt("c999-1", ReceiptState.READ) == []

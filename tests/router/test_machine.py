@@ -266,7 +266,17 @@ def test_sources_say_only_what_they_may() -> None:
     assert i.decode_input("site", i.encode_input(message)) == message
     assert i.decode_input("_tick", i.encode_input(i.Tick())) == i.Tick()
     receipt = i.Receipt(outbound="c1-1", state="sent", at=1)  # type: ignore[arg-type]  # as JSON has it
-    assert i.decode_input("site", i.encode_input(receipt)).outbound == "c1-1"  # type: ignore[union-attr]  # a receipt
-    for source, value in (("mail", message), ("_tick", message), ("site", i.Tick())):
+    reported = i.decode_input("site", i.encode_input(receipt))
+    assert isinstance(reported, i.Reported)
+    assert (reported.channel, reported.receipt.outbound) == ("site", "c1-1"), "the subject says who speaks"
+    refused: list[tuple[str, i.Wire]] = [
+        ("mail", message),
+        ("_tick", message),
+        ("_desk", receipt),
+        ("_rules", i.Tick()),
+        ("site", i.Tick()),
+        ("site", i.DeskAlive(node="n1")),
+    ]
+    for source, value in refused:
         with pytest.raises(i.NotAllowed):
             i.decode_input(source, i.encode_input(value))

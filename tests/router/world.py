@@ -150,8 +150,9 @@ class World:
     def close(self, operator: str, conversation: str, result: str = "") -> list[f.AnyFact]:
         return self.order(operator, i.Close(conversation=conversation, result=result))
 
-    def receipt(self, outbound: str, state: ReceiptState, *, watermark: bool = False) -> list[f.AnyFact]:
-        return self.feed(Receipt(outbound=outbound, state=state, at=self.now, watermark=watermark))
+    def receipt(self, outbound: str, state: ReceiptState, channel: str = "site", **more: Any) -> list[f.AnyFact]:  # noqa: ANN401  # any field of Receipt
+        receipt = Receipt(outbound=outbound, state=state, at=self.now, **more)
+        return self.feed(i.Reported(channel=channel, receipt=receipt))
 
     def wait(self, ms: int) -> list[f.AnyFact]:
         """Let time go by in ticks of a second, as the shell gives them; desk nodes renew their leases."""

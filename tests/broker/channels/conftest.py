@@ -25,7 +25,7 @@ from normalizer.content import Content, Text
 from normalizer.envelope import Envelope
 from normalizer.outbound import Outbound, Receipt, ReceiptState
 from router.facts import ReplySent
-from router.inputs import Message, decode_input
+from router.inputs import Message, Reported, decode_input
 from router.record import Record, encode_record
 
 CHANNEL = "hook"
@@ -178,9 +178,9 @@ class Scene:
         """Wait until each outbound id (``c1_2`` for ``c1-2``) has had a receipt of that state; gives all of them."""
         wanted = {(name.replace("_", "-"), ReceiptState(state)) for name, state in states.items()}
         found = await self.inputs(
-            lambda seen: wanted <= {(r.outbound, r.state) for r in seen if isinstance(r, Receipt)}
+            lambda seen: wanted <= {(r.receipt.outbound, r.receipt.state) for r in seen if isinstance(r, Reported)}
         )
-        return [one for one in found if isinstance(one, Receipt)]
+        return [one.receipt for one in found if isinstance(one, Reported)]
 
     async def envelopes(self, count: int) -> list[Envelope]:
         found = await self.inputs(lambda seen: len(seen) >= count)
