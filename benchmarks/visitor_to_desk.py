@@ -157,7 +157,7 @@ async def measure(url: str) -> dict[str, float]:
             await visitor.send_json({"type": "send", "id": native_id, "content": content})
             await asyncio.sleep(1 / A_SECOND)
             if number == 0:
-                await asyncio.sleep(1)  # the first one opens the conversation
+                await asyncio.sleep(3)  # the first one opens the conversation, which finds its operator
         async with asyncio.timeout(TIMEOUT):
             while len(clock.seen) < MESSAGES:  # noqa: ASYNC110  # a look now and then costs the measurement nothing
                 await asyncio.sleep(0.05)
