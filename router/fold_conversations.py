@@ -184,6 +184,7 @@ def _free(c: Change, operator: str, conversation: Conversation) -> None:
 
 
 def _weigh(c: Change, operator: Operator, conversation: Conversation, units: int, count: int) -> None:
+    _count(c, operator, conversation.channel, count)
     if conversation.kind == "deferrable":
         c.set(operator, "deferred", operator.deferred + units)
         c.set(operator, "mails", operator.mails + count)
@@ -191,6 +192,14 @@ def _weigh(c: Change, operator: Operator, conversation: Conversation, units: int
     c.set(operator, "load", operator.load + units)
     if conversation.kind == "exclusive":
         c.set(operator, "calls", operator.calls + count)
+
+
+def _count(c: Change, operator: Operator, channel: str, more: int) -> None:
+    count = operator.counts.get(channel, 0) + more
+    if count:
+        c.put(operator.counts, channel, count)
+    else:
+        c.drop(operator.counts, channel)
 
 
 def _reply_sent(c: Change, fact: f.ReplySent) -> None:

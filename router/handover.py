@@ -143,7 +143,7 @@ def _check_present(d: Draft, name: str) -> None:
 
 def _check_room(d: Draft, conversation: Conversation, name: str) -> None:
     rule = d.rules.operators[name]
-    short = shortage(d.state, d.policy, d.state.operators[name], rule, conversation)
+    short = shortage(d.policy, d.state.operators[name], rule, conversation)
     if short is not None:
         raise Refused("over_capacity", f"{rule.name} {_SHORT[short]}.", now=short)
 

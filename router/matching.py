@@ -65,7 +65,7 @@ def mismatch(policy: Policy, name: str, rule: OperatorRule, need: Need) -> str |
     return None
 
 
-def shortage(state: State, policy: Policy, operator: Operator, rule: OperatorRule, new: Conversation) -> str | None:
+def shortage(policy: Policy, operator: Operator, rule: OperatorRule, new: Conversation) -> str | None:
     """Say why ``new`` does not fit into what the operator holds already, if so.
 
     Deferrable work does not stand in the way of a call or a chat; it has a measure of its own: the limit of its type
@@ -74,7 +74,7 @@ def shortage(state: State, policy: Policy, operator: Operator, rule: OperatorRul
     if operator.load > rule.units:
         return "debt"
     limit = rule.limits.get(policy.channel(new.channel).type) if rule.limits else None
-    if limit is not None and _count(state, policy, operator, new) >= limit:
+    if limit is not None and _count(policy, operator, new) >= limit:
         return "limit"
     if new.kind == "deferrable":
         return "capacity" if limit is None and operator.deferred + new.units > rule.units else None
@@ -83,10 +83,10 @@ def shortage(state: State, policy: Policy, operator: Operator, rule: OperatorRul
     return "capacity" if operator.load + new.units > rule.units else None
 
 
-def _count(state: State, policy: Policy, operator: Operator, new: Conversation) -> int:
+def _count(policy: Policy, operator: Operator, new: Conversation) -> int:
     """How many conversations of the same type of channel the operator holds."""
     kind = policy.channel(new.channel).type
-    return sum(policy.channel(state.conversations[name].channel).type == kind for name in operator.held)
+    return sum(count for channel, count in operator.counts.items() if policy.channel(channel).type == kind)
 
 
 def obstacle(state: State, policy: Policy, conversation: Conversation, name: str) -> str | None:
@@ -99,9 +99,7 @@ def obstacle(state: State, policy: Policy, conversation: Conversation, name: str
         return "offline" if operator is None else absent
     if name == conversation.owner:
         return "owner"
-    lacking = mismatch(policy, name, rule, need_of(conversation)) or shortage(
-        state, policy, operator, rule, conversation
-    )
+    lacking = mismatch(policy, name, rule, need_of(conversation)) or shortage(policy, operator, rule, conversation)
     if lacking is None and name in conversation.excluded:
         return "excluded"
     return lacking

@@ -4,6 +4,7 @@ JSON, because the channels' own data inside (``channel_data``) is JSON already a
 """
 
 import hashlib
+from collections import Counter
 
 import msgspec
 
@@ -29,6 +30,9 @@ def decode_state(payload: bytes) -> State:
     for conversation in state.conversations.values():
         for sending in conversation.sendings.values():
             sending.channel_data = sending.channel_data.copy()  # or it would keep the whole payload in memory
+    for operator in state.operators.values():
+        if operator.held and not operator.counts:  # written before there were any
+            operator.counts = dict(Counter(state.conversations[name].channel for name in operator.held))
     return state
 
 

@@ -15,8 +15,8 @@ class Operator(Struct, kw_only=True, omit_defaults=True, gc=False):
 
     ``load`` is in units of exclusive and interactive conversations, ``deferred`` in units of deferrable ones. ``held``
     maps the conversations that cost something (offered, owned, in wrap-up) to their units; ``calls`` and ``mails`` are
-    how many of them are exclusive and deferrable. ``idle_since`` orders the
-    longest idle; ``silent`` counts unanswered offers in a row. ``grace_until`` is set while no socket is open.
+    how many of them are exclusive and deferrable, ``counts`` how many there are of each channel. ``idle_since`` orders
+    the longest idle; ``silent`` counts unanswered offers in a row. ``grace_until`` is set while no socket is open.
     ``commands`` remembers the ids of recent commands, oldest first.
     """
 
@@ -29,6 +29,7 @@ class Operator(Struct, kw_only=True, omit_defaults=True, gc=False):
     calls: int = 0
     mails: int = 0
     held: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     idle_since: int = 0
     silent: int = 0
     commands: dict[str, int] = field(default_factory=dict)

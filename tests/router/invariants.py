@@ -3,6 +3,8 @@
 ``before`` is the state as a follower has it before the record, ``after`` the same with the record folded.
 """
 
+from collections import Counter
+
 from router import facts as f
 from router.matching import absence, key_of, mismatch, need_of, obstacle, place_of
 from router.people import Conversation
@@ -137,6 +139,8 @@ def check_books(state: State) -> None:
         heavy = sum(u for c, u in operator.held.items() if state.conversations[c].kind != "deferrable")
         light = sum(u for c, u in operator.held.items() if state.conversations[c].kind == "deferrable")
         assert (operator.load, operator.deferred) == (heavy, light), f"what weighs on {name}"
+        channels = Counter(state.conversations[c].channel for c in operator.held)
+        assert operator.counts == channels, f"how many of each channel {name} has"
         kinds = [state.conversations[c].kind for c in operator.held]
         assert (operator.calls, operator.mails) == (kinds.count("exclusive"), kinds.count("deferrable"))
         assert bool(operator.grace_until) == (f"grace:{name}" in state.timers)

@@ -18,9 +18,23 @@ from router.record import decode_record
 from router.rules import Need, Relax, Route, Times, Waiting
 from router.snapshot import decode_state, encode_state, state_hash
 from router.state import State
+from tests.router.invariants import check_books
 from tests.router.world import World, language, make_rules
 
 SAMPLES = Path(__file__).parent / "samples"
+ADDED = {2: {"operators": ("counts",), "conversations": ("channels", "warned")}}
+"""Version of the samples: what it added to the state, which older ones did not know."""
+
+
+def as_known_by(path: Path, state: State) -> State:
+    """The state without what was added after the version of the sample."""
+    known = json.loads(encode_state(state))
+    for version, added in ADDED.items():
+        for table, names in added.items() if version > int(path.stem[-1]) else ():
+            for one in known.get(table, {}).values():
+                for name in names:
+                    one.pop(name, None)
+    return msgspec.json.decode(json.dumps(known), type=State)
 
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("records-*.json")), ids=lambda path: path.stem)
@@ -29,14 +43,15 @@ def test_old_records_fold_to_the_same_state(path: Path) -> None:
     state = State()
     for record in sample["records"]:
         apply(state, decode_record(json.dumps(record).encode()))
-    assert state_hash(state) == sample["hash"]
+    assert state_hash(as_known_by(path, state)) == sample["hash"]
 
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("snapshot-*.json")), ids=lambda path: path.stem)
 def test_old_snapshots_are_still_read(path: Path) -> None:
     sample = json.loads(path.read_text())
     state = decode_state(json.dumps(sample["state"]).encode())
-    assert state_hash(state) == sample["hash"]
+    check_books(state)
+    assert state_hash(as_known_by(path, state)) == sample["hash"]
 
 
 def test_the_samples_hold_every_fact_of_this_version() -> None:
