@@ -22,7 +22,10 @@ Todo = Literal[
     "sweep",
     "gone",
     "logout",
+    "join",
     "merge",
+    "unstaffed",
+    "warn",
 ]
 """What can be left to do: see ``router.todo``."""
 
@@ -159,7 +162,7 @@ class ExclusionEnded(Fact, frozen=True, kw_only=True, tag="exclusion.ended"):
 
 
 class Unroutable(Fact, frozen=True, kw_only=True, tag="conversation.unroutable"):
-    """Nobody configured (``configured`` False) or nobody signed in can take it; said at once, never silent."""
+    """Nobody configured (``configured`` False) or nobody signed in can ever take it; said at once, never silent."""
 
     conversation: str
     configured: bool

@@ -83,6 +83,7 @@ def _queued(c: Change, fact: f.ConversationQueued) -> None:
     for name in ("rule", "tier", "v", "seq", "enqueued_at", "units", "kind", "steps", "step"):
         c.set(conversation, name, getattr(fact, name))
     c.set(conversation, "excluded", dict(fact.exclude))
+    c.set(conversation, "warned", "")
     c.set(conversation, "status", "waiting")
     c.timer(EXCLUDED, fact.conversation, min(fact.exclude.values(), default=0))
     _time_next_step(c, conversation)
@@ -104,6 +105,10 @@ def _exclusion_ended(c: Change, fact: f.ExclusionEnded) -> None:
     left = {name: until for name, until in conversation.excluded.items() if name not in fact.operators}
     c.set(conversation, "excluded", left)
     c.timer(EXCLUDED, fact.conversation, min(left.values(), default=0))
+
+
+def _unroutable(c: Change, fact: f.Unroutable) -> None:
+    c.set(c.state.conversations[fact.conversation], "warned", "unstaffed" if fact.configured else "unroutable")
 
 
 def _offered(c: Change, fact: f.Offered) -> None:
@@ -313,6 +318,7 @@ CONVERSATIONS: Mapping[type, Fold] = MappingProxyType(
         f.ConversationQueued: _queued,
         f.ConversationRelaxed: _relaxed,
         f.ExclusionEnded: _exclusion_ended,
+        f.Unroutable: _unroutable,
         f.Offered: _offered,
         f.OfferEnded: _offer_ended,
         f.Assigned: _assigned,

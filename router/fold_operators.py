@@ -114,7 +114,6 @@ OPERATORS: Mapping[type, Fold] = MappingProxyType(
 
 WORKSPACE: Mapping[type, Fold] = MappingProxyType(
     {
-        f.Unroutable: _nothing,
         f.RulesTaken: _rules_taken,
         f.ClockJumped: _clock_jumped,
         f.Scheduled: _scheduled,

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable
 import msgspec
 from msgspec import Struct
 
-from router.people import Conversation
+from router.people import Conversation, Warned
 from router.policy import Policy
 from router.record import Candidate, Why
 from router.rules import Need, OperatorRule
@@ -143,12 +143,17 @@ def others_could(state: State, policy: Policy, conversation: Conversation, now: 
     return False
 
 
-def staffing(state: State, policy: Policy, conversation: Conversation) -> tuple[bool, bool]:
-    """Tell whether anybody configured, and anybody signed in, will ever do: by the last step, the floor."""
-    need = conversation.steps[-1].need
-    able = [name for name, rule in policy.rules.operators.items() if mismatch(policy, name, rule, need) is None]
-    present = [name for name in able if absence(state.operators.get(name)) != "offline"]
-    return bool(able), bool(present)
+def understaffed(state: State, policy: Policy, conversation: Conversation) -> Warned:
+    """Tell whether nobody configured, or nobody signed in, will ever do: by the last step, the floor.
+
+    Who hands it over does not count.
+    """
+    need, owner = conversation.steps[-1].need, conversation.owner
+    names = policy.rules.operators.items()
+    able = [name for name, rule in names if name != owner and mismatch(policy, name, rule, need) is None]
+    if any(absence(state.operators.get(name)) != "offline" for name in able):
+        return ""
+    return "unstaffed" if able else "unroutable"
 
 
 def best_waiting(

@@ -13,6 +13,8 @@ from normalizer.outbound import ReceiptState
 from router.facts import Step
 from router.rules import ChannelClass
 
+Warned = Literal["", "unstaffed", "unroutable"]
+
 
 class Person(Struct, kw_only=True, omit_defaults=True, gc=False):
     """Somebody who writes to us. ``conversation`` is the open one, or the last that was; ``past`` are earlier ones.
@@ -69,6 +71,8 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     each offer and assignment. A closed conversation has an ``owner`` while the wrap-up lasts, a waiting or offered one
     while it is being transferred. ``tier, v, seq`` is the place in the queue. ``unanswered`` is the time of the
     customer's first message that nobody has answered (0: none), ``said`` how many holding phrases it has had.
+    ``warned``: since it waits it has been said that nobody signed in (``unstaffed``), or nobody at all
+    (``unroutable``), can take it.
     ``outbounds`` holds the state of answers that may still change, ``targets`` the address of each, ``channels`` the
     channel that it went through (of those sent since that is remembered).
     Times are ms since the epoch.
@@ -98,6 +102,7 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     step: int = 0
     offers: list[Offer] = field(default_factory=list)
     excluded: dict[str, int] = field(default_factory=dict)
+    warned: Warned = ""
     languages: tuple[str, ...] = ()
     unanswered: int = 0
     said: int = 0

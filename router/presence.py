@@ -85,6 +85,13 @@ def sign_out(d: Draft, name: str, *, by: str = "") -> None:
     owned = sorted((one for one in _held(d, operator) if one.owner == name), key=place_of)
     items: list[tuple[f.Todo, str]] = [("requeue", one.id) for one in owned]
     _schedule(d, items + [("revoke", one.id) for one in _offered(d, operator)])
+    check_staff(d)
+
+
+def check_staff(d: Draft) -> None:
+    """Somebody has gone: see whether anybody is left for those who wait, when everything else is done."""
+    if d.waiting:
+        d.emit(f.Scheduled(items=(("unstaffed", ""),)))
 
 
 def _held(d: Draft, operator: Operator) -> list[Conversation]:

@@ -8,7 +8,7 @@ from msgspec import structs
 from normalizer.envelope import Envelope
 from router import facts as f
 from router.draft import Draft
-from router.matching import explain, key_of, others_could, staffing, survey
+from router.matching import explain, key_of, others_could, survey, understaffed
 from router.people import Conversation, Offer
 from router.policy import languages
 from router.record import Candidate, Why
@@ -138,10 +138,10 @@ def give(d: Draft, conversation: Conversation, operator: str, overtaken: tuple[s
 
 
 def announce(d: Draft, conversation: Conversation) -> None:
-    """Say at once when nobody configured, or nobody signed in, can ever take it."""
-    configured, signed_in = staffing(d.state, d.policy, conversation)
-    if not signed_in:
-        d.emit(f.Unroutable(conversation=conversation.id, configured=configured))
+    """Say at once, and once, when nobody configured, or nobody signed in, can ever take it."""
+    lack = understaffed(d.state, d.policy, conversation)
+    if lack not in ("", conversation.warned):
+        d.emit(f.Unroutable(conversation=conversation.id, configured=lack == "unstaffed"))
 
 
 def offer(d: Draft, conversation: Conversation, operator: str, *, expires: int = 0) -> None:

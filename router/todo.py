@@ -3,16 +3,18 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+import msgspec
+
 from router import facts as f
 from router.draft import Draft
 from router.ending import merge
 from router.handover import TRANSFER_RULE
 from router.inputs import RulesProposed
-from router.matching import absence, best_waiting, first_pair, mismatch, need_of
-from router.people import Conversation
+from router.matching import absence, best_waiting, first_pair, mismatch, need_of, understaffed
+from router.people import Conversation, Warned
 from router.policy import Policy
-from router.presence import lose_node_of, operator_line, orphan, revoke, sign_out
-from router.queueing import give, place, requeue, withdraw
+from router.presence import check_staff, lose_node_of, operator_line, orphan, revoke, sign_out
+from router.queueing import announce, give, place, requeue, withdraw
 
 SWEEP = 500
 """So many conversations are looked at again in one go after a change of the rules: a record stays small."""
@@ -40,7 +42,7 @@ def sweep(d: Draft, cursor: str) -> None:
         if one.status in ("waiting", "offered") and one.id > cursor and _changed(d, one)
     )
     items: list[tuple[f.Todo, str]] = [("reroute", name) for name in names[:SWEEP]]
-    items.append(("sweep", names[SWEEP - 1]) if len(names) > SWEEP else ("match", ""))
+    items += [("sweep", names[SWEEP - 1])] if len(names) > SWEEP else [("match", ""), ("unstaffed", "")]
     d.emit(f.Scheduled(items=tuple(items)))
 
 
@@ -81,6 +83,7 @@ def match_operator(d: Draft, name: str) -> None:
     operator = d.state.operators[name]
     if operator.state == "draining" and not operator.held:
         d.emit(f.OperatorState(operator=name, state="offline"))
+        check_staff(d)
         return
     found, overtaken = best_waiting(d.state, d.policy, name, d.waiting)
     if found is not None:
@@ -96,6 +99,29 @@ def match(d: Draft, _nothing: str) -> None:
         d.line = found.id
         place(d, found)
         d.emit(f.Scheduled(items=(("match", ""),)))
+
+
+def unstaffed(d: Draft, cursor: str) -> None:
+    """Find the next waiting conversations, by id, that nobody who is signed in can ever take any more."""
+    alike: dict[tuple[bytes, str | None], Warned] = {}
+    names = []
+    for conversation in map(d.state.conversations.__getitem__, d.waiting):
+        kind = (msgspec.json.encode(conversation.steps[-1].need), conversation.owner)
+        if kind not in alike:
+            alike[kind] = understaffed(d.state, d.policy, conversation)
+        if alike[kind] not in ("", conversation.warned) and conversation.id > cursor:
+            names.append(conversation.id)
+    names.sort()
+    items: list[tuple[f.Todo, str]] = [("warn", name) for name in names[:SWEEP]]
+    if len(names) > SWEEP:
+        items.append(("unstaffed", names[SWEEP - 1]))
+    if items:
+        d.emit(f.Scheduled(items=tuple(items)))
+
+
+def warn(d: Draft, name: str) -> None:
+    """Say that nobody can take a conversation that was waiting already."""
+    announce(d, d.conversation(name))
 
 
 def gone(d: Draft, about: str) -> None:
@@ -115,6 +141,8 @@ TODO: Mapping[str, Callable[[Draft, str], None]] = MappingProxyType(
         "gone": gone,
         "logout": sign_out,
         "merge": merge,
+        "unstaffed": unstaffed,
+        "warn": warn,
     }
 )
 

@@ -81,6 +81,12 @@ def test_a_transfer_to_skills_that_nobody_has_is_said_at_once() -> None:
     assert only(facts, f.Unroutable).configured is False
 
 
+def test_a_transfer_to_skills_that_only_its_source_has_is_not_silent() -> None:
+    world, name = served()
+    facts = world.order("ben", i.Transfer(conversation=name, skills={"tech": 4}))
+    assert only(facts, f.Unroutable).configured is False
+
+
 def test_an_offer_made_for_a_transfer_to_skills_goes_on_to_the_next_when_declined() -> None:
     world, name = served(channel="ring")
     world.up("cleo", "anna")

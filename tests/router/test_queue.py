@@ -90,6 +90,69 @@ def test_only_somebody_with_the_skill_at_the_level_gets_it() -> None:
     assert world.of("v1").owner == "ben"
 
 
+ABLE = (Route(name="all", need=Need(skills={"tech": 4})),)
+
+
+def test_when_the_last_who_could_take_it_signs_out_it_is_said_once_for_each_who_waits() -> None:
+    world = World(make_rules(routes=ABLE))
+    world.up("anna")
+    world.up("ben", state="away")
+    for visitor in ("v1", "v2"):
+        assert of_kind(world.write(visitor), f.Unroutable) == []
+    facts = world.order("ben", i.SetPresence(state="offline"))
+    said = [(fact.conversation, fact.configured) for fact in of_kind(facts, f.Unroutable)]
+    assert said == [(world.of("v1").id, True), (world.of("v2").id, True)]
+    world.up("ben", state="away")
+    assert of_kind(world.order("ben", i.SetPresence(state="offline")), f.Unroutable) == []
+    assert of_kind(world.order("anna", i.SetPresence(state="offline")), f.Unroutable) == []
+
+
+def test_a_lost_connection_is_not_yet_a_missing_operator() -> None:
+    world = World(make_rules(routes=ABLE, times=Times(grace=10_000)))
+    world.up("ben", state="away")
+    world.write("v1")
+    assert of_kind(world.down("ben") + world.wait(9_000), f.Unroutable) == []
+    assert only(world.wait(2_000), f.Unroutable).conversation == world.of("v1").id
+
+
+def test_an_operator_who_has_finished_draining_is_missing_too() -> None:
+    world = World(make_rules(routes=ABLE))
+    world.up("ben")
+    for visitor in ("v1", "v2", "v3"):
+        world.write(visitor)
+    world.order("ben", i.SetPresence(state="draining"))
+    world.close("ben", world.of("v1").id)
+    assert only(world.close("ben", world.of("v2").id), f.Unroutable).conversation == world.of("v3").id
+
+
+def test_new_rules_by_which_nobody_can_take_it_are_told_to_those_who_wait() -> None:
+    world = World(make_rules(routes=ABLE))
+    world.up("ben", state="away")
+    world.write("v1")
+    nobody = {"anna": OperatorRule(name="Anna"), "ben": OperatorRule(name="Ben")}
+    assert only(world.propose(make_rules(routes=ABLE, operators=nobody)), f.Unroutable).configured is False
+    facts = world.propose(make_rules(routes=ABLE))
+    assert of_kind(facts, f.Unroutable) == []
+    assert only(world.order("ben", i.SetPresence(state="offline")), f.Unroutable).configured is True
+
+
+def test_very_many_who_wait_are_told_in_small_records() -> None:
+    world = World(make_rules(routes=ABLE))
+    world.up("ben", state="away")
+    for number in range(510):
+        envelope = world.envelope(f"v{number}", native_id=f"x{number}")
+        world.machine.advance(world.seq + 1 + number, world.now, i.Message(envelope=envelope))
+    action = i.SetPresence(state="offline")
+    entries = world.machine.advance(
+        world.seq + 600, world.now, i.Command(id="k", operator="ben", expires=world.now, action=action)
+    )
+    facts = [fact for entry in entries for fact in entry.record.facts]
+    assert max(len(fact.items) for fact in of_kind(facts, f.Scheduled)) == 501
+    told = [fact.conversation for fact in of_kind(facts, f.Unroutable)]
+    assert len([e for e in entries if not e.record.facts]) == 0
+    assert len(told) == len(set(told)) == 510
+
+
 def test_named_operators_are_a_requirement_too() -> None:
     world = World(make_rules(routes=(Route(name="all", need=Need(operators=("ben",))),)))
     world.up("anna", "ben")
