@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from http import HTTPStatus
@@ -36,7 +35,7 @@ from desk.wire import (
 )
 from normalizer.content import Media
 from router.explain import explain, why_not
-from web.errors import Refusal, client_ip
+from web.errors import Refusal, client_ip, decode_json
 from web.uploads import UploadRules, file_headers, receive_upload, send_file
 
 T = TypeVar("T")
@@ -208,7 +207,7 @@ async def _body(request: web.Request, kind: type[T]) -> T:
         raise Refusal(415, "unsupported_type", "the body must be application/json")
     if (request.content_length or 0) > MAX_BODY:
         raise Refusal(413, "too_large", f"a body may have at most {MAX_BODY:,} bytes")
-    return msgspec.json.decode(await request.read(), type=kind)
+    return decode_json(msgspec.json.Decoder(kind), await request.read())
 
 
 def _json(body: Struct, status: int = HTTPStatus.OK) -> web.Response:
@@ -247,6 +246,6 @@ def _after(request: web.Request) -> Key:
         return FIRST
     try:
         place: Key = msgspec.json.decode(base64.b64decode(token, altchars=b"-_", validate=True), type=Key)
-    except (binascii.Error, msgspec.DecodeError) as exc:
+    except (ValueError, msgspec.DecodeError) as exc:  # ValueError: not base64
         raise Refusal(400, "bad_request", "this is not the end of a page", field="after") from exc
     return place

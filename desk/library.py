@@ -1,6 +1,7 @@
 """The conversations that somebody reads on this node: loaded once, kept up to date, let go with the last reader."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,9 @@ from desk.ports import Ledger
 from desk.transcript import Transcript, naming
 from desk.wire import ItemEvent
 from router.record import Record
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+"""What a name that stands in a subject may be: a wildcard would read everything."""
 
 READ_WITHIN = 10.0
 """Seconds that reading a history may take."""
@@ -62,6 +66,8 @@ class Library:
             NotKnown: the log and the archive know no such conversation of this person.
             HistoryUnavailable: it could not be read in time.
         """
+        if not _NAME.fullmatch(conversation) or not _NAME.fullmatch(person or "_"):
+            raise NotKnown(f"there is no conversation {conversation}")
         shelf = self._shelves.setdefault(conversation, _Shelf())
         shelf.readers += 1
         try:

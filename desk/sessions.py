@@ -6,6 +6,7 @@ voids it on every node. Nothing is kept per session.
 
 import asyncio
 import hmac
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Final
 
@@ -31,6 +32,12 @@ HASHES_AT_ONCE: Final = 2
 """Each takes 64 MB and a thread for some 50 ms."""
 
 VERIFY_WITHIN: Final = 10.0
+BUSY_FOR: Final = 5.0
+PLACES: Final = 10_000
+"""Operators' networks that are remembered."""
+
+Place = tuple[str, str]
+"""An operator and the network that they signed in from."""
 
 
 class Session(Struct, frozen=True, array_like=True):
@@ -46,13 +53,15 @@ class Session(Struct, frozen=True, array_like=True):
 class Sessions:
     """Makes, checks and ends sessions. ``lasts`` is in ms."""
 
-    def __init__(self, outside: Outside, *, lasts: int) -> None:
+    def __init__(self, outside: Outside, *, lasts: int, verify_within: float = VERIFY_WITHIN) -> None:
         self._outside = outside
         self._lasts = lasts
         self._signer = Signer(outside.secret(SESSION))
         self._hasher = PasswordHasher()
         self._nobody = self._hasher.hash(outside.new_id())
-        self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._verify_within = verify_within
+        self._hashing = ThreadPoolExecutor(HASHES_AT_ONCE, "passwords")  # who gives up does not free a thread
+        self._places: dict[Place, None] = {}
         self._by_address = RateLimiter(ADDRESS_TRIES_PER_SECOND, ADDRESS_TRIES_AT_ONCE, outside.monotonic)
         self._by_account = RateLimiter(TRIES_PER_SECOND, TRIES_AT_ONCE, outside.monotonic)
 
@@ -62,16 +71,16 @@ class Sessions:
         Whether the operator exists shows neither in the answer nor in the time it takes.
 
         Raises:
-            Refusal: 429 after too many tries, 401 for a wrong name or password.
+            Refusal: 429 after too many tries, 401 for a wrong name or password, 503 when too many try at once.
         """
-        wait = max(self._by_address.take(network_key(ip)), self._by_account.take(operator))
-        if wait:
-            raise Refusal(429, "rate_limited", "too many tries to sign in; please wait", retry_after=wait)
+        place = (operator, network_key(ip))
+        self._slow_down(place)
         account = self._outside.accounts.find(operator)
         known = account.password_hash if account is not None else ""
         right = await self._verify(known or self._nobody, password)
         if account is None or not known or not right:
             raise Refusal(401, "wrong_password", "the name or the password is wrong")
+        self._remember(place)
         now = self._outside.now()
         session = Session(self._outside.new_id(), account.id, now, now + self._lasts, _print(account))
         return session, self._signer.sign(SESSION, session, expires_at=session.expires)
@@ -109,9 +118,31 @@ class Sessions:
         subject = f"operator-{session.operator}" if everywhere else f"session-{session.id}"
         await self._outside.revocations.revoke(subject, at=now, until=now + self._lasts)
 
+    def _slow_down(self, place: Place) -> None:
+        """Count a try. Whoever guesses from elsewhere must not lock out those who work here.
+
+        Raises:
+            Refusal: 429.
+        """
+        operator, network = place
+        account = f"{operator} {network}" if place in self._places else operator
+        if wait := self._by_address.take(network) or self._by_account.take(account):
+            raise Refusal(429, "rate_limited", "too many tries to sign in; please wait", retry_after=wait)
+
+    def _remember(self, place: Place) -> None:
+        self._places.pop(place, None)
+        self._places[place] = None
+        if len(self._places) > PLACES:
+            del self._places[next(iter(self._places))]
+
     async def _verify(self, known: str, password: str) -> bool:
-        async with asyncio.timeout(VERIFY_WITHIN), self._hashing:
-            return await asyncio.to_thread(self._matches, known, password)
+        hashing = asyncio.get_running_loop().run_in_executor(self._hashing, self._matches, known, password)
+        try:
+            async with asyncio.timeout(self._verify_within):
+                return await hashing
+        except TimeoutError as exc:
+            message = "too many people sign in at this moment; please try again"
+            raise Refusal(503, "unavailable", message, retry_after=BUSY_FOR) from exc
 
     def _matches(self, known: str, password: str) -> bool:
         try:

@@ -35,6 +35,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HELLO_WITHIN: Final = 10.0
 TYPING_PER_SECOND: Final = 4.0
 RECEIPTS_PER_SECOND: Final = 2.0
+CONNECTS_PER_SECOND: Final = 1.0
+"""Of one visitor: each one reads their history."""
+
+CONNECTS_AT_ONCE: Final = 60
+HOUR: Final = 3_600
 UPLOAD_HEADER: Final = "X-Upload-Id"
 """An id of the page's own for a file: sending it again finds the first one."""
 
@@ -80,6 +85,9 @@ class WebChat(Adapter):
         self._hub = Hub(context.lines, self._frame)
         self._sessions = _per_minute(limits.sessions_per_minute, limits.sessions_per_minute, clock)
         self._files = _per_minute(limits.files_per_minute, limits.files_per_minute, clock)
+        volume = int(limits.file_bytes_per_hour)
+        self._volume = RateLimiter(volume / HOUR, volume, clock)
+        self._connects = RateLimiter(CONNECTS_PER_SECOND, CONNECTS_AT_ONCE, clock)
         self._sockets: Counter[str] = Counter()
         self._closing = False
         self._channel = Channel(
@@ -176,6 +184,7 @@ class WebChat(Adapter):
         session = self._tickets.session(hello.token, origin)
         if self._hub.tabs(session.address) >= self.settings.limits.sockets_per_visitor:
             raise Refusal(429, "too_many_tabs", "the chat is open in too many tabs")
+        _take(self._connects, session.visitor)
         place = _read_cursor(self._tickets, session, hello.cursor)
         return session, Known(place, hello.page, hello.title, hello.language)
 
@@ -209,8 +218,9 @@ class WebChat(Adapter):
         _take(self._files, session.visitor)
         upload_id = request.headers.get(UPLOAD_HEADER, "")[:MAX_UPLOAD_ID]
         rules = UploadRules(int(self.settings.files.max_size), self.settings.files.types)
+        _take(self._volume, network_key(client_ip(request)), min(request.content_length or rules.limit, rules.limit))
         upload = await receive_upload(request, rules)
-        key = f"{session.address} {upload_id}" if upload_id else None
+        key = f"{session.address} {upload.type} {upload_id}" if upload_id else None  # never another file's bytes
         try:
             stored = await self.context.media.put(upload.chunks, limit=rules.limit, key=key)
         except FileTooBig as exc:
@@ -275,8 +285,8 @@ def _per_minute(count: int, burst: float, clock: Callable[[], float]) -> RateLim
     return RateLimiter(count / 60, burst, clock)
 
 
-def _take(limiter: RateLimiter, key: str) -> None:
-    if wait := limiter.take(key):
+def _take(limiter: RateLimiter, key: str, cost: float = 1.0) -> None:
+    if wait := limiter.take(key, cost):
         raise Refusal(429, "rate_limited", "too many requests, try again shortly", retry_after=wait)
 
 

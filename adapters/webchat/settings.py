@@ -49,6 +49,9 @@ class VisitorLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     messages_per_minute: Annotated[Count, Meta(description="Messages of one visitor; a third of it at once.")] = 60
     files_per_minute: Annotated[Count, Meta(description="Files of one visitor.")] = 20
+    file_bytes_per_hour: Annotated[
+        Size, Meta(description="Files from one network address in an hour, all together; an office shares one.")
+    ] = Size(1_000_000_000)
     sockets_per_visitor: Annotated[Count, Meta(description="Tabs of one visitor that are connected at a time.")] = 10
     sockets_per_ip: Annotated[
         Count, Meta(description="Connections from one network address; an office behind one needs many.")
@@ -85,6 +88,9 @@ class WebChatSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             problems.append(SettingError(f"must be {SHORTEST_SESSION} to {LONGEST_SESSION}", key="session"))
         if not 0 < self.files.max_size <= LARGEST_FILE:
             problems.append(SettingError(f"must be above 0B and at most {LARGEST_FILE}", key=("files", "max_size")))
+        if self.limits.file_bytes_per_hour < self.files.max_size:
+            message = f"must not be less than one file may have ({self.files.max_size})"
+            problems.append(SettingError(message, key=("limits", "file_bytes_per_hour")))
         if found := [problem for problem in problems if problem]:
             raise ExceptionGroup("webchat", found)
 

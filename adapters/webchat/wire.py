@@ -19,7 +19,7 @@ MessageId = Annotated[
 """A UUIDv7 (RFC 9562) that the page makes once for each message and repeats until it is acknowledged."""
 
 Token = Annotated[str, Meta(max_length=MAX_TOKEN)]
-OutboundId = Annotated[str, Meta(min_length=3, max_length=80)]
+OutboundId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{3,70}$")]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 
 

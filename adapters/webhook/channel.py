@@ -1,6 +1,7 @@
 """The webhook channel: takes signed requests in, posts signed requests out."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import quote
@@ -33,6 +34,7 @@ from adapters.webhook.wire import Taken
 from normalizer.capabilities import Capabilities
 from normalizer.envelope import Envelope
 from normalizer.outbound import Outbound, Receipt
+from web.limits import RateLimiter
 
 MAX_BODY = 256 * 1024
 MAX_ANSWER = 64 * 1024
@@ -41,6 +43,9 @@ BODY_TIMEOUT = 15.0
 CONNECT_TIMEOUT = 5.0
 RETRY_AFTER = "5"
 IDEMPOTENCY = "Idempotency-Key"
+LOGGED_AT_ONCE, LOGGED_PER_SECOND = 10, 0.1
+"""Refusals in the log, of each fault: anybody can cause them. All are counted."""
+
 NO_HEADERS: Mapping[str, str] = {}
 RETRY_SCOPE = "Trunkline-Retry-Scope"
 """Of an answer with status 429: ``recipient`` when only this recipient is asked to wait."""
@@ -66,6 +71,7 @@ class Webhook(Adapter):
     def __init__(self, settings: WebhookSettings, context: Context) -> None:
         super().__init__(settings, context)
         self._secrets = [secret.reveal() for secret in settings.secrets]
+        self._logged = RateLimiter(LOGGED_PER_SECOND, LOGGED_AT_ONCE, time.monotonic)
         self._timeout = aiohttp.ClientTimeout(total=settings.timeout.seconds, connect=CONNECT_TIMEOUT)
         self.pace = Pace(
             call_timeout=int(settings.timeout) + int(CONNECT_TIMEOUT * 1_000),
@@ -144,7 +150,8 @@ class Webhook(Adapter):
 
     def _reject(self, rejection: Rejection) -> web.Response:
         self.context.count(rejection.fault.value)
-        self.context.log.info("webhook.refused", fault=rejection.fault.value, field=rejection.field)
+        if not self._logged.take(rejection.fault.value):
+            self.context.log.info("webhook.refused", fault=rejection.fault.value, field=rejection.field)
         error = {"code": rejection.fault.value, "message": rejection.message, "field": rejection.field}
         headers = {hdrs.RETRY_AFTER: RETRY_AFTER} if rejection.fault is Fault.NOT_STORED else {}
         return web.json_response({"error": error}, status=STATUS[rejection.fault], headers=headers)

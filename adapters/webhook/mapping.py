@@ -15,6 +15,7 @@ from normalizer.address import AddressError, address
 from normalizer.content import Choice, Language, Option, Text
 from normalizer.envelope import Envelope, Sender
 from normalizer.outbound import Outbound, Receipt, ReceiptState
+from normalizer.plain import clean_line, clean_text
 
 TYPE = "webhook"
 DEFAULT_PAUSE = 5.0
@@ -92,8 +93,10 @@ def to_envelope(message: IncomingMessage, channel: str, *, new_id: str, now: int
         type=TYPE,
         native_id=message.id,
         address=sender,
-        content=Choice(chosen=message.choice) if message.choice else Text(text=message.text, language=language),
-        sender=Sender(name=message.name, languages=(language,) if language else ()),
+        content=Choice(chosen=message.choice)
+        if message.choice
+        else Text(text=clean_text(message.text), language=language),
+        sender=Sender(name=clean_line(message.name), languages=(language,) if language else ()),
         reply_to=message.reply_to,
         attributes=message.attributes,
     )

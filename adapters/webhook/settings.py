@@ -11,6 +11,8 @@ from config import Duration, Secret, SettingError
 
 SHORTEST_SECRET = 16
 LONGEST_CALL = 60_000
+LONGEST_TOLERANCE = 86_400_000
+"""Half of the time for which a repeated message is known to be one (promise P2)."""
 
 
 class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="webhook", tag_field="type"):
@@ -33,7 +35,9 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Meta(description="Where to ask whether a message has arrived, `{id}` being its id; none: it stays unknown."),
     ] = ""
     timeout: Annotated[Duration, Meta(description="How long one request out may take.")] = Duration(10_000)
-    tolerance: Annotated[Duration, Meta(description="How far the clock of a signature may be off.")] = Duration(300_000)
+    tolerance: Annotated[Duration, Meta(description="How far the clock of a signature may be off; 24h at most.")] = (
+        Duration(300_000)
+    )
     retry_for: Annotated[
         Duration, Meta(description="What could not be sent for this long is given up; 6d at most.")
     ] = Duration(86_400_000)
@@ -50,6 +54,8 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             )
         if not 0 < self.retry_for <= LONGEST_PATIENCE:
             problems.append(SettingError("must be above 0s and at most 6d", key="retry_for"))
+        if not 0 < self.tolerance <= LONGEST_TOLERANCE:
+            problems.append(SettingError("must be above 0s and at most 24h", key="tolerance"))
         if not 0 < self.timeout <= LONGEST_CALL:
             problems.append(SettingError("must be above 0s and at most 60s", key="timeout"))
         if problems:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from normalizer.content import LongText, Option
+from normalizer.plain import clean_text
 
 Word = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -25,7 +26,7 @@ class IncomingMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = {}
 
     def __post_init__(self) -> None:
-        if bool(self.text.strip()) == bool(self.choice):
+        if bool(clean_text(self.text).strip()) == bool(self.choice):
             raise ValueError("exactly one of `text` and `choice` is needed")
 
 

@@ -34,6 +34,7 @@ from adapters.testing.cases import outbound
 from adapters.testing.context import NOON, made_id
 from adapters.testing.contract import Client
 from adapters.webhook import Webhook
+from adapters.webhook.channel import LOGGED_AT_ONCE
 from adapters.webhook.mapping import read_retry_after, to_client_error, to_send_error
 from adapters.webhook.settings import WebhookSettings
 from config import Duration, Secret, SettingError
@@ -95,6 +96,12 @@ class TestContract(AdapterContract):
                     attributes={"page": "/cart"},
                 ),
             ),
+        ),
+        InboundCase(
+            label="a name and a text that give orders",
+            path="/messages",
+            body=body(name="Ola\u202eexe.\x1b[2J", text="a\x1b]0;title\x07b\r\nc"),
+            envelopes=(envelope(content=Text(text="a]0;titleb\nc"), sender=Sender(name="Olaexe.[2J")),),
         ),
         InboundCase(
             label="a choice",
@@ -232,6 +239,15 @@ class TestContract(AdapterContract):
         assert "The name is too long." in text
         assert context.counts == {"invalid": 1}
 
+    async def test_a_flood_of_forgeries_is_counted_and_does_not_fill_the_log(
+        self, client: Client, context: FakeContext
+    ) -> None:
+        for _ in range(50):
+            response = await client.post("/messages", data=b"{}", headers={signature.HEADER: "t=1,v1=00"})
+            assert response.status == 401
+        assert context.counts == {"bad_signature": 50}
+        assert len(context.logged) == LOGGED_AT_ONCE
+
     async def test_a_message_that_is_not_stored_is_asked_for_again(self, client: Client, context: FakeContext) -> None:
         context.failures.append(OSError("a programming error"))
         response, _ = await self._post(client, self.inbound[0])
@@ -301,6 +317,8 @@ async def test_a_receiver_that_is_not_there_is_tried_later(unused_tcp_port: int)
         ({"secrets": [Secret("short")]}, "shorter than 16"),
         ({"retry_for": Duration(7 * 86_400_000)}, "at most 6d"),
         ({"timeout": Duration(61_000)}, "at most 60s"),
+        ({"tolerance": Duration(3 * 86_400_000)}, "at most 24h"),
+        ({"tolerance": Duration(0)}, "above 0s"),
     ],
 )
 def test_wrong_settings_are_named(changes: dict[str, Any], message: str) -> None:

@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from adapters.webchat.adapter import CONNECTS_AT_ONCE
 from adapters.webchat.connection import Connection
 from adapters.webchat.settings import VisitorLimits
 from adapters.webchat.tickets import Tickets
@@ -159,6 +160,9 @@ async def test_a_second_hello_is_refused(node: Node, bystander: Tab) -> None:
         % ("x" * 10_001),
         '{"type":"typing","on":"yes"}',
         '{"type":"read","upto":""}',
+        '{"type":"read","upto":"c1-1\\u202e x"}',
+        '{"type":"read","upto":"%s-1"}' % ("c" * 70),
+        '{"type":"ping","x":' + "[" * 20_000 + "]" * 20_000 + "}",
         "[" * 5_000,
         b"\xff\xfe",
     ],
@@ -302,6 +306,18 @@ async def test_connections_from_one_network_are_limited(chat: Chat) -> None:
     assert got == (429, "too_many_connections")
     for tab in tabs:
         await still_served(tab)
+
+
+async def test_a_page_that_connects_again_and_again_has_to_wait(chat: Chat) -> None:
+    node = await chat.start()
+    page = await node.visitor()
+    for _ in range(CONNECTS_AT_ONCE):
+        await (await page.open()).cut()
+    tab = await page.connect()
+    assert (await tab.receive())["code"] == "rate_limited"
+    await (await node.visitor()).open()
+    chat.time += 1
+    await page.open()
 
 
 async def test_receipts_are_limited(node: Node, context: FakeContext) -> None:

@@ -84,6 +84,24 @@ async def test_uploading_again_finds_the_first(node: Node, context: FakeContext)
     assert len(context.media.files) == 1
 
 
+async def test_the_id_of_an_upload_does_not_lend_another_file_its_type(node: Node, context: FakeContext) -> None:
+    page = await node.visitor()
+    _, text = await upload(page, b"<html>hello", **{"X-Upload-Id": "one", "X-Filename": "a.txt"})
+    _, picture = await upload(page, PNG, **{"X-Upload-Id": "one"})
+    assert (text["type"], picture["type"]) == ("text/plain", "image/png")
+    assert (await download(page, str(picture["file"])))[1] == PNG
+    assert len(context.media.files) == 2
+
+
+async def test_the_volume_of_files_from_one_network_is_limited_over_all_visitors(chat: Chat) -> None:
+    limits = VisitorLimits(file_bytes_per_hour=Size(3_000))
+    node = await chat.start(limits=limits, files=FileSettings(max_size=Size(1_000)))
+    data = PNG.ljust(900, b"\0")
+    assert [(await upload(await node.visitor(), data))[0] for _ in range(4)] == [200, 200, 200, 429]
+    chat.time += 3_600
+    assert (await upload(await node.visitor(), data))[0] == 200
+
+
 async def test_nobody_else_can_fetch_or_send_it(node: Node, context: FakeContext) -> None:
     owner, thief = await node.visitor(), await node.visitor()
     _, grant = await upload(owner, PNG)

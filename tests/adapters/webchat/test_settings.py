@@ -2,7 +2,7 @@ import pytest
 
 from adapters.registry import adapter_type
 from adapters.webchat import WebChat
-from adapters.webchat.settings import FileSettings, WebChatSettings
+from adapters.webchat.settings import FileSettings, VisitorLimits, WebChatSettings
 from config import Duration, Size
 from tests.adapters.webchat.fakes import FakeContext
 
@@ -29,6 +29,11 @@ def test_what_is_no_origin_is_named(origin: str) -> None:
 def test_all_mistakes_are_told_at_once() -> None:
     found = problems(session=Duration.parse("1m"), files=FileSettings(max_size=Size.parse("1GB")), origins=["x"])
     assert len(found) == 3
+
+
+def test_an_hour_must_have_room_for_one_file() -> None:
+    [problem] = problems(limits=VisitorLimits(file_bytes_per_hour=Size.parse("1MB")))
+    assert "must not be less than one file" in problem
 
 
 def test_the_channel_is_found_by_its_type() -> None:

@@ -1,0 +1,100 @@
+"""What a stranger, or an operator who tries things, can send to the desk."""
+
+import pytest
+
+from desk.faces import Faces
+from desk.library import Library, NotKnown
+from desk.sessions import TRIES_AT_ONCE, Sessions
+from router.record import Record
+from tests.desk.world import PASSWORD, Console, Desk, MemoryLedger, World
+from web.errors import Refusal
+
+OFFICE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
+
+
+class Asked(MemoryLedger):
+    """A ledger that must not be asked."""
+
+    async def history(self, conversation: str, person: str) -> list[tuple[int, Record]]:
+        raise AssertionError(f"the log was asked for {conversation!r} of {person!r}")
+
+
+@pytest.mark.parametrize(
+    ("conversation", "person"),
+    [
+        ("*", ""),
+        (">", ""),
+        ("a.b", ""),
+        ("c1", "*"),
+        ("c1", "a.b"),
+        ("c 1", ""),
+        ("", ""),
+        ("c1\n", ""),
+        ("c" * 81, ""),
+    ],
+)
+async def test_a_name_that_would_read_more_than_one_conversation_is_not_known(
+    world: World, conversation: str, person: str
+) -> None:
+    library = Library(Asked(world.log), Faces())
+    with pytest.raises(NotKnown):
+        async with library.open(conversation, person):
+            pass
+
+
+async def test_a_strange_name_is_refused_and_the_socket_stays_open(ben: Console) -> None:
+    await ben.send({"type": "watch", "conversation": "a.b"})
+    refused = await ben.frame(lambda frame: frame["type"] == "error")
+    assert (refused["code"], refused["ref"]) == ("not_found", "a.b")
+    assert ben.socket is not None
+    assert not ben.socket.closed
+
+
+@pytest.mark.parametrize("after", ["%C3%A9", "AAAA", "%00", "!!!"])
+async def test_a_place_that_is_none_is_refused(ben: Console, after: str) -> None:
+    status, body = await ben.browser.ask("GET", f"/conversations?after={after}")
+    assert (status, body["error"]["code"], body["error"]["field"]) == (400, "bad_request", "after")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"id":"\xff"}', b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}", b"{" * 1_000, b"", b"\xff"]
+)
+async def test_a_body_that_is_no_json_is_refused(ben: Console, body: bytes) -> None:
+    headers = {**ben.browser.headers, "Content-Type": "application/json"}
+    async with ben.browser.http.post(ben.browser.desk.url("/commands"), data=body, headers=headers) as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (400, "bad_json")
+
+
+def sessions(desk: Desk, **settings: float) -> Sessions:
+    return Sessions(desk.node.outside, lasts=60_000, **settings)
+
+
+async def test_who_guesses_elsewhere_does_not_lock_out_the_office(desk: Desk) -> None:
+    door = sessions(desk)
+    await door.sign_in("ben", PASSWORD, OFFICE)
+    for _ in range(TRIES_AT_ONCE - 1):
+        with pytest.raises(Refusal, match="the name or the password is wrong"):
+            await door.sign_in("ben", "guess", ELSEWHERE)
+    with pytest.raises(Refusal, match="too many tries"):
+        await door.sign_in("ben", "guess", ELSEWHERE)
+    session, _ = await door.sign_in("ben", PASSWORD, OFFICE)
+    assert session.operator == "ben"
+
+
+async def test_guesses_from_an_address_that_is_stopped_do_not_count_against_the_account(desk: Desk) -> None:
+    door = sessions(desk)
+    for number in range(100):
+        with pytest.raises(Refusal):
+            await door.sign_in(f"nobody-{number}", "guess", ELSEWHERE)
+    for _ in range(2 * TRIES_AT_ONCE):
+        with pytest.raises(Refusal, match="too many tries"):
+            await door.sign_in("ben", "guess", ELSEWHERE)
+    assert (await door.sign_in("ben", PASSWORD, OFFICE))[0].operator == "ben"
+
+
+async def test_too_many_passwords_at_once_are_a_clear_answer(desk: Desk) -> None:
+    door = sessions(desk, verify_within=0)
+    with pytest.raises(Refusal) as refused:
+        await door.sign_in("ben", PASSWORD, OFFICE)
+    assert (refused.value.status, refused.value.error.code) == (503, "unavailable")
+    assert refused.value.retry_after
