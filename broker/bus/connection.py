@@ -12,13 +12,13 @@ from typing import Self
 import msgspec
 import nats.errors
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from broker.bus.errors import AskFailed, NoAnswer, NobodyStores, NotConnected, PublishUnknown
-from broker.bus.pipeline import Outcome, Pipeline, PubAck, run_now
+from broker.bus.pipeline import Outcome, Pipeline, PubAck
 from broker.bus.settings import BusSettings, CredentialsFile, UserPassword
 from broker.bus.subscription import CLOSE_TIMEOUT, Interest, Subscription
+from broker.bus.wire import Arrived, Wire, header_block
 
 __all__ = [
     "Bus",
@@ -62,7 +62,7 @@ class Bus:
     def __init__(self, settings: BusSettings, name: str) -> None:
         self._settings = settings
         self._name = name
-        self._client = Client()
+        self._client = Wire()
         self._up = asyncio.Event()
         self._closing = False
         self._last_error: Exception | None = None
@@ -171,7 +171,7 @@ class Bus:
     def send_now(self, subject: str, payload: bytes, headers: dict[str, str] | None = None, reply: str = "") -> None:
         """Write one message to the connection's buffer; raises `PublishUnknown` when it cannot be sent."""
         try:
-            run_now(self._client.publish(subject, payload, reply, headers))
+            self._client.write(subject, payload, reply, header_block(headers))
         except nats.errors.Error as error:
             raise PublishUnknown(f"not sent: {error}") from error
 
@@ -182,9 +182,9 @@ class Bus:
 
     async def subscribe_live(self, subject: str, callback: LiveCallback) -> Subscription:
         """Call `callback` with each live message on `subject`, one at a time; a slow one loses the oldest."""
-        backlog: asyncio.Queue[Msg] = asyncio.Queue(LIVE_BACKLOG)
+        backlog: asyncio.Queue[Arrived] = asyncio.Queue(LIVE_BACKLOG)
 
-        def receive(message: Msg) -> None:
+        def receive(message: Arrived) -> None:
             if backlog.full():
                 backlog.get_nowait()
             backlog.put_nowait(message)
@@ -230,14 +230,14 @@ class Bus:
         """
         tasks: set[asyncio.Task[None]] = set()
 
-        def receive(message: Msg) -> None:
+        def receive(message: Arrived) -> None:
             task = asyncio.create_task(self._answer(message, handler))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
         return await self._serve_tasks(subject, queue or "", receive, tasks)
 
-    async def listen(self, subject: str, receive: Callable[[Msg], None]) -> Subscription:
+    async def listen(self, subject: str, receive: Callable[[Arrived], None]) -> Subscription:
         """Hand every message on `subject` to `receive` at once, which must not raise; for this package."""
         return await self._serve_tasks(subject, "", receive, set())
 
@@ -246,7 +246,7 @@ class Bus:
         return self._client.new_inbox()
 
     async def _serve_tasks(
-        self, subject: str, queue: str, receive: Callable[[Msg], None], tasks: set[asyncio.Task[None]]
+        self, subject: str, queue: str, receive: Callable[[Arrived], None], tasks: set[asyncio.Task[None]]
     ) -> Subscription:
         interest = await self._subscribe(subject, queue, receive)
 
@@ -258,7 +258,7 @@ class Bus:
         self._subscriptions.add(subscription)
         return subscription
 
-    async def _answer(self, message: Msg, handler: Handler) -> None:
+    async def _answer(self, message: Arrived, handler: Handler) -> None:
         headers = None
         try:
             payload = await handler(message.data)
@@ -270,7 +270,7 @@ class Bus:
         with contextlib.suppress(PublishUnknown):  # the asker's time-out covers a lost answer
             self.send_now(message.reply, payload, headers)
 
-    async def _subscribe(self, subject: str, queue: str, receive: Callable[[Msg], None]) -> Interest:
+    async def _subscribe(self, subject: str, queue: str, receive: Callable[[Arrived], None]) -> Interest:
         interest = Interest(subject, queue, receive)
         self._interests.add(interest)
         await interest.open(self._client)
@@ -287,7 +287,7 @@ class Bus:
 
     async def _open(self) -> None:
         """Connect a fresh client, trying until the caller's time is up."""
-        client = self._client = Client()
+        client = self._client = Wire()
         login = self._settings.credentials
         await client.connect(
             servers=list(self._settings.servers),
@@ -340,7 +340,7 @@ class Bus:
                 log.warning("bus.reopening", error=repr(self._client.last_error))
                 await self._reopen()
             elif self._client.is_reconnecting and not self._cut_off and down >= CUT_AFTER:
-                self._cut(self._client)
+                self._client.cut()
 
     async def _reopen(self) -> None:
         await self._close_client(self._client)
@@ -351,24 +351,15 @@ class Bus:
             pipeline.attach(self._client)
         await self._note_reconnect()
 
-    def _cut(self, client: Client) -> None:
-        """Drop the socket at once: nats-py waits for a server that stands still to read what was written to it.
-
-        There is no public way to do so in nats-py 2.16; a test stops a server with unread bytes to prove the need.
-        """
-        writer = getattr(client._transport, "_io_writer", None)  # noqa: SLF001  # see above
-        if isinstance(writer, asyncio.StreamWriter):
-            writer.transport.abort()
-
-    async def _close_client(self, client: Client) -> None:
+    async def _close_client(self, client: Wire) -> None:
         """Close within CLOSE_TIMEOUT, whatever nats-py does; it swallows cancellation in places."""
         closing = asyncio.create_task(self._flush_and_close(client))
         await asyncio.wait([closing], timeout=CLOSE_TIMEOUT)
-        self._cut(client)
+        client.cut()
         closing.cancel()
         await asyncio.wait([closing], timeout=CLOSE_TIMEOUT)
 
-    async def _flush_and_close(self, client: Client) -> None:
+    async def _flush_and_close(self, client: Wire) -> None:
         with contextlib.suppress(nats.errors.Error, OSError):
             if client.is_connected:
                 await client.flush(timeout=1)

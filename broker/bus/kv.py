@@ -125,4 +125,4 @@ class Bucket:
 
 def is_marker(stored: Stored) -> bool:
     """Whether a stored value says that the key was deleted."""
-    return stored.headers is not None and stored.headers.get(OPERATION) in ("DEL", "PURGE")
+    return stored.headers.get(OPERATION) in ("DEL", "PURGE")

@@ -2,15 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 import nats.errors
-import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from broker.bus.errors import NobodyStores, PublishRefused, PublishUnknown
+from broker.bus.wire import Arrived, Wire, header_block
 
 WRONG_LAST_SEQUENCE = 10071
 MESSAGE_TOO_LARGE = 10054
@@ -18,7 +16,6 @@ MESSAGE_TOO_LARGE = 10054
 # not available (10008, 10009), a Raft error (10041), the same id is just being stored (10158).
 NOT_SETTLED = frozenset((10008, 10009, 10041, 10158))
 SWEEPS_PER_TIMEOUT = 10
-log = structlog.get_logger(__name__)
 _TAIL = re.compile(r"wrong last sequence: (\d+)")
 
 
@@ -46,41 +43,12 @@ Outcome = PubAck | PublishRefused | PublishUnknown
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
-class Sink(asyncio.Future[Msg]):
-    """Hands each message of a subscription to a function at once.
-
-    nats-py gives a subscription's messages to a future, a queue or a task; a future that never ends is the cheapest
-    of the three (a fifth less CPU per acknowledgement) and, unlike the queue, never drops a message.
-    """
-
-    def __init__(self, receive: Callable[[Msg], None]) -> None:
-        super().__init__()
-        self._receive = receive
-
-    def set_result(self, result: Msg, /) -> None:
-        """Take one message; an exception would end nats-py's read loop and with it the connection."""
-        try:
-            self._receive(result)
-        except Exception:
-            log.exception("bus.message_not_taken", subject=result.subject)
-
-
-def run_now(publish: Coroutine[object, None, None]) -> None:
-    """Run nats-py's `publish` to its end without a task: with buffering off it never waits."""
-    try:
-        publish.send(None)
-    except StopIteration:
-        return
-    publish.close()
-    raise AssertionError("nats-py waited inside publish(): it was expected to write to its buffer only")
-
-
-def parse_ack(message: Msg) -> Outcome:
+def parse_ack(data: bytes) -> Outcome:
     """Read the answer to a publish; an empty one says that no stream (or no leader) listens at the moment."""
-    if not message.data:
+    if not data:
         return NobodyStores("nobody stores this subject at the moment (no leader, or no such stream)")
     try:
-        answer = _decode(message.data)
+        answer = _decode(data)
     except msgspec.DecodeError as error:
         return PublishUnknown(f"the answer is not an acknowledgement: {error}")
     if answer.error is None:
@@ -113,10 +81,10 @@ class Pipeline:
         self._waiting: dict[int, tuple[asyncio.Future[PubAck], float]] = {}
         self._sent = 0
         self._sweeper: asyncio.TimerHandle | None = None
-        self._client: Client | None = None
+        self._client: Wire | None = None
         self._end = end
 
-    def attach(self, client: Client) -> None:
+    def attach(self, client: Wire) -> None:
         """Send over `client` from now on."""
         self._client = client
 
@@ -130,13 +98,17 @@ class Pipeline:
 
         A future that is cancelled is forgotten; its message is not called back.
         """
+        return self.send_block(subject, payload, header_block(headers))
+
+    def send_block(self, subject: str, payload: bytes, head: bytes) -> asyncio.Future[PubAck]:
+        """Like `send`, with headers that are encoded already."""
         future: asyncio.Future[PubAck] = self._loop.create_future()
         client = self._client
         if client is None or not client.is_connected:
             return self._settle(future, PublishUnknown("not sent: there is no connection at the moment"))
         number = self._sent = self._sent + 1
         try:
-            run_now(client.publish(subject, payload, f"{self.inbox}.{number}", dict(headers) if headers else None))
+            client.write(subject, payload, f"{self.inbox}.{number}", head)
         except nats.errors.MaxPayloadError:
             reason = f"{len(payload)} bytes are more than the server's limit of {client.max_payload}"
             return self._settle(future, PublishRefused(MESSAGE_TOO_LARGE, reason))
@@ -147,12 +119,12 @@ class Pipeline:
             self._sweeper = self._loop.call_later(self._timeout / SWEEPS_PER_TIMEOUT, self._sweep)
         return future
 
-    def receive(self, message: Msg) -> None:
+    def receive(self, message: Arrived) -> None:
         """Take one answer from the inbox; late ones and strangers are ignored."""
         token = message.subject[self._prefix :]
         waiting = self._waiting.pop(int(token), None) if token.isdecimal() else None
         if waiting is not None:
-            self._settle(waiting[0], parse_ack(message))
+            self._settle(waiting[0], parse_ack(message.data))
 
     def give_up(self, reason: str) -> None:
         """Everything unanswered becomes unknown."""

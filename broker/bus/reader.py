@@ -8,7 +8,6 @@ from typing import Self
 
 import msgspec
 import structlog
-from nats.aio.msg import Msg
 
 from broker.bus.api import (
     NO_MESSAGE,
@@ -21,6 +20,7 @@ from broker.bus.api import (
 )
 from broker.bus.connection import Bus, Subscription
 from broker.bus.errors import ApiError, BusError, NoAnswer, PublishUnknown, StreamReplaced
+from broker.bus.wire import Arrived, headers_of
 
 BATCH = 512  # messages asked for at a time
 HEARTBEAT = 1.0  # seconds between two signs of life of a consumer that has nothing to say
@@ -36,13 +36,18 @@ log = structlog.get_logger(__name__)
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
-    """A stored message; `time_ns` is the server's clock, nanoseconds since the epoch."""
+    """A stored message; `time_ns` is the server's clock, nanoseconds since the epoch, `head` its header block."""
 
     seq: int
     subject: str
     payload: bytes
     time_ns: int
-    headers: dict[str, str] | None = None
+    head: bytes = b""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Its headers, decoded when asked for: few readers do."""
+        return headers_of(self.head)
 
 
 class StreamState(msgspec.Struct, frozen=True):
@@ -244,14 +249,14 @@ class Reader:
         else:
             self._asked += self._batch
 
-    def _receive(self, message: Msg) -> None:
+    def _receive(self, message: Arrived) -> None:
         """Take a message or a status; runs inside nats-py's read loop and must not raise."""
         if message.reply.startswith("$JS.ACK."):
             self._take(message, message.reply.split("."))
         elif message.subject.startswith(f"{self._inbox}.{self._generation}."):
-            self._take_status(message.headers or {})
+            self._take_status(message.headers)
 
-    def _take(self, message: Msg, words: list[str]) -> None:
+    def _take(self, message: Arrived, words: list[str]) -> None:
         """`words`: $JS.ACK.[domain.account.]stream.consumer.deliveries.seq.consumer seq.time.pending[.random]."""
         at = 2 if len(words) == 9 else 4  # noqa: PLR2004  # the two layouts of ADR-15
         if words[at + 1] != self._consumer:
@@ -266,7 +271,7 @@ class Reader:
         self._pending = int(words[at + 6])
         if seq >= self._next:  # a leader that is behind starts a new consumer too early
             self._next = seq + 1
-            self._buffer.append(Stored(seq, message.subject, message.data, int(words[at + 5]), message.headers))
+            self._buffer.append(Stored(seq, message.subject, message.data, int(words[at + 5]), message.head))
             self._arrived.set()
 
     def _take_status(self, headers: dict[str, str]) -> None:
@@ -351,17 +356,10 @@ async def _get(bus: Bus, stream: str, body: dict[str, object]) -> Stored | None:
     raw = answer.message
     if raw is None:
         return None
-    return Stored(raw.seq, raw.subject, raw.data, nanoseconds(raw.time), headers_of(raw.hdrs))
+    return Stored(raw.seq, raw.subject, raw.data, nanoseconds(raw.time), raw.hdrs)
 
 
 def nanoseconds(time: str) -> int:
     """RFC 3339 with up to nine decimals, as the server writes it, in nanoseconds since the epoch."""
     whole, _, fraction = time.rstrip("Z").partition(".")
     return int(datetime.fromisoformat(f"{whole}+00:00").timestamp()) * SECOND + int(fraction.ljust(9, "0"))
-
-
-def headers_of(block: bytes) -> dict[str, str] | None:
-    """The headers of a stored message from its header block (`NATS/1.0`, then `Name: value` lines)."""
-    lines = block.decode(errors="replace").split("\r\n")[1:]
-    pairs = (line.partition(":") for line in lines if line)
-    return {name.strip(): value.strip() for name, _, value in pairs} or None

@@ -5,11 +5,9 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 import nats.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from broker.bus.pipeline import Sink
+from broker.bus.wire import Arrived, Sink, Wire
 
 CLOSE_TIMEOUT = 2.0  # seconds
 
@@ -17,13 +15,13 @@ CLOSE_TIMEOUT = 2.0  # seconds
 class Interest:
     """A subscription that outlives nats-py's client: what to subscribe to again, and the present handle."""
 
-    def __init__(self, subject: str, queue: str, receive: Callable[[Msg], None]) -> None:
+    def __init__(self, subject: str, queue: str, receive: Callable[[Arrived], None]) -> None:
         self.subject = subject
         self._queue = queue
         self._receive = receive
         self._handle: NatsSubscription | None = None
 
-    async def open(self, client: Client) -> None:
+    async def open(self, client: Wire) -> None:
         """Subscribe on `client`."""
         self._handle = await client.subscribe(self.subject, queue=self._queue, future=Sink(self._receive))
 

@@ -93,7 +93,7 @@ async def _read_archive(bus: Bus, workspace: Workspace, person: str, conversatio
     if head is None:
         return []
     found = unpack(head.payload)
-    for number in range(1, int((head.headers or {}).get(PARTS, "1"))):
+    for number in range(1, int(head.headers.get(PARTS, "1"))):
         part = await last_by_subject(bus, workspace.arc_stream, f"{head.subject}.{number}")
         if part is not None:
             found += unpack(part.payload)

@@ -6,19 +6,14 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from broker.bus.errors import MediaDamaged, NobodyStores, PublishRefused, PublishUnknown
 from broker.bus.kv import _KEY, kv_key, kv_text
 from broker.bus.media import PIECE, opened, piece_count, pieces_of, sealed
 from broker.bus.pipeline import PubAck, parse_ack
-from broker.bus.reader import headers_of, nanoseconds
+from broker.bus.reader import nanoseconds
 from broker.bus.streams import Workspace
-
-
-def answer(data: bytes) -> Msg:
-    return Msg(_client=Client(), subject="inbox.1", data=data)
+from broker.bus.wire import header_block, headers_of
 
 
 @given(st.text())
@@ -65,16 +60,30 @@ def test_times_keep_their_nanoseconds(time: str, expected: int) -> None:
 
 def test_a_header_block_is_read() -> None:
     assert headers_of(b"NATS/1.0\r\nA: 1\r\nB-C: x: y\r\n\r\n") == {"A": "1", "B-C": "x: y"}
-    assert headers_of(b"") is None
+    assert headers_of(b"NATS/1.0\r\n\r\n") == headers_of(b"") == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "description"),
+    [(b"NATS/1.0 503", "503", ""), (b"NATS/1.0 408 Request Timeout", "408", "Request Timeout")],
+)
+def test_a_status_line_is_read(line: bytes, status: str, description: str) -> None:
+    headers = headers_of(line + b"\r\nNats-Pending-Messages: 3\r\n\r\n")
+    assert headers == {"Status": status, "Description": description, "Nats-Pending-Messages": "3"}
+
+
+@given(st.dictionaries(st.from_regex(r"[A-Za-z-]{1,20}", fullmatch=True), st.text()))
+def test_no_header_value_ends_its_line(headers: dict[str, str]) -> None:
+    assert header_block(headers).count(b"\r\n") == (len(headers) + 2 if headers else 0)
 
 
 def test_an_acknowledgement_is_read() -> None:
-    assert parse_ack(answer(b'{"stream":"s","seq":7}')) == PubAck("s", 7, duplicate=False)
-    assert parse_ack(answer(b'{"stream":"s","seq":7,"duplicate":true}')) == PubAck("s", 7, duplicate=True)
+    assert parse_ack(b'{"stream":"s","seq":7}') == PubAck("s", 7, duplicate=False)
+    assert parse_ack(b'{"stream":"s","seq":7,"duplicate":true}') == PubAck("s", 7, duplicate=True)
 
 
 def test_a_refusal_is_certain_and_names_the_tail() -> None:
-    refused = parse_ack(answer(b'{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 41"}}'))
+    refused = parse_ack(b'{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 41"}}')
     assert isinstance(refused, PublishRefused)
     assert (refused.code, refused.tail) == (10071, 41)
 
@@ -82,12 +91,12 @@ def test_a_refusal_is_certain_and_names_the_tail() -> None:
 @pytest.mark.parametrize("code", [10008, 10009, 10041, 10158])
 def test_a_refusal_that_settles_nothing_is_unknown(code: int) -> None:
     data = b'{"error":{"code":500,"err_code":%d,"description":"later"}}' % code
-    assert isinstance(parse_ack(answer(data)), PublishUnknown)
+    assert isinstance(parse_ack(data), PublishUnknown)
 
 
 def test_an_empty_answer_is_no_acknowledgement() -> None:
-    assert isinstance(parse_ack(answer(b"")), NobodyStores)
-    assert isinstance(parse_ack(answer(b"?")), PublishUnknown)
+    assert isinstance(parse_ack(b""), NobodyStores)
+    assert isinstance(parse_ack(b"?"), PublishUnknown)
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE])
