@@ -131,6 +131,7 @@ _SENTENCES: Mapping[type, Callable[[Any], str]] = MappingProxyType(
         f.PersonParked: _silent,
         f.ConversationOpened: lambda fact: f"Opened on {fact.channel} by {fact.person}.",
         f.MessageTaken: lambda fact: f"The customer wrote entry {fact.n} on {fact.envelope.channel}.",
+        f.ConversationJoined: lambda fact: f"It goes on for {fact.other} as well: both are of one customer.",
         f.ConversationReopened: lambda fact: f"Reopened by {fact.by or 'the customer'}.",
         f.ConversationQueued: _queued,
         f.ConversationRelaxed: lambda fact: f"Nobody came in time: requirement step {fact.step} is in force.",

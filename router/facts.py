@@ -100,6 +100,22 @@ class MessageTaken(Fact, frozen=True, kw_only=True, tag="message.taken"):
     languages: tuple[str, ...] = ()
 
 
+class ConversationJoined(Fact, frozen=True, kw_only=True, tag="conversation.joined"):
+    """A link made one of both: this one goes on for ``other`` too, which is closed next.
+
+    ``address`` is where the customer wrote last. The customer waits here since ``unanswered`` (0: not at all) and has
+    been told ``said`` phrases; ``say_at`` and ``unanswered_at`` are as in :class:`MessageTaken`.
+    """
+
+    conversation: str
+    other: str
+    address: str
+    unanswered: int = 0
+    said: int = 0
+    say_at: int = 0
+    unanswered_at: int = 0
+
+
 class ConversationReopened(Fact, frozen=True, kw_only=True, tag="conversation.reopened"):
     """The customer wrote again (on ``channel``, from ``address``), or ``by`` opened it, within the reopening time."""
 
@@ -390,6 +406,7 @@ AnyFact = (
     | PersonParked
     | ConversationOpened
     | MessageTaken
+    | ConversationJoined
     | ConversationReopened
     | ConversationQueued
     | ConversationRelaxed

@@ -60,6 +60,17 @@ def _message_taken(c: Change, fact: f.MessageTaken) -> None:
         c.timer(UNANSWERED, fact.conversation, fact.unanswered_at)
 
 
+def _joined(c: Change, fact: f.ConversationJoined) -> None:
+    conversation, other = c.state.conversations[fact.conversation], c.state.conversations[fact.other]
+    for address, sending in other.sendings.items():
+        c.put(conversation.sendings, address, sending)
+    c.set(conversation, "last_address", fact.address)
+    c.set(conversation, "unanswered", fact.unanswered)
+    c.set(conversation, "said", fact.said)
+    c.timer(SAY, fact.conversation, fact.say_at)
+    c.timer(UNANSWERED, fact.conversation, fact.unanswered_at)
+
+
 def _reopened(c: Change, fact: f.ConversationReopened) -> None:
     conversation = c.state.conversations[fact.conversation]
     person = c.state.people[conversation.person]
@@ -314,6 +325,7 @@ CONVERSATIONS: Mapping[type, Fold] = MappingProxyType(
     {
         f.ConversationOpened: _opened,
         f.MessageTaken: _message_taken,
+        f.ConversationJoined: _joined,
         f.ConversationReopened: _reopened,
         f.ConversationQueued: _queued,
         f.ConversationRelaxed: _relaxed,

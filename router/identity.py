@@ -1,10 +1,11 @@
 """Two people who are one, and one who is two after all; with evidence, and never by guessing (promise P7)."""
 
 from router import facts as f
-from router.deadlines import PARK, timer_id
+from router.deadlines import PARK, SAY, UNANSWERED, timer_id
 from router.draft import Draft, Refused
 from router.inputs import Command, Link, Unlink
 from router.people import Conversation, Person, PersonRecord
+from router.queueing import answer_due
 from router.rights import find_person
 
 
@@ -37,7 +38,8 @@ def link(d: Draft, command: Command, action: Link) -> None:
     )
     d.parked.append(PersonRecord(person=Person(id=other.id, addresses=[], moved=person.id), addresses=[]))
     if len(going_on) > 1 and going_on[1].status != "closed":
-        d.emit(f.Scheduled(items=(("merge", going_on[1].id),)))
+        older, younger = going_on[0].id, going_on[1].id
+        d.emit(f.Scheduled(items=(("join", f"{older}:{younger}"), ("merge", younger))))
     elif not going_on or going_on[0].status == "closed":
         d.emit(f.TimerSet(timer=timer_id(PARK, person.id), due=d.now + d.rules.times.park_person))
 
@@ -46,6 +48,35 @@ def _by_age(d: Draft, *people: Person) -> list[Conversation]:
     """Give the latest conversation of each: open ones first, the oldest of them leading; else the last one closed."""
     found = [d.state.conversations[one.conversation] for one in people if one.conversation is not None]
     return sorted(found, key=lambda one: (one.status == "closed", -one.closed_at, one.opened_at, len(one.id), one.id))
+
+
+def join(d: Draft, about: str) -> None:
+    """Let the older conversation wait for what the younger has not been answered, where the customer wrote last."""
+    name, _, other = about.partition(":")
+    conversation, younger = d.conversation(name), d.state.conversations[other]
+    timers = d.state.timers
+    asking = [one for one in (conversation, younger) if one.unanswered]
+    first = min(asking, key=lambda one: one.unanswered, default=conversation)
+    due = timers.get(timer_id(UNANSWERED, name), 0)
+    if asking and not due and conversation.owner is not None:
+        due = answer_due(d, conversation)
+    d.emit(
+        f.ConversationJoined(
+            conversation=name,
+            other=other,
+            address=max(conversation.last_address, younger.last_address, key=lambda address: _heard(d, address)),
+            unanswered=first.unanswered,
+            said=first.said,
+            say_at=timers.get(timer_id(SAY, first.id), 0),
+            unanswered_at=due,
+        )
+    )
+
+
+def _heard(d: Draft, address: str) -> int:
+    """When the address wrote last."""
+    known = d.state.addresses.get(address)
+    return next(reversed(known.seen.values()), 0) if known is not None else 0
 
 
 def unlink(d: Draft, command: Command, action: Unlink) -> None:

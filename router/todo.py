@@ -9,6 +9,7 @@ from router import facts as f
 from router.draft import Draft
 from router.ending import merge
 from router.handover import TRANSFER_RULE
+from router.identity import join
 from router.inputs import RulesProposed
 from router.matching import absence, best_waiting, first_pair, mismatch, need_of, understaffed
 from router.people import Conversation, Warned
@@ -140,6 +141,7 @@ TODO: Mapping[str, Callable[[Draft, str], None]] = MappingProxyType(
         "sweep": sweep,
         "gone": gone,
         "logout": sign_out,
+        "join": join,
         "merge": merge,
         "unstaffed": unstaffed,
         "warn": warn,

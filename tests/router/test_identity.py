@@ -2,7 +2,7 @@
 
 from router import facts as f
 from router import inputs as i
-from router.rules import Times
+from router.rules import Times, Waiting
 from tests.router.test_handover import refusal
 from tests.router.world import World, make_rules, of_kind, only
 
@@ -126,4 +126,93 @@ def test_a_linked_customer_can_be_answered_on_the_other_channel() -> None:
     one = person(world, "v1")
     link(world, one, person(world, "v3"))
     sent = only(world.reply("anna", world.of("v1").id, address="visitor:v3"), f.ReplySent).outbound
-    assert (sent.channel, sent.address, sent.reply_to) == ("mail", "visitor:v3", None)
+    assert (sent.channel, sent.address, sent.reply_to) == ("mail", "visitor:v3", "n8")
+
+
+PHRASES = (Waiting(after=15_000, say={"en": "One moment."}), Waiting(after=60_000, say={"en": "Still looking."}))
+
+
+def test_who_waits_in_the_younger_conversation_waits_on_in_the_older() -> None:
+    world = World(make_rules(waiting=PHRASES, times=Times(unanswered=100_000)))
+    world.up("anna", "ben")
+    world.write("v1")
+    owner = world.of("v1").owner or ""
+    world.reply(owner, world.of("v1").id)
+    world.write("v2", channel="mail", type="email", native_id="mail7", after=1_000)
+    asked = world.now
+    world.wait(16_000)
+    one = world.of("v1")
+    assert (world.of("v2").unanswered, world.of("v2").said) == (asked, 1)
+    facts = link(world, person(world, "v1"), person(world, "v2"))
+    joined = only(facts, f.ConversationJoined)
+    assert (joined.conversation, joined.unanswered, joined.said, joined.say_at) == (one.id, asked, 1, asked + 60_000)
+    facts = world.wait(45_000)
+    assert [fact.waiting for fact in of_kind(facts, f.ReplySent)] == [1]
+    assert only(facts, f.ReplySent).outbound.address == "visitor:v2"
+    assert only(world.wait(60_000), f.Unassigned).reason == "unanswered", "the owner has to answer it"
+    sent = only(world.reply("anna", one.id, anyway=True), f.ReplySent).outbound
+    assert (sent.address, sent.channel, sent.reply_to) == ("visitor:v2", "mail", "mail7")
+    assert of_kind(world.wait(100_000), f.ReplySent) == []
+
+
+def test_who_waits_in_both_waits_since_the_first_message_and_is_answered_where_the_last_was() -> None:
+    world = World(make_rules(waiting=PHRASES))
+    world.write("v1")
+    asked = world.now
+    world.write("v2", after=5_000)
+    world.write("v1", after=1_000)
+    world.up("anna")
+    link(world, person(world, "v2"), person(world, "v1"))
+    one = world.of("v1")
+    assert (one.unanswered, one.said, one.last_address) == (asked, 0, "visitor:v1")
+    said = of_kind(world.wait(100_000), f.ReplySent)
+    assert [(fact.waiting, fact.outbound.address) for fact in said] == [(0, "visitor:v1"), (1, "visitor:v1")]
+
+
+def test_a_link_of_two_who_were_answered_lets_nobody_wait() -> None:
+    world = two()
+    for visitor in ("v1", "v2"):
+        world.reply(world.of(visitor).owner or "", world.of(visitor).id)
+    link(world, person(world, "v1"), person(world, "v2"))
+    assert world.of("v1").unanswered == 0
+    assert not [name for name in world.state.timers if name.startswith(("say:", "unanswered:"))]
+
+
+def test_a_link_frees_who_had_the_younger_conversation_in_whatever_state() -> None:
+    for channel, state in (("ring", "offered"), ("site", "assigned")):
+        world = World(make_rules())
+        world.up("anna", "ben")
+        world.write("v1")
+        world.write("v2", channel=channel, after=1_000)
+        younger = world.of("v2")
+        holder = younger.owner or younger.offers[0].operator
+        assert (younger.status, world.operator(holder).load) == (state, 40)
+        link(world, person(world, "v1"), person(world, "v2"))
+        assert (world.operator(holder).held, younger.offers, younger.owner) == ({}, [], None)
+        assert world.of("v1").owner != holder
+
+
+def test_a_younger_conversation_in_mid_transfer_frees_its_source_and_its_target() -> None:
+    world = two()
+    younger = world.of("v2")
+    source = younger.owner or ""
+    target = world.of("v1").owner or ""
+    world.order(source, i.Transfer(conversation=younger.id, operator=target))
+    link(world, person(world, "v1"), person(world, "v2"))
+    assert list(world.operator(target).held) == [world.of("v1").id]
+    assert world.operator(source).held == {}
+
+
+def test_an_answer_to_what_was_linked_by_mistake_never_goes_to_the_other_person() -> None:
+    world = World(make_rules(waiting=PHRASES))
+    world.up("anna")
+    world.write("v1")
+    world.write("v2", after=1_000)
+    one = world.of("v1").id
+    name = person(world, "v1")
+    link(world, name, person(world, "v2"))
+    assert world.conv(one).last_address == "visitor:v2"
+    world.order("anna", i.Unlink(person=name, address="visitor:v2", evidence="a neighbour"))
+    assert of_kind(world.wait(100_000), f.ReplySent) == [], "no phrase either"
+    for address in (None, "visitor:v2"):
+        assert refusal(world.reply("anna", one, address=address)) == "no_address"

@@ -128,4 +128,4 @@ def write(version: int) -> None:
 
 
 if __name__ == "__main__":
-    write(1)
+    write(2)
