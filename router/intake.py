@@ -94,7 +94,7 @@ def _append(d: Draft, conversation: Conversation, envelope: Envelope, seen: Mapp
             forget=_forgettable(seen, d.now),
             waits=waits,
             say_at=_first_phrase(d, envelope) if waits else 0,
-            unanswered_at=answer_due(d, conversation) if waits and conversation.status == "assigned" else 0,
+            unanswered_at=answer_due(d, conversation) if waits and conversation.owner is not None else 0,
             languages=_news_of_language(conversation, envelope),
         )
     )

@@ -9,7 +9,7 @@ from router.deadlines import UNANSWERED, timer_id
 from router.draft import Draft
 from router.evolve import gather
 from router.identity import person_line
-from router.matching import absence, others_could
+from router.matching import others_could
 from router.presence import abandon, lose_node, sign_out
 from router.queueing import after_offer, end_offer, exclusion, leave, place, send_back
 from router.record import Why
@@ -40,19 +40,21 @@ def _exclusion_is_over(d: Draft, name: str) -> None:
 def _nobody_answered(d: Draft, name: str) -> None:
     """Give the conversation to somebody else; while there is nobody else, its owner is the best there is."""
     conversation = d.conversation(name)
-    owner = conversation.owner
+    owner, allowed = conversation.owner, d.rules.times.unanswered
+    if not allowed:
+        return
     if owner is not None and conversation.status == "assigned" and others_could(d.state, d.policy, conversation, d.now):
         exclude = exclusion(d, conversation, owner)
         leave(d, conversation, "unanswered")
         send_back(d, conversation, "unanswered", exclude=exclude)
         return
     d.why = Why(rule=conversation.rule, note="nobody else could take it")
-    d.emit(f.TimerSet(timer=timer_id(UNANSWERED, name), due=d.now + max(d.rules.times.unanswered, 1_000)))
+    d.emit(f.TimerSet(timer=timer_id(UNANSWERED, name), due=d.now + max(allowed, 1_000)))
 
 
 def _orphan_waited(d: Draft, name: str) -> None:
     conversation = d.conversation(name)
-    if conversation.owner is not None and absence(d.state.operators[conversation.owner]) == "offline":
+    if conversation.owner is not None and d.state.operators[conversation.owner].state == "offline":
         abandon(d, conversation)
 
 

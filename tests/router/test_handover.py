@@ -315,6 +315,17 @@ def test_mail_stays_with_an_operator_who_came_back() -> None:
     assert world.conv(name).owner == "ben"
 
 
+def test_a_short_break_of_the_line_does_not_cost_the_mail_of_somebody_who_came_back() -> None:
+    world, name = served(channel="mail", times=Times(orphan=120_000))
+    world.order("ben", i.SetPresence(state="offline"))
+    world.order("ben", i.SetPresence(state="available"))
+    world.wait(115_000)
+    world.down("ben")
+    assert of_kind(world.wait(10_000), f.Unassigned) == []
+    world.feed(i.OperatorUp(operator="ben", node="n1"))
+    assert world.conv(name).owner == "ben"
+
+
 def test_draining_keeps_what_is_there_and_ends_with_it() -> None:
     world, name = served()
     world.order("ben", i.SetPresence(state="draining"))

@@ -485,6 +485,31 @@ def test_rules_may_say_never() -> None:
     assert of_kind(world.wait(400_000), f.Unassigned) == []
 
 
+def test_new_rules_may_say_never_to_what_was_timed_already() -> None:
+    world = World(make_rules(times=Times(unanswered=10_000)))
+    world.up("anna", "ben")
+    world.write("v1")
+    world.propose(make_rules(times=Times(unanswered=0)))
+    before = len(world.entries)
+    assert of_kind(world.wait(60_000), f.Unassigned) == []
+    timers = [record for record in world.records()[before:] if record.cause == "timer"]
+    assert len(timers) == 1, "it does not come again and again"
+
+
+def test_a_message_during_a_transfer_that_is_not_taken_still_has_to_be_answered() -> None:
+    world = World(make_rules(times=Times(unanswered=60_000)))
+    world.up("anna")
+    world.write("v1")
+    name = world.of("v1").id
+    world.reply("anna", name)
+    world.up("ben")
+    world.order("anna", i.Transfer(conversation=name, operator="ben"))
+    world.write("v1")
+    world.order("ben", i.Decline(conversation=name, offer=world.conv(name).offers[0].id))
+    assert world.conv(name).owner == "anna"
+    assert only(world.wait(61_000), f.Unassigned).reason == "unanswered"
+
+
 # --- rules change ---------------------------------------------------------------------------------------------
 
 
