@@ -21,7 +21,7 @@ from broker.channels.runner import Channel, Services
 from broker.channels.secret import derive, workspace_secret
 from broker.channels.tally import ChannelEvents, wall_clock
 from broker.health import Health
-from broker.http import HttpServer, health_routes
+from broker.http import LOOPBACK, HttpServer, health_routes
 from broker.links import FileLinks
 from broker.logs import Scrubber, get_logger
 from broker.metrics import LogMetrics
@@ -101,7 +101,7 @@ class Node:
         await self._add_channels(app, bus, follower, secret, times.log_stream)
         if self._has(DESK):
             await self._add_desk(app, bus, follower, secret)
-        server = HttpServer(app, self.settings.http.listen)
+        server = HttpServer(app, self.settings.http.listen, free=(*LOOPBACK, *self.settings.http.proxies))
         await server.start()
         self._stack.push_async_callback(server.stop)
 
@@ -136,7 +136,7 @@ class Node:
         protect(app, trusted_proxies=self.settings.http.proxies)
         health = Health(bus, self._workspace, follower)
         self._stack.callback(follower.subscribe(health.record))
-        app.add_routes(health_routes(health, REGISTRY))
+        app.add_routes(health_routes(health, REGISTRY, self.settings.http.watchers))
         return app
 
     async def _add_channels(

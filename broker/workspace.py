@@ -35,6 +35,11 @@ class ExternalNats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     replicas: Annotated[int, Meta(ge=1, le=5, description="Copies of each stream; 3 survives the loss of a node.")] = 3
 
     def __post_init__(self) -> None:
+        for i, server in enumerate(self.servers):
+            if "@" in server:
+                raise SettingError(
+                    "holds a user or password: write them under `user` and `password`", key=("servers", i)
+                )
         if self.credentials is not None and self.user is not None:
             raise SettingError("give either a credentials file or a user, not both", key="user")
         if (self.user is None) != (self.password is None):
@@ -57,18 +62,28 @@ class Http(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trusted_proxies: Annotated[
         list[str], Meta(description="Networks (10.0.0.0/8) whose X-Forwarded-For header is believed.")
     ] = field(default_factory=list)
+    monitors: Annotated[
+        list[str],
+        Meta(description="Networks that may read /metrics, and on /readyz the reasons; anybody may see 200 or 503."),
+    ] = field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
 
     def __post_init__(self) -> None:
-        for i, network in enumerate(self.trusted_proxies):
-            try:
-                ip_network(network)
-            except ValueError as exc:
-                raise SettingError(f"no network: {exc}", key=("trusted_proxies", i)) from exc
+        for name in ("trusted_proxies", "monitors"):
+            for i, network in enumerate(getattr(self, name)):
+                try:
+                    ip_network(network)
+                except ValueError as exc:
+                    raise SettingError(f"no network: {exc}", key=(name, i)) from exc
 
     @property
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The trusted networks, parsed."""
         return tuple(ip_network(network) for network in self.trusted_proxies)
+
+    @property
+    def watchers(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of the monitoring, parsed."""
+        return tuple(ip_network(network) for network in self.monitors)
 
 
 class OperatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -303,6 +318,24 @@ def _narrower(before: NeedSettings, after: NeedSettings) -> str:
     if after.operators and not (before.operators and set(before.operators) <= set(after.operators)):
         return "operators are named who were not, or fewer"
     return ""
+
+
+def secrets_in(settings: object) -> Iterator[str]:
+    """Give every secret of some settings: what must appear in no log."""
+    match settings:
+        case Secret():
+            yield settings.reveal()
+        case Struct():
+            for name in settings.__struct_fields__:
+                yield from secrets_in(getattr(settings, name))
+        case dict():
+            for value in settings.values():
+                yield from secrets_in(value)
+        case list() | tuple():
+            for value in settings:
+                yield from secrets_in(value)
+        case _:
+            return
 
 
 def channel_type(settings: Struct) -> str:

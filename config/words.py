@@ -7,7 +7,7 @@ from msgspec import inspect
 from config.documents import PlainValue, Word
 from config.problems import nearest
 from config.scalars import Secret
-from config.types import reader, words
+from config.types import RowType, reader, unwrap, words
 
 LIMIT_SHOWN = 60
 """How many characters of a wrong value a message repeats."""
@@ -48,11 +48,18 @@ def show(word: Word, info: inspect.Type) -> str:
     """Repeat what stands in the file, never what a reference stood for, and nothing of a secret."""
     if not word.substituted and word.value() is None:
         return "nothing"
-    if isinstance(info, inspect.CustomType) and info.cls is Secret:
+    if _holds_secret(info):
         return "***"
     quote = "" if word.plain and not isinstance(word.value(), str) else '"'
     ellipsis = "..." if len(word.source) > LIMIT_SHOWN else ""
     return f"{quote}{word.source[:LIMIT_SHOWN]}{ellipsis}{quote}"
+
+
+def _holds_secret(info: inspect.Type) -> bool:
+    """Say whether a type is a secret, or a list of them: written as one word it is a secret all the same."""
+    if isinstance(info, RowType):
+        return _holds_secret(unwrap(info.item_type))
+    return isinstance(info, inspect.CustomType) and info.cls is Secret
 
 
 def _text(word: Word, info: inspect.StrType) -> str:

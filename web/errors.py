@@ -189,7 +189,7 @@ def client_ip(request: web.BaseRequest, trusted_proxies: Networks = ()) -> str:
         return request[CLIENT_IP]
     hops = [hop.strip() for line in request.headers.getall(hdrs.X_FORWARDED_FOR, ()) for hop in line.split(",")]
     address = request.remote or ""
-    while hops and _trusted(address, trusted_proxies):
+    while hops and is_within(address, trusted_proxies):
         hop = hops.pop()
         if not _is_address(hop):
             break
@@ -197,7 +197,8 @@ def client_ip(request: web.BaseRequest, trusted_proxies: Networks = ()) -> str:
     return address
 
 
-def _trusted(address: str, networks: Networks) -> bool:
+def is_within(address: str, networks: Networks) -> bool:
+    """Say whether an address belongs to one of the networks; what is no address does not."""
     return _is_address(address) and any(ip_address(address) in network for network in networks)
 
 

@@ -13,6 +13,9 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
 
 
+_USER: Final = re.compile(r"//[^/]*@")
+"""A user and perhaps a password: not to be repeated to anybody."""
+
 _HOST: Final = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")  # a name in ASCII (IDNA) or an address; no patterns
 
 
@@ -28,7 +31,9 @@ def normalise_origin(text: str) -> str:
         host = None
     extra = parts.path or parts.query or parts.fragment or "@" in parts.netloc or text.endswith(("?", "#", ":"))
     if scheme not in _DEFAULT_PORTS or not host or extra or not text.isprintable():
-        raise ValueError(f"{text!r} is not an origin such as https://shop.example or http://localhost:8080")
+        raise ValueError(
+            f"{_USER.sub('//***@', text)!r} is not an origin such as https://shop.example or http://localhost:8080"
+        )
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}" if port in {None, _DEFAULT_PORTS[scheme]} else f"{scheme}://{host}:{port}"
 

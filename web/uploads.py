@@ -151,13 +151,14 @@ async def send_file(
     """Stream a file to a client that may be slow, but not silent for longer than ``within`` seconds.
 
     Raises:
+        Refusal: 404; there is no such file any more (its source raises ``LookupError``).
         TimeoutError: the client, or where the file comes from, stood still.
     """
     response = web.StreamResponse(headers=headers)
     iterator = aiter(chunks)
     try:
         async with asyncio.timeout(within):
-            first = await anext(iterator, b"")  # whatever is wrong with the source shows before the headers are sent
+            first = await _begin(iterator)  # whatever is wrong with the source shows before the headers are sent
             await response.prepare(request)
             await response.write(first)
         while True:
@@ -171,6 +172,13 @@ async def send_file(
         if response.prepared and request.transport is not None:
             request.transport.abort()  # what waits for a client that stands still would wait for ever
         raise
+
+
+async def _begin(chunks: AsyncIterator[bytes]) -> bytes:
+    try:
+        return await anext(chunks, b"")
+    except LookupError as exc:
+        raise Refusal(404, "not_found", "this file is no longer kept") from exc
 
 
 async def _open(request: web.Request) -> tuple[str, StreamReader | BodyPartReader]:

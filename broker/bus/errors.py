@@ -118,7 +118,7 @@ class WrongRevision(BusError):
     """A key has another revision than expected: somebody else wrote it in between."""
 
 
-class MediaMissing(BusError):
+class MediaMissing(BusError, LookupError):
     """A media object is gone or not complete."""
 
 

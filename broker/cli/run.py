@@ -16,7 +16,7 @@ from broker.logs import Scrubber, configure_logs
 from broker.node import Node
 from broker.place import DEFAULT_DATA
 from broker.up import ROUTER, Plan, run
-from broker.workspace import WorkspaceSettings, channel_type
+from broker.workspace import WorkspaceSettings, channel_type, secrets_in
 from config import ListenAddress
 
 DEMO_PASSWORD = "trunkline-demo"  # noqa: S105 - everybody may know it: the demo listens on loopback only
@@ -73,6 +73,7 @@ def _plan(
     """Set up the logs, and give the plan that hands the same on to child processes."""
     format_, level = logs
     scrubber = Scrubber()
+    scrubber.add(secrets_in(settings))
     configure_logs(scrubber, format_=format_.value, level=level)
     options = ("--log-format", format_.value, "--log-level", level)
     return Plan(file=file, settings=settings, data=data, scrubber=scrubber, only=tuple(only), log_options=options)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from broker.bus.errors import MediaMissing
 from broker.links import FileLinks
 from normalizer.content import Media, StoredFile
 from web.errors import protect
@@ -36,6 +37,19 @@ async def test_a_link_leads_to_the_file_and_shows_neither_name_nor_key() -> None
         assert await answer.read() == b"hello"
         assert answer.headers["Content-Disposition"].startswith("attachment")
         assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+class Empty(Store):
+    async def read(self, file: StoredFile) -> AsyncIterator[bytes]:
+        raise MediaMissing(f"{file.name} has 0 of 1 pieces")
+        yield b""
+
+
+async def test_a_link_to_a_file_that_is_gone_leads_nowhere() -> None:
+    links = FileLinks(Empty(), b"s" * 32, "https://chat.example")
+    async with await client_of(links) as client:
+        answer = await client.get(urlsplit(links.make(Media(file=FILE, type="text/plain"))).path)
+        assert (answer.status, (await answer.json())["error"]["code"]) == (404, "not_found")
 
 
 async def test_a_link_of_somebody_else_s_making_leads_nowhere() -> None:

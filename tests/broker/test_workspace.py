@@ -7,7 +7,7 @@ import pytest
 
 from adapters.registry import adapter_types, settings_types
 from broker.compile import compile_rules, propose
-from broker.workspace import WorkspaceSettings, load_workspace
+from broker.workspace import WorkspaceSettings, load_workspace, secrets_in
 from config import ConfigErrors
 from router.rules import OperatorRule, Relax
 
@@ -91,3 +91,22 @@ def test_a_mistake_is_said_with_its_line(tmp_path: Path, found: str, instead: st
 def test_rules_are_plain_json(tmp_path: Path) -> None:
     proposal = propose(read(tmp_path, WHOLE))
     assert msgspec.json.decode(msgspec.json.encode(proposal), type=type(proposal)) == proposal
+
+
+def test_a_network_that_is_none_is_named(tmp_path: Path) -> None:
+    for key in ("trusted_proxies", "monitors"):
+        assert f"http.{key}[0]: no network" in mistakes(tmp_path, WHOLE + f"http: {{{key}: [everywhere]}}\n")
+
+
+def test_a_password_in_the_address_of_a_server_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    said = mistakes(tmp_path, WHOLE + 'nats: {servers: ["nats://bob:hunter2@n1:4222"]}\n')
+    assert "write them under `user` and `password`" in said
+    assert "hunter2" not in said
+
+
+def test_every_secret_of_the_file_is_known_to_the_scrubber(tmp_path: Path) -> None:
+    text = WHOLE.replace("{name: Anna,", '{name: Anna, password_hash: "$argon2id$one",').replace(
+        "channels:", "channels:\n  hook: {type: webhook, secrets: [a-secret-of-sixteen, another-of-sixteen]}"
+    )
+    settings = read(tmp_path, text + 'nats: {servers: ["nats://n1:4222"], user: bob, password: of-bob}\n')
+    assert set(secrets_in(settings)) == {"$argon2id$one", "a-secret-of-sixteen", "another-of-sixteen", "of-bob"}

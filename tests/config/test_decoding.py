@@ -142,6 +142,8 @@ REFUSED = [
     (Literal[1, 2], "true", "found true; allowed: 1, 2"),
     (Colour, "Gren", 'found "Gren"; did you mean "green"? allowed: green, red'),
     (Secret, "[hunter2]", "found a list; expected a secret"),
+    (list[Secret], "hunter2", "found ***; expected a list of a secret"),
+    (Annotated[list[Secret], Meta(min_length=1)] | None, "hunter2", "found ***; expected a list"),
     (Secret, "", "found nothing; expected a secret"),
     (Secret, '""', "found ***; the secret is empty; expected a secret"),
     (Duration, "60", "found 60; a unit is missing, as in 60s; expected a duration"),

@@ -45,6 +45,12 @@ def test_what_only_looks_like_it_is_not(origin: str | None) -> None:
     assert not SHOP.allows(origin)
 
 
+def test_a_password_in_an_origin_is_repeated_to_nobody() -> None:
+    with pytest.raises(ValueError, match=r"//\*\*\*@shop.example") as refused:
+        normalise_origin("https://anna:hunter2@shop.example")
+    assert "hunter2" not in str(refused.value)
+
+
 def test_an_ipv6_host_keeps_its_brackets() -> None:
     assert normalise_origin("http://[::1]:80") == "http://[::1]"
 
