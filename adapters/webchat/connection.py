@@ -268,8 +268,8 @@ class Connection:
         except NotAccepted:
             if isinstance(work, Send):
                 self._hold_all(work)
-            else:
-                self._refuse(_NOT_STORED.code, _NOT_STORED.message, retry_after=RETRY_AFTER)
+                return
+            self._refuse(_NOT_STORED.code, _NOT_STORED.message, retry_after=RETRY_AFTER)
         except EnvelopeRefused:
             self._refuse("refused", "the message cannot be taken as it is", ref)
         except TokenRefused as exc:
@@ -277,6 +277,7 @@ class Connection:
         except Exception:
             self._channel.context.log.exception("webchat.frame_failed", frame=type(work).__name__)
             self._refuse("internal", "something went wrong on our side", ref, retry_after=RETRY_AFTER)
+        self._held.pop(ref, None)  # a copy of it may have come meanwhile: nobody has to wait for that
 
     async def _accept(self, send: Send) -> None:
         """Acknowledge a message only when it cannot be lost (promise P1)."""

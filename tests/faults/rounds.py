@@ -70,12 +70,18 @@ class Crew:
                 await stack.enter_async_context(visitor)
             await asyncio.gather(*(client.online() for client in (*self.operators, *self.visitors)))
             await eventually(lambda: all(map(available, self.operators)), "the operators are available")
-            yield
-            for operator in self.operators:
-                for conversation in operator.mine:
-                    operator.order({"do": "close", "conversation": conversation})
-            await eventually(lambda: not any(operator.mine for operator in self.operators), "all is closed")
+            try:
+                yield
+            finally:
+                await self._close()
             await self.settle()
+
+    async def _close(self) -> None:
+        """Make room for those who come next."""
+        for operator in self.operators:
+            for conversation in operator.mine:
+                operator.order({"do": "close", "conversation": conversation})
+        await eventually(lambda: not any(operator.mine for operator in self.operators), "all is closed")
 
     async def write(self) -> None:
         """Write at the rate of the load until cancelled, late messages at once."""
