@@ -13,13 +13,14 @@ from types import TracebackType
 from typing import Final, Literal, Self, TypeVar
 
 import msgspec
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 from msgspec import Struct
 
 from web.errors import REFUSALS, Error, decode_json, describe
 
 T = TypeVar("T")
 
+SLOW_READER: Final = "slow_reader"
 _MAX_REASON_BYTES: Final = 123  # RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code
 
 
@@ -160,7 +161,7 @@ class Socket:
             return False
         if not self._outbox.put(frame):
             self._outbox.clear()
-            self.close(TOO_SLOW)
+            self._cut_off()
             return False
         self._wake()
         return True
@@ -210,6 +211,8 @@ class Socket:
             elif message.type is WSMsgType.BINARY:
                 self.refuse(_NOT_TEXT)
             else:
+                if isinstance(message.data, WebSocketError):
+                    _count_violation(message.data)
                 return None
         return None
 
@@ -217,6 +220,12 @@ class Socket:
         """Give each frame that :meth:`receive` gives, until the end."""
         while (frame := await self.receive(decoder)) is not None:
             yield frame
+
+    def _cut_off(self) -> None:
+        """Let go of a peer that does not read."""
+        if not self.closed:
+            REFUSALS.labels(SLOW_READER).inc()
+            self.close(TOO_SLOW)
 
     def _wake(self) -> None:
         if self._sender is None:
@@ -230,7 +239,7 @@ class Socket:
                 async with asyncio.timeout(self._limits.send_within):
                     await self.response.send_frame(frame, WSMsgType.TEXT)
         except TimeoutError:
-            self._closing = self._closing or TOO_SLOW
+            self._cut_off()
         except ConnectionError:
             self._outbox.clear()  # the receive loop learns of it too, and ends
         finally:
@@ -258,6 +267,11 @@ class Socket:
         else:
             if transport is not None:  # what is still in its buffer gets a little time
                 asyncio.get_running_loop().call_later(self._limits.close_within, transport.abort)
+
+
+def _count_violation(error: WebSocketError) -> None:
+    """Count an end by a frame that breaks the protocol or the limits; aiohttp has closed the socket."""
+    REFUSALS.labels("too_large" if error.code == WSCloseCode.MESSAGE_TOO_BIG else "bad_frame").inc()
 
 
 _NOT_TEXT: Final = Error("bad_frame", "frames must be text: JSON in UTF-8")

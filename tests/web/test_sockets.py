@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tests.fixtures.site import Serve
 from web.errors import REFUSALS, Error
-from web.sockets import GOING_AWAY, Outbox, Socket, SocketLimits
+from web.sockets import GOING_AWAY, SLOW_READER, Outbox, Socket, SocketLimits
 
 
 class Ping(Struct, tag_field="type", tag="ping"):
@@ -119,9 +119,11 @@ async def test_a_refusal_that_is_not_grave_is_no_step_towards_closing(serve: Ser
 async def test_a_frame_too_big_is_closed_with_1009(serve: Serve) -> None:
     site = await serve(echo([]))
     async with site.http.ws_connect(site.url) as ws:
+        before = REFUSALS.labels("too_large")._value.get()
         await ws.send_str("x" * 2_000)
         await received(ws)
         assert ws.close_code == 1009
+        assert REFUSALS.labels("too_large")._value.get() == before + 1
 
 
 async def test_ten_megabytes_are_refused_without_being_read(serve: Serve) -> None:
@@ -151,6 +153,7 @@ async def test_a_peer_that_does_not_read_is_closed_and_forgotten(serve: Serve) -
             await asyncio.sleep(0)
 
     site = await serve(handler)
+    before = REFUSALS.labels(SLOW_READER)._value.get()
     ws = await site.http.ws_connect(site.url)
     await ws.send_str('{"type":"ping","n":1}')
     await received(ws)
@@ -158,6 +161,7 @@ async def test_a_peer_that_does_not_read_is_closed_and_forgotten(serve: Serve) -
     async with asyncio.timeout(10):
         await flood()
         await ended.wait()
+    assert REFUSALS.labels(SLOW_READER)._value.get() == before + 1
     assert len(opened[0]._outbox) == 0
     assert opened[0]._sender is None or opened[0]._sender.done()
     transport_of(ws).abort()
