@@ -68,9 +68,11 @@ def settle(change: Change, record: Record) -> None:
     """Remember the record's identity and time, and the command that it answers."""
     state = change.state
     change.set(state, "input", record.input)
-    change.set(state, "step", record.step)
     change.set(state, "now", record.now)
-    change.set(state, "term", record.term)
+    if state.step != record.step:  # the next two are the same for most records
+        change.set(state, "step", record.step)
+    if state.term != record.term:
+        change.set(state, "term", record.term)
     if record.by:
         commands = operator_of(change, record.by).commands
         change.put(commands, record.ref, record.now)

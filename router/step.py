@@ -164,12 +164,16 @@ class Machine:
         if isinstance(value, Command):
             ref = value.id
             by = value.operator if value.operator in self.state.rules.operators else ""
-        fresh = tuple(
+        fresh = self._fresh(loaded) if loaded else ()  # hardly ever: the usual message is spared the generator
+        return self._run("input", ref, _read, value, by=by, loaded=fresh)
+
+    def _fresh(self, loaded: Sequence[PersonRecord]) -> tuple[PersonRecord, ...]:
+        """Give who is not in the state yet, without the log sequence, which a record does not carry."""
+        return tuple(
             structs.replace(one, log=0)
             for one in loaded
             if one.person.id not in self.state.people and one.person.moved is None
         )
-        return self._run("input", ref, _read, value, by=by, loaded=fresh)
 
     def _other(self, cause: Cause, ref: str, decide: Callable[[Draft, Any], None], about: object) -> Entry:
         self._step += 1
@@ -243,8 +247,12 @@ class Machine:
             why=draft.why,
         )
         settle(draft.change, record)
-        channel = next((fact.outbound.channel for fact in facts if isinstance(fact, f.ReplySent)), None)
-        refused = bool(facts) and isinstance(facts[0], f.InputRefused)
+        channel, refused = None, False
+        for fact in facts:
+            if isinstance(fact, f.ReplySent):
+                channel = fact.outbound.channel
+            elif isinstance(fact, f.InputRefused):
+                refused = True
         return Entry(draft.line, channel, record, tuple(draft.parked), refused)
 
     def _follow(self, change: Change) -> None:
@@ -255,7 +263,7 @@ class Machine:
                 name = str(key)
                 if name in timers:
                     heapq.heappush(self._heap, (timers[name], name))
-            elif isinstance(container, Conversation) and key == "status":
+            elif key == "status" and isinstance(container, Conversation):
                 if container.status == "waiting":
                     waiting.add(container.id)
                 else:

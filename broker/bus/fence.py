@@ -20,6 +20,7 @@ WINDOW = 512  # appends unacknowledged at most; no fewer skips may stand in a ba
 BATCH_LIMIT = 1000  # messages that nats-server takes in one atomic batch
 BARRIER_TIMEOUT = 5.0
 EXPECT = "Nats-Expected-Last-Sequence"
+_EXPECTING = b"NATS/1.0\r\n%b: %%d\r\n\r\n" % EXPECT.encode()  # of each append only the number differs
 BATCH_ID = "Nats-Batch-Id"
 BATCH_SEQUENCE = "Nats-Batch-Sequence"
 BATCH_COMMIT = "Nats-Batch-Commit"
@@ -108,7 +109,7 @@ class FencedLog:
             raise ValueError(f"{self._window} appends are unacknowledged: await wait_room() first")
         expect = self._tail + len(self._sent)
         self._sent.append((subject, payload))
-        return self._pipeline.send(subject, payload, {EXPECT: str(expect)})
+        return self._pipeline.send_block(subject, payload, _EXPECTING % expect)
 
     async def wait_room(self) -> None:
         """Wait until fewer than the window are unacknowledged; raises the term's error once it has ended."""

@@ -243,7 +243,7 @@ class ActiveRouter:
         """Decode, and start to look up who is needed."""
         value = self._decode(stored.subject[self._source :], stored.payload)
         need = wanted(value)
-        if need == NOBODY:
+        if not need.addresses and not need.people:
             return stored, value, NOBODY
         lookups.begin(need)
         return stored, value, need
