@@ -95,6 +95,16 @@ class Lease:
         log.info("lease.taken", key=self._key)
         return True
 
+    async def look(self) -> None:
+        """Note since when whoever holds it has not renewed it, and take nothing: `attempt` counts that time."""
+        begun = self._clock()
+        try:
+            entry = await self._bucket.get(self._key)
+        except NoAnswer as error:
+            log.debug("lease.not_seen", key=self._key, error=str(error))
+        else:
+            self._note(entry.revision if entry is not None else None, begun)
+
     async def renew(self) -> bool:
         """Renew once; says whether the lease is still ours. An answer that is lost is asked for again."""
         async with self._busy:
@@ -140,11 +150,17 @@ class Lease:
             return await self._bucket.create(self._key, self._value)
         if entry.value == self._value:  # our own claim, whose answer was lost
             return await self._bucket.update(self._key, self._value, entry.revision)
-        if self._seen is None or self._seen[0] != entry.revision:
-            self._seen = (entry.revision, now)
-        if now - self._seen[1] < self._ttl:
+        if now - self._note(entry.revision, now) < self._ttl:
             return None
         return await self._bucket.update(self._key, self._value, entry.revision)
+
+    def _note(self, revision: int | None, now: float) -> float:
+        """Since when the key stands at `revision` (None: there is none)."""
+        if revision is None:
+            self._seen = None
+        elif self._seen is None or self._seen[0] != revision:
+            self._seen = (revision, now)
+        return self._seen[1] if self._seen is not None else now
 
     async def _adopt(self, begun: float) -> bool:
         """The revision has moved: by a renewal of ours whose answer was lost, or (False) by somebody else."""
@@ -204,6 +220,7 @@ class LeaseThread:
         self._beaten_at = time.monotonic()
         self._beat_timer: asyncio.TimerHandle | None = None
         self._lease: Lease | None = None  # while it is held
+        self._wanted = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"lease {key}", daemon=True)
 
@@ -213,16 +230,26 @@ class LeaseThread:
         lease = self._lease
         return lease is not None and lease.held
 
+    def observe(self) -> None:
+        """Start the thread, which watches whoever holds the lease until `acquire` wants it.
+
+        So the ttl of a holder that has died passes while the caller still prepares.
+        """
+        if self._thread.ident is None:
+            self._thread.start()
+
     async def acquire(self) -> None:
-        """Start the thread and wait until the lease is ours; raises `NotConnected`."""
+        """Wait until the lease is ours; raises `NotConnected`."""
         self._beaten_at = time.monotonic()
         self._beat()
-        self._thread.start()
+        self._wanted.set()
+        self.observe()
         await asyncio.shield(self._acquired)
 
     async def release(self) -> None:
         """Give it back and end the thread; bounded."""
         self._stop.set()
+        self._wanted.set()
         if self._beat_timer is not None:
             self._beat_timer.cancel()
         if self._thread.is_alive():
@@ -231,7 +258,8 @@ class LeaseThread:
                     await self._ended.wait()
             except TimeoutError:
                 log.warning("lease.thread_left", key=self._key)
-        self._acquired.cancel()
+        if not self._acquired.cancel() and not self._acquired.cancelled():
+            self._acquired.exception()  # nobody may have asked for it: no reason for asyncio to complain
 
     def _beat(self) -> None:
         now = time.monotonic()
@@ -252,6 +280,9 @@ class LeaseThread:
         bus = await Bus.connect(self._settings, f"lease {self._key}")
         lease = Lease(Bucket(bus, self._bucket), self._key, self._owner, ttl=self._ttl, renew_every=self._renew_every)
         try:
+            while not self._wanted.is_set():
+                await lease.look()
+                await asyncio.to_thread(self._wanted.wait, LOOK_EVERY)
             taking = asyncio.create_task(lease.acquire())
             while not taking.done() and not self._stop.is_set():
                 await asyncio.wait([taking], timeout=BEAT_EVERY)

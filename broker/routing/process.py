@@ -133,6 +133,7 @@ class RouterProcess:
     async def _stand_by(self, lease: LeaseThread, stop: asyncio.Event) -> Footing:
         """Follow the log until the lease is ours, then fence off whoever had it."""
         follower = Follower(self._bus, self._workspace, keep_backlog=True)
+        lease.observe()  # a dead router's lease runs out while we load, not afterwards
         following = asyncio.create_task(follower.run())
         saving = asyncio.create_task(self._save_snapshots(follower))
         try:

@@ -91,6 +91,25 @@ class OwningContract(BusCase):
         await old.release()
         assert await new.renew(), "a release of what is not ours takes nothing away"
 
+    async def test_the_time_that_a_lease_was_only_looked_at_counts(self, bucket: Bucket, key: str) -> None:
+        now = [0.0]
+        old, new = Lease(bucket, key, "old", clock=lambda: now[0]), Lease(bucket, key, "new", clock=lambda: now[0])
+        await new.look()
+        assert await bucket.get(key) is None, "a look takes nothing"
+        assert await old.attempt()
+        await new.look()
+        now[0] += 6.0
+        assert await new.attempt()
+
+    async def test_a_look_at_a_renewed_lease_starts_the_wait_again(self, bucket: Bucket, key: str) -> None:
+        now = [0.0]
+        old, new = Lease(bucket, key, "old", clock=lambda: now[0]), Lease(bucket, key, "new", clock=lambda: now[0])
+        assert await old.attempt()
+        await new.look()
+        assert await old.renew()
+        now[0] += 6.0
+        assert not await new.attempt()
+
     async def test_a_released_lease_is_free_at_once(self, bucket: Bucket, key: str) -> None:
         old, new = Lease(bucket, key, "old"), Lease(bucket, key, "new")
         async with asyncio.timeout(5):
@@ -114,6 +133,28 @@ class OwningContract(BusCase):
             assert thread.worst_delay > 0.3
             await thread.release()
         assert await bucket.get(key) is None
+
+    async def test_a_lease_thread_that_only_observes_takes_nothing_and_ends_at_once(
+        self, servers: Servers, workspace: Workspace, bucket: Bucket, key: str
+    ) -> None:
+        thread = LeaseThread(servers.settings, workspace.leases_bucket, key, "router")
+        async with asyncio.timeout(ENOUGH):
+            thread.observe()
+            await thread.release()
+        assert await bucket.get(key) is None
+
+    async def test_a_lease_thread_that_has_observed_takes_a_dead_one_s_lease_at_once(
+        self, servers: Servers, workspace: Workspace, bucket: Bucket, key: str
+    ) -> None:
+        assert await Lease(bucket, key, "dead").attempt()
+        thread = LeaseThread(servers.settings, workspace.leases_bucket, key, "router", ttl=1.0)
+        async with asyncio.timeout(ENOUGH):
+            thread.observe()
+            await asyncio.sleep(1.8)  # a ttl, and time to connect: this is the time of another thread, not of a clock
+            begun = asyncio.get_running_loop().time()
+            await thread.acquire()
+            assert asyncio.get_running_loop().time() - begun < 0.9
+            await thread.release()
 
     async def test_a_lease_thread_gives_back_on_release(
         self, servers: Servers, workspace: Workspace, bucket: Bucket, key: str
