@@ -159,7 +159,8 @@ class Crew:
     async def _recovered(self) -> None:
         """Wait until somebody's message that was written just now is decided."""
         probe = self.random.choice(self.visitors)
-        name = probe.write("is anybody there?")
+        self._written += 1
+        name = probe.write(f"is anybody there? {self._written}")
         await eventually(lambda: any(item["id"] == name for item in probe.own), "messages are decided again", 60)
 
 
