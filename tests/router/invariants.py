@@ -6,7 +6,7 @@
 from collections import Counter
 
 from router import facts as f
-from router.matching import absence, key_of, mismatch, need_of, obstacle, place_of
+from router.matching import absence, key_of, mismatch, need_of, obstacle, place_of, understaffed
 from router.people import Conversation
 from router.policy import Policy
 from router.record import Entry, Record
@@ -176,3 +176,13 @@ def check_rest(state: State, *, kept: frozenset[str] = frozenset()) -> None:
         if one.status == "waiting":  # I5
             for operator in policy.rules.operators:
                 assert obstacle(state, policy, one, operator) is not None, f"{operator} could take {one.id}"
+            _check_warned(state, policy, one)
+        if one.status == "assigned" and one.kind == "interactive" and one.unanswered and policy.rules.times.unanswered:
+            assert f"unanswered:{one.id}" in state.timers, f"{one.id} has to be answered"
+
+
+def _check_warned(state: State, policy: Policy, one: Conversation) -> None:
+    """Row 18: never silent; while somebody's connection is broken the grace time may hide that nobody is there."""
+    lack = understaffed(state, policy, one)
+    if lack == "unroutable" or (lack and not any(operator.grace_until for operator in state.operators.values())):
+        assert one.warned == lack, f"{one.id} waits for nobody"

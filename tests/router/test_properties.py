@@ -66,6 +66,8 @@ NAMES = ("anna", "ben", "cleo", "nobody")
 TEXTS = ("hello", "an invoice", "urgent", "dzien dobry")
 CHANNEL_NAMES = ("site", "ring", "mail", "phone")
 GAPS = (0, 0, 100, 1_000, 1_900, 4_000, 4_900, 12_000)
+ACTS = (0, 0, 0, 2, 3, 3, 7, 7, 8, 9, 12, 12, 13)
+"""Actions that somebody who is entitled takes often: accept, decline, reply, transfer, close, take, release."""
 PRESENCE = ("available", "available", "away", "draining", "offline")
 
 
@@ -119,6 +121,46 @@ def action(world: World, kind: int, a: int, b: int) -> i.Action:  # noqa: PLR091
             return i.SetPresence(state=PRESENCE[b % 5])
 
 
+def entitled(world: World, name: str) -> str:
+    """Somebody who may act: who is asked, who owns it, or the supervisor."""
+    one = world.state.conversations.get(name)
+    if one is None or one.status == "closed":
+        return "anna"
+    return one.offers[0].operator if one.offers else one.owner or "anna"
+
+
+def news(world: World, a: int, b: int, c: int) -> None:
+    """A receipt of something that was sent, mostly by the channel that sent it."""
+    sent = [(one, out) for one in world.state.conversations.values() for out in sorted(one.outbounds)]
+    if sent:
+        one, outbound = sent[a % len(sent)]
+        channel = "foreign" if b == 0 else one.channels[outbound]
+        world.receipt(outbound, list(ReceiptState)[c % len(ReceiptState)], channel, watermark=b % 3 == 0)
+
+
+def work(world: World, kind: int, a: int, b: int, c: int) -> None:
+    """Events in which people do what they are entitled to, while their desk nodes stay alive."""
+    for node in list(world.state.nodes):
+        world.feed(i.DeskAlive(node=node))
+    match kind:
+        case 21 | 22 | 23 | 24 | 25:
+            name = conversation(world, a)
+            world.order(entitled(world, name), action(world, ACTS[b], a, c))
+        case 26 | 27:
+            news(world, a, b, c)
+        case 28:
+            for name in NAMES[:3]:
+                world.feed(i.OperatorUp(operator=name, node="n0"))
+                world.order(name, i.SetPresence(state="available"))
+        case 30 if b == 0:
+            world.tick(49 * 3_600_000)
+        case 29:
+            for number in range(66 if a < 3 else 2):
+                world.write("0", "more", native_id=f"{world.seq}-{number}")
+        case _:
+            world.tick(0)
+
+
 def happen(world: World, event: tuple[int, int, int, int, int]) -> None:  # noqa: PLR0912  # one branch per event
     kind, a, b, c, gap = event
     world.now += GAPS[gap]
@@ -157,12 +199,12 @@ def happen(world: World, event: tuple[int, int, int, int, int]) -> None:  # noqa
         case 20:
             world.feed(Undecodable("not JSON"))
         case _:
-            world.tick(0)
+            work(world, kind, a, b, c)
 
 
 EVENTS = st.lists(
     st.tuples(
-        st.integers(0, 22), st.integers(0, 18), st.integers(0, 12), st.integers(0, 12), st.integers(0, len(GAPS) - 1)
+        st.integers(0, 31), st.integers(0, 18), st.integers(0, 12), st.integers(0, 12), st.integers(0, len(GAPS) - 1)
     ),
     min_size=25,
     max_size=90,
