@@ -31,8 +31,7 @@ def take_rules(d: Draft, proposed: RulesProposed) -> None:
         return
     Policy(proposed.rules)
     d.emit(f.RulesTaken(version=d.state.version + 1, hash=proposed.hash, rules=proposed.rules, by=proposed.by))
-    removed = sorted(name for name in d.state.operators if name not in proposed.rules.operators)
-    d.emit(f.Scheduled(items=(*(("logout", name) for name in removed), ("sweep", ""))))
+    d.emit(f.Scheduled(items=(("sweep", ""),)))
 
 
 def sweep(d: Draft, cursor: str) -> None:
@@ -43,7 +42,7 @@ def sweep(d: Draft, cursor: str) -> None:
         if one.status in ("waiting", "offered") and one.id > cursor and _changed(d, one)
     )
     items: list[tuple[f.Todo, str]] = [("reroute", name) for name in names[:SWEEP]]
-    items += [("sweep", names[SWEEP - 1])] if len(names) > SWEEP else [("match", ""), ("unstaffed", "")]
+    items.append(("sweep", names[SWEEP - 1]) if len(names) > SWEEP else ("match", ""))
     d.emit(f.Scheduled(items=tuple(items)))
 
 
@@ -70,12 +69,17 @@ def _steps(d: Draft, conversation: Conversation) -> tuple[f.Step, ...]:
 
 
 def reroute(d: Draft, name: str) -> None:
-    """Queue a conversation again with the present rules; matching comes when all are done."""
+    """Queue a conversation again with the present rules; matching comes when all are done.
+
+    What was being handed to one operator stays with its source.
+    """
     conversation = d.conversation(name)
     if conversation.status not in ("waiting", "offered"):
         return
+    back = conversation.owner is not None and any(running.direct for running in conversation.offers)
     withdraw(d, conversation)
-    requeue(d, conversation, "rules", steps=_steps(d, conversation))
+    if not back:
+        requeue(d, conversation, "rules", steps=_steps(d, conversation))
 
 
 def match_operator(d: Draft, name: str) -> None:
@@ -94,12 +98,19 @@ def match_operator(d: Draft, name: str) -> None:
 
 
 def match(d: Draft, _nothing: str) -> None:
-    """Give the first of the whole queue that anybody can take to the best one, until no pair is left."""
+    """Give the first of the whole queue that anybody can take to the best one, until no pair is left.
+
+    Only then are operators signed out who are not in the rules any more: what they leave must overtake nobody.
+    """
     found = first_pair(d.state, d.policy, d.waiting)
     if found is not None:
         d.line = found.id
         place(d, found)
         d.emit(f.Scheduled(items=(("match", ""),)))
+        return
+    known = d.rules.operators
+    removed = sorted(n for n, one in d.state.operators.items() if n not in known and one.state != "offline")
+    d.emit(f.Scheduled(items=(*(("logout", name) for name in removed), ("unstaffed", ""))))
 
 
 def unstaffed(d: Draft, cursor: str) -> None:

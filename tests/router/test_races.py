@@ -7,7 +7,7 @@ from normalizer.outbound import ReceiptState
 from router import facts as f
 from router import inputs as i
 from router.intake import SEEN_FOR, SEEN_LEAST, SEEN_MOST
-from router.rules import ChannelRule, Need, OperatorRule, Relax, Route, Waiting
+from router.rules import ChannelRule, Need, OperatorRule, Relax, Route, Waiting, When
 from tests.router.test_handover import TEAM, refusal, served
 from tests.router.world import CHANNELS, World, make_rules, of_kind, only
 
@@ -275,6 +275,20 @@ def test_a_removed_operator_loses_offers_and_chats_and_may_not_accept_any_more()
     assert world.operator("ben").held == {}
     assert (world.conv(name).offers[0].operator, world.of("v2").owner) == ("cleo", "cleo")
     assert refusal(world.order("ben", i.Accept(conversation=name, offer=offer))) == "unknown_operator"
+
+
+def test_what_a_removed_operator_leaves_does_not_overtake_who_waited_for_a_skill_that_somebody_has_now() -> None:
+    routes = (Route(name="law", when=When(text=("law",)), need=Need(skills={"law": 1})), Route(name="all"))
+    world = World(make_rules(operators=TEAM, routes=routes))
+    world.up("ben", "cleo")
+    world.order("cleo", i.SetPresence(state="away"))
+    world.write("v1", "law")
+    world.write("v2", channel="ring", after=1_000)
+    assert world.of("v2").offers[0].operator == "ben"
+    world.order("cleo", i.SetPresence(state="available"))
+    cleo = OperatorRule(name="Cleo", skills={"law": 1}, units=40)
+    world.propose(make_rules(operators={"cleo": cleo}, routes=routes))
+    assert (world.of("v1").owner, world.of("v2").status) == ("cleo", "waiting")
 
 
 def test_a_skill_that_nobody_has_any_more_leaves_the_served_alone_and_is_told_to_the_waiting() -> None:
