@@ -26,6 +26,7 @@ from broker.links import FileLinks
 from broker.logs import Scrubber, get_logger
 from broker.metrics import LogMetrics
 from broker.outside import DeskDoor, DeskLive, FileAccounts, KvRevocations
+from broker.router_figures import RouterFigures
 from broker.routing.follower import Follower
 from broker.storage import Storage, disk_share
 from broker.workspace import WorkspaceSettings, channel_type
@@ -130,6 +131,9 @@ class Node:
         storage = Storage(bus, self._workspace, REGISTRY, share=share)
         self._stack.callback(storage.close)
         self._keep(asyncio.create_task(storage.run(), name="storage"))
+        figures = RouterFigures(bus, self._workspace, REGISTRY)
+        self._stack.callback(figures.close)
+        self._keep(asyncio.create_task(figures.run(), name="router figures"))
 
     def _application(self, bus: Bus, follower: Follower) -> web.Application:
         app = web.Application()

@@ -7,10 +7,12 @@ import msgspec
 
 from broker.bus.connection import Bus, Subscription
 from broker.bus.streams import Workspace
+from broker.routing.settings import RouterStats
 from router.state import State
 
 POSITION = "position"
 STATISTICS = "statistics"
+COUNTERS = "counters"
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +53,8 @@ def statistics(standing: Standing, state: State) -> Statistics:
     )
 
 
-async def serve_questions(bus: Bus, workspace: Workspace, drained: Drained) -> list[Subscription]:
-    """Answer `tl.<w>.ask.position` and `tl.<w>.ask.statistics` in JSON until the subscriptions end."""
+async def serve_questions(bus: Bus, workspace: Workspace, drained: Drained, stats: RouterStats) -> list[Subscription]:
+    """Answer `tl.<w>.ask.position`, `.statistics` and `.counters` in JSON until the subscriptions end."""
 
     async def position(_question: bytes) -> bytes:
         return await drained(lambda standing, _state: msgspec.json.encode(standing))
@@ -60,7 +62,11 @@ async def serve_questions(bus: Bus, workspace: Workspace, drained: Drained) -> l
     async def count(_question: bytes) -> bytes:
         return await drained(lambda standing, state: msgspec.json.encode(statistics(standing, state)))
 
+    async def tell(_question: bytes) -> bytes:
+        return msgspec.json.encode(stats)
+
     return [
         await bus.serve(workspace.ask_subject(POSITION), position),
         await bus.serve(workspace.ask_subject(STATISTICS), count),
+        await bus.serve(workspace.ask_subject(COUNTERS), tell),
     ]

@@ -36,6 +36,8 @@ class RouterStats(msgspec.Struct):
     records: int = 0
     silent: int = 0
     """Inputs without a record: duplicates and whatever had no effect."""
+    duplicates: int = 0
+    """Messages of customers that had been taken in before."""
     refused: int = 0
     window: int = 0
     """Records sent and not acknowledged."""

@@ -31,7 +31,7 @@ from broker.routing.tasks import end
 from broker.routing.term import Term
 from broker.routing.trim import Housekeeper
 from normalizer.envelope import MAX_ENVELOPE_BYTES
-from router.inputs import Input, decode_input
+from router.inputs import Input, Message, decode_input
 from router.people import PersonRecord
 from router.record import Entry, encode_record
 from router.state import State
@@ -112,7 +112,7 @@ class ActiveRouter:
             asyncio.create_task(self._burial.run(self._outbox.position)),
             asyncio.create_task(self._keep_house()),
         }
-        questions = await serve_questions(self._bus, self._workspace, self._drained)
+        questions = await serve_questions(self._bus, self._workspace, self._drained, self._stats)
         self._stats.active = True
         try:
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -264,6 +264,8 @@ class ActiveRouter:
         if not entries:
             self._silent += 1
             self._stats.silent += 1
+            if isinstance(value, Message):
+                self._stats.duplicates += 1
             overdue = at - self._recorded_at >= self._settings.position_ms
             if not overdue and self._silent < self._settings.position_inputs:
                 return
