@@ -1,6 +1,7 @@
 """Logs: one line per event, secrets scrubbed, never the text of a message above debug."""
 
 import logging
+import re
 import sys
 from collections.abc import Iterable, MutableMapping
 from typing import Any, Literal, TextIO
@@ -10,6 +11,14 @@ import structlog
 Format = Literal["console", "json"]
 SHORTEST_SECRET = 6
 """Shorter values would blank out ordinary words; no provider issues such a token."""
+
+_ORDERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that a terminal obeys instead of showing them, and those that turn a line around."""
+
+
+def harmless(text: str) -> str:
+    """Show what strangers wrote so that it has no power over the terminal."""
+    return _ORDERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class Scrubber:
@@ -38,7 +47,7 @@ class Scrubber:
         text = str(value)
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return text
+        return harmless(text)
 
 
 def configure_logs(

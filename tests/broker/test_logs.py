@@ -54,3 +54,14 @@ def test_very_short_values_do_not_blank_out_ordinary_words(lines: tuple[io.Strin
     scrubber.add(["on", ""])
     get_logger("desk").info("on and on")
     assert "on and on" in stream.getvalue()
+
+
+@pytest.mark.usefixtures("lines")  # puts the loggers back
+def test_what_strangers_wrote_gives_the_terminal_no_orders() -> None:
+    out = io.StringIO()
+    configure_logs(Scrubber(), stream=out)
+    get_logger("test").warning("refused", address="webhook:hook/\x1b[2J\u202eexe", reason="a\nFAKE line")
+    line = out.getvalue()
+    assert line.count("\n") == 1
+    assert "\x1b" not in line
+    assert "\u202e" not in line
