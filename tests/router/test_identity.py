@@ -1,5 +1,6 @@
 """Linking and unlinking people: evidence, one line, and answers that go to the right address (promises P3 and P7)."""
 
+from normalizer.content import Text
 from router import facts as f
 from router import inputs as i
 from router.rules import Times, Waiting
@@ -216,3 +217,27 @@ def test_an_answer_to_what_was_linked_by_mistake_never_goes_to_the_other_person(
     assert of_kind(world.wait(100_000), f.ReplySent) == [], "no phrase either"
     for address in (None, "visitor:v2"):
         assert refusal(world.reply("anna", one, address=address)) == "no_address"
+
+
+def test_a_linked_conversation_that_is_opened_again_after_the_unlink_does_not_reach_who_left() -> None:
+    world = two()
+    younger, name = world.of("v2").id, person(world, "v1")
+    link(world, name, person(world, "v2"))
+    assert refusal(world.order("anna", i.Reopen(conversation=younger, person=name))) == "another_open"
+    world.order("anna", i.Unlink(person=name, address="visitor:v2", evidence="a neighbour"))
+    world.close("anna", world.of("v1").id)
+    world.order("anna", i.Reopen(conversation=younger, person=name))
+    for address in (None, "visitor:v2"):
+        assert refusal(world.reply("anna", younger, address=address)) == "no_address"
+    world.write("v2")
+    assert world.of("v2").id != younger
+
+
+def test_notes_of_both_conversations_stay_where_they_were_written() -> None:
+    world = two()
+    older, younger = world.of("v1").id, world.of("v2").id
+    for name in (older, younger):
+        world.order("ben", i.AddNote(conversation=name, content=Text(text="vip")))
+    link(world, person(world, "v1"), person(world, "v2"))
+    assert only(world.order("ben", i.AddNote(conversation=younger, content=Text(text="late"))), f.NoteAdded).n == 3
+    assert (world.conv(older).n, world.conv(younger).n) == (2, 3)
