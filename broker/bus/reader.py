@@ -130,7 +130,7 @@ class Reader:
         The leader says where the end is: the consumer's node may be behind without knowing.
         """
         goal = await self._last_matching()
-        while goal >= self._next and not self._closed:
+        while (goal >= self._next or self._buffer) and not self._closed:  # some may arrive while the end is asked for
             if batch := await self._next_batch(HEARTBEAT):
                 yield batch
             if goal >= self._next and (not batch or self._pending == 0):  # the last messages may have been deleted
