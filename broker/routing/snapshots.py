@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import msgspec
 import structlog
+import zstandard
 
 from broker.bus.connection import Bus, PubAck
 from broker.bus.reader import Reader, delete_message, next_by_subject, purge
@@ -34,6 +35,8 @@ UNDER_WAY = 16  # chunks written without acknowledgement
 READ_BATCH = 64  # chunks asked for at a time: 8 MB
 KEPT = 2
 MANIFEST = "manifest"
+ZSTD = "zstd"
+LEVEL = 1  # quick; it leaves less than a tenth for the router to read, hash and send
 NICE = 5  # the child that encodes gives way to the routers and servers of the machine
 ENCODE_TIMEOUT = 60.0  # seconds for the child that encodes
 READ_TIMEOUT = 60.0
@@ -48,8 +51,8 @@ class SnapshotFailed(Exception):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a snapshot stands for: everything up to `log` of the log that was created at `created`.
 
-    `input` is the last input consumed. `first` is the sequence of the first chunk in the stream of snapshots, `hash`
-    that of all chunks together (BLAKE2b, 128 bits).
+    `input` is the last input consumed. `first` is the sequence of the first chunk in the stream of snapshots, `size`
+    and `hash` (BLAKE2b, 128 bits) are those of all chunks together, which are packed as `packed` says ("" not at all).
     """
 
     v: int = 1
@@ -61,6 +64,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     first: int
     size: int
     hash: str
+    packed: str = ""
 
 
 class Snapshot(msgspec.Struct, kw_only=True):
@@ -121,7 +125,7 @@ class Snapshots:
         for kept in reversed(await self.kept()):
             try:
                 return await self._load(kept)
-            except (msgspec.DecodeError, ValueError, TimeoutError) as error:
+            except (msgspec.DecodeError, ValueError, TimeoutError, zstandard.ZstdError) as error:
                 log.error("snapshot.broken", snapshot=kept.manifest.name, error=str(error), alarm=True)  # noqa: TRY400  # the sentence says it all
         return None
 
@@ -129,7 +133,7 @@ class Snapshots:
         """Copy `state`, which stands at log sequence `position`, by a fork; it may change as soon as this returns."""
         folder = tempfile.TemporaryDirectory(prefix="trunkline-")
         path = Path(folder.name) / "snapshot"
-        child = encode_in_child(path, lambda: msgspec.msgpack.encode(_Body(backlog, encode_state(state))))
+        child = encode_in_child(path, lambda: _pack(_Body(backlog, encode_state(state))))
         number = term.number if term else 0
         name = f"{number}-{position}-{state.input}-{secrets.token_hex(4)}"
         return Encoding(folder, path, child, name, position, state.input, term)
@@ -151,6 +155,7 @@ class Snapshots:
             first=first,
             size=size,
             hash=digest,
+            packed=ZSTD,
         )
         await self._bus.publish(self._subject, msgspec.json.encode(manifest))
         log.info("snapshot.written", snapshot=manifest.name, bytes=size)
@@ -163,7 +168,7 @@ class Snapshots:
             payload = await self._read_chunks(kept)
         if hashlib.blake2b(payload, digest_size=16).hexdigest() != kept.manifest.hash:
             raise ValueError(f"its {len(payload)} bytes do not have the hash of its manifest")
-        body = msgspec.msgpack.decode(payload, type=_Body)
+        body = _unpack(payload, kept.manifest.packed)
         gc.disable()  # decoding makes millions of objects, none of which is garbage
         try:
             state = decode_state(body.state)
@@ -219,6 +224,15 @@ class Snapshots:
         if len(kept) >= KEPT:
             oldest = min(snapshot.manifest.first for snapshot in kept[-KEPT:])
             await purge(self._bus, self._workspace.snap_stream, up_to_seq=oldest - 1)
+
+
+def _pack(body: _Body) -> bytes:
+    return zstandard.ZstdCompressor(level=LEVEL).compress(msgspec.msgpack.encode(body))
+
+
+def _unpack(payload: bytes, packed: str) -> _Body:
+    plain = zstandard.ZstdDecompressor().decompress(payload) if packed == ZSTD else payload
+    return msgspec.msgpack.decode(plain, type=_Body)
 
 
 def encode_in_child(path: Path, encode: Callable[[], bytes]) -> int:

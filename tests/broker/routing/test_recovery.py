@@ -12,11 +12,12 @@ from broker.bus.kv import Bucket
 from broker.bus.reader import delete_message, next_by_subject, purge, stream_state
 from broker.routing.follower import CannotFold, Follower
 from broker.routing.positions import HOUSEKEEPING, Position, Positions
-from broker.routing.snapshots import Snapshots
+from broker.routing.snapshots import ZSTD, Snapshots, _Body, _pack, _unpack
 from broker.routing.tasks import end
 from router import facts as f
 from router.record import Record
-from router.snapshot import state_hash
+from router.snapshot import encode_state, state_hash
+from router.state import State
 from tests.broker.routing.play import FAST, Play, until
 
 OFTEN = msgspec.structs.replace(FAST, snapshot_records=100)
@@ -61,6 +62,11 @@ async def test_a_broken_snapshot_is_passed_over_for_the_older_one(play: Play) ->
     assert loaded.manifest.name == older.manifest.name
     async with play.following() as follower:
         assert state_hash(follower.state) == expected
+
+
+def test_a_snapshot_of_an_earlier_release_that_is_not_packed_is_read() -> None:
+    body = _Body([], encode_state(State(input=7)))
+    assert _unpack(msgspec.msgpack.encode(body), "") == _unpack(_pack(body), ZSTD) == body
 
 
 async def test_without_any_snapshot_everything_is_folded(play: Play) -> None:
