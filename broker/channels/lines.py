@@ -50,8 +50,8 @@ class Following(Protocol):
         """Call with each record right after it was folded."""
         ...
 
-    async def history(self, conversation: str, person: str) -> list[tuple[int, Record]]:
-        """All records of a conversation."""
+    async def history(self, conversation: str, person: str, *, after: int = 0) -> list[tuple[int, Record]]:
+        """The records of a conversation behind a sequence of the log."""
         ...
 
 
@@ -81,8 +81,8 @@ class ChannelLines:
         items = [
             item
             for conversation in _conversations(person, whole=since is not None)
-            for item in await self._read(conversation, person, address)
-            if (since or 0) < item.cursor[1] <= end
+            for item in await self._read(conversation, person, address, since or 0)
+            if item.cursor[1] <= end
         ]
         return sorted(items, key=lambda item: item.cursor), (self._following.stream, end)
 
@@ -147,8 +147,8 @@ class ChannelLines:
         record = await self._people.address(address)
         return record.person if record else None
 
-    async def _read(self, conversation: str, person: Person | None, address: str) -> list[LineItem]:
-        records = await self._following.history(conversation, person.id if person else "")
+    async def _read(self, conversation: str, person: Person | None, address: str, since: int) -> list[LineItem]:
+        records = await self._following.history(conversation, person.id if person else "", after=since)
         return [
             item
             for seq, record in records

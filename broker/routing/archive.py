@@ -64,8 +64,10 @@ async def archive_conversation(bus: Bus, workspace: Workspace, person: str, conv
     return len(fresh)
 
 
-async def read_history(bus: Bus, workspace: Workspace, conversation: str, person: str = "") -> list[tuple[int, Record]]:
-    """All records of a conversation with their log sequences, in order; empty if it is unknown.
+async def read_history(
+    bus: Bus, workspace: Workspace, conversation: str, person: str = "", *, after: int = 0
+) -> list[tuple[int, Record]]:
+    """The records of a conversation behind a log sequence, with theirs, in order; empty if there are none.
 
     They stand in the log, in the archive, or (opened again after having been archived) in both. The log is read
     first, because it is emptied after the archive is written. Without `person`, or when the conversation has gone
@@ -74,15 +76,15 @@ async def read_history(bus: Bus, workspace: Workspace, conversation: str, person
     Raises:
         NoAnswer: the bus cannot be reached.
     """
-    fresh = await _read_line(bus, workspace, workspace.line_subjects(conversation))
+    fresh = await _read_line(bus, workspace, workspace.line_subjects(conversation), after)
     old = await _read_archive(bus, workspace, person, conversation)
-    merged = {record.seq: record for record in (*old, *fresh)}
+    merged = {record.seq: record for record in (*old, *fresh) if record.seq > after}
     return [(seq, decode_record(bytes(merged[seq].record))) for seq in sorted(merged)]
 
 
-async def _read_line(bus: Bus, workspace: Workspace, line: str) -> list[Archived]:
+async def _read_line(bus: Bus, workspace: Workspace, line: str, after: int = 0) -> list[Archived]:
     found: list[Archived] = []
-    async with Reader(bus, workspace.log_stream, subjects=[line]) as reader:
+    async with Reader(bus, workspace.log_stream, start_seq=after + 1, subjects=[line]) as reader:
         async for batch in reader.read_all():
             found += [Archived(stored.seq, stored.subject, msgspec.Raw(stored.payload)) for stored in batch]
     return found

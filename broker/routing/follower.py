@@ -110,9 +110,9 @@ class Follower:
         self._subscribers.append(callback)
         return lambda: self._subscribers.remove(callback)
 
-    async def history(self, conversation: str, person: str) -> list[tuple[int, Record]]:
-        """All records of a conversation: see `read_history`. It may hold some that the state has not folded yet."""
-        return await read_history(self._bus, self._workspace, conversation, person)
+    async def history(self, conversation: str, person: str, *, after: int = 0) -> list[tuple[int, Record]]:
+        """Records of a conversation: see `read_history`. It may hold some that the state has not folded yet."""
+        return await read_history(self._bus, self._workspace, conversation, person, after=after)
 
     async def load(self) -> None:
         """Start from the newest whole snapshot. Raises `CannotFold`, `StreamReplaced` or an error of the bus."""

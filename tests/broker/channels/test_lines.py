@@ -39,9 +39,9 @@ class Log:
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
 
-    async def history(self, conversation: str, person: str) -> list[tuple[int, Record]]:
+    async def history(self, conversation: str, person: str, *, after: int = 0) -> list[tuple[int, Record]]:
         del person
-        return self.records.get(conversation, [])
+        return [(seq, record) for seq, record in self.records.get(conversation, []) if seq > after]
 
     def open(self, conversation: str, *addresses: tuple[str, str]) -> None:
         (address, channel), *_ = addresses

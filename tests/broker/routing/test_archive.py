@@ -52,6 +52,16 @@ async def test_a_conversation_opened_again_is_read_from_both_and_archived_as_one
     assert await history(play) == list(range(1, 10))
 
 
+async def test_what_is_known_already_is_not_read_again(play: Play) -> None:
+    await write(play, 3)
+    await archive_conversation(play.bus, play.workspace, PERSON, CONVERSATION)
+    await write(play, 4, first=4)
+    found = await read_history(play.bus, play.workspace, CONVERSATION, PERSON, after=2)
+    assert [record.input for _, record in found] == [3, 4, 5, 6, 7]
+    found = await read_history(play.bus, play.workspace, CONVERSATION, PERSON, after=found[2][0])
+    assert [record.input for _, record in found] == [6, 7]
+
+
 async def test_a_conversation_is_found_after_its_person_turned_out_to_be_another(play: Play) -> None:
     await write(play, 5)
     await archive_conversation(play.bus, play.workspace, PERSON, CONVERSATION)
