@@ -108,7 +108,6 @@ def _times(times: TimesSettings) -> Times:
         unanswered=int(times.unanswered),
         reopen=int(times.reopen),
         transfer=int(times.transfer),
-        sticky=int(times.sticky),
         wrap_up=int(times.wrap_up),
         archive=int(times.archive),
     )

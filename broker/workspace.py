@@ -188,9 +188,6 @@ class TimesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Duration, Meta(description="Who writes again within this time goes on with the same conversation.")
     ] = Duration(86_400_000)
     transfer: Annotated[Duration, Meta(description="How long a colleague has to accept a transfer.")] = Duration(30_000)
-    sticky: Annotated[Duration, Meta(description="A known customer's last operator is preferred for this long.")] = (
-        Duration(30_000)
-    )
     wrap_up: Annotated[Duration, Meta(description="Capacity stays taken for this long after closing.")] = Duration(0)
     archive: Annotated[Duration, Meta(description="Closed conversations move to the archive after this.")] = Duration(
         2 * 86_400_000

@@ -104,7 +104,6 @@ class Times(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Deferrable conversations of an operator who does not come back are queued again after this."""
     language: Ms = 60_000
     """So long a conversation asks for the customer's first language only, then for any that the customer has."""
-    sticky: Ms = 30_000
     sticky_lookback: Ms = 7 * 86_400_000
     transfer: Ms = 30_000
     reopen: Ms = 86_400_000
