@@ -18,6 +18,7 @@ from adapters.errors import EnvelopeRefused, NotAccepted
 from adapters.webchat.hub import Hub, Visitor
 from adapters.webchat.mapping import Known, portions, to_envelope, to_item
 from adapters.webchat.tickets import Session, Tickets
+from adapters.webchat.turns import Turns
 from adapters.webchat.wire import (
     CLIENT_FRAME,
     Ack,
@@ -42,9 +43,6 @@ from web.tokens import TokenRefused
 
 MAX_WAITING: Final = 32
 """Messages of one tab that wait to be stored; a page repeats what is refused."""
-
-MAX_HELD: Final = 256
-"""Messages of one tab that were refused for now and have to come again, in their order."""
 
 CATCH_UP_ROUNDS: Final = 100
 HISTORY_WITHIN: Final = 15.0
@@ -79,13 +77,13 @@ class Connection:
         "_catching_up",
         "_channel",
         "_cursor",
-        "_held",
         "_held_for",
         "_known",
         "_newest",
         "_session",
         "_socket",
         "_tasks",
+        "_turns",
         "_visitor",
         "_waiting",
         "_working",
@@ -103,7 +101,7 @@ class Connection:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: deque[Work] | None = None
         self._working = False
-        self._held: dict[str, None] = {}  # in the order in which they came first
+        self._turns = Turns()
         self._held_for = _NOT_STORED
 
     async def serve(self) -> None:
@@ -209,9 +207,17 @@ class Connection:
                 self._socket.refuse(Error("hello_twice", "the first frame has said hello already"))
 
     def _take_message(self, send: Send) -> None:
-        if self._held and send.id != next(iter(self._held)):
-            self._hold([send.id], RETRY_AFTER)
-            return
+        match self._turns.of(send.id):
+            case "stored":
+                self._socket.send(_encode(Ack(send.id)))
+            case "storing":
+                return  # the acknowledgement will come
+            case "later":
+                self._hold([send.id], RETRY_AFTER)
+            case "now":
+                self._store(send)
+
+    def _store(self, send: Send) -> None:
         if self._waiting and len(self._waiting) >= MAX_WAITING:
             wait = RETRY_AFTER
         else:
@@ -220,24 +226,25 @@ class Connection:
             self._held_for = _TOO_MANY
             self._hold([send.id], wait)
         else:
-            self._held.pop(send.id, None)
+            self._turns.begin(send.id)
             self._queue(send)
 
     def _hold(self, ids: Sequence[str], wait: float) -> None:
-        """Refuse messages for now, and remember their places: none that came later is taken before them (P3)."""
-        self._held |= dict.fromkeys(ids)
+        """Refuse messages for now; none that came later is taken before them."""
         for each in ids:
+            self._turns.hold(each)
             self._refuse(self._held_for.code, self._held_for.message, each, retry_after=wait)
-        if len(self._held) > MAX_HELD:
+        if self._turns.full:
             self._socket.close(NOT_READY)  # the page begins again with its oldest one
 
     def _hold_all(self, first: Send) -> None:
         """The store did not take a message in time: those behind it have to wait for it, and must not overtake it."""
         work = tuple(self._waiting or ())
         self._waiting = deque(each for each in work if not isinstance(each, Send))
-        refused, self._held, self._held_for = self._held, {}, _NOT_STORED
-        self._hold([first.id, *(each.id for each in work if isinstance(each, Send))], RETRY_AFTER)
-        self._held |= refused
+        ids = [first.id, *(each.id for each in work if isinstance(each, Send))]
+        self._held_for = _NOT_STORED
+        self._turns.hold_all(ids)
+        self._hold(ids, RETRY_AFTER)
 
     def _queue(self, work: Work) -> None:
         if self._waiting is None:
@@ -255,10 +262,12 @@ class Connection:
 
     async def _do(self, work: Work) -> None:
         ref = work.id if isinstance(work, Send) else ""
+        stored = False
         try:
             match work:
                 case Send():
                     await self._accept(work)
+                    stored = True
                 case TypingHere():
                     await self._tell_typing(work)
                 case Delivered():
@@ -277,7 +286,8 @@ class Connection:
         except Exception:
             self._channel.context.log.exception("webchat.frame_failed", frame=type(work).__name__)
             self._refuse("internal", "something went wrong on our side", ref, retry_after=RETRY_AFTER)
-        self._held.pop(ref, None)  # a copy of it may have come meanwhile: nobody has to wait for that
+        if ref:
+            self._turns.end(ref, stored=stored)
 
     async def _accept(self, send: Send) -> None:
         """Acknowledge a message only when it cannot be lost (promise P1)."""
