@@ -189,7 +189,7 @@ class Ledger:
             self._settle_visitor(visitor)
         for operator in operators:
             self._settle_operator(operator)
-        self._given |= {(operator.name, order) for operator in operators for order in operator.orders}
+        self.note_orders(operators)
         for (by, ref), places in self.orders.items():
             if (by, ref) not in self._given:
                 self.break_(f"nobody gave the command {ref} of {by}: {places}")
@@ -203,6 +203,10 @@ class Ledger:
             check_rest(self.state, kept=frozenset(self.state.timers))
         except AssertionError as failure:
             self.break_(f"at rest: {failure}")
+
+    def note_orders(self, operators: Sequence[Operator]) -> None:
+        """Take down which commands were given at all."""
+        self._given |= {(operator.name, order) for operator in operators for order in operator.orders}
 
     def _settle_visitor(self, visitor: Visitor) -> None:
         """Inbound: nothing lost, nothing doubled, the order kept. Outbound: everything once, in order."""

@@ -82,6 +82,7 @@ class Crew:
             for conversation in operator.mine:
                 operator.order({"do": "close", "conversation": conversation})
         await eventually(lambda: not any(operator.mine for operator in self.operators), "all is closed")
+        self.ledger.note_orders(self.operators)
 
     async def write(self) -> None:
         """Write at the rate of the load until cancelled, late messages at once."""
