@@ -6,7 +6,7 @@ ever), one that nats-py has given up is opened anew with all its subscriptions, 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Self
 
 import msgspec
@@ -54,6 +54,16 @@ class LiveMessage(msgspec.Struct, frozen=True):
 LiveCallback = Callable[[LiveMessage], Awaitable[None]]
 Handler = Callable[[bytes], Awaitable[bytes]]
 Notice = Callable[[], None]
+
+
+@contextlib.contextmanager
+def heeding_cancellation() -> Iterator[None]:
+    """Raise the cancellation that nats-py's `wait_for` (Python 3.11) drops when it meets the answer waited for."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    yield
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 class Bus:
@@ -209,15 +219,11 @@ class Bus:
 
     async def ask(self, subject: str, payload: bytes, seconds: float) -> Msg:
         """Send a request and give the raw answer; raises `NoAnswer`."""
-        task = asyncio.current_task()
-        cancelled = task.cancelling() if task is not None else 0
         try:
             async with asyncio.timeout(seconds):
                 await self._ready()
-                answer = await self._client.request(subject, payload, timeout=seconds)
-                if task is not None and task.cancelling() > cancelled:
-                    raise asyncio.CancelledError  # nats-py's wait_for (Python 3.11) drops one that meets the answer
-                return answer
+                with heeding_cancellation():
+                    return await self._client.request(subject, payload, timeout=seconds)
         except nats.errors.NoRespondersError as error:
             raise NoAnswer(f"nobody serves {subject}") from error
         except (TimeoutError, nats.errors.Error) as error:
@@ -289,23 +295,24 @@ class Bus:
         """Connect a fresh client, trying until the caller's time is up."""
         client = self._client = Wire()
         login = self._settings.credentials
-        await client.connect(
-            servers=list(self._settings.servers),
-            name=self._name,
-            error_cb=self._note_error,
-            disconnected_cb=self._note_disconnect,
-            reconnected_cb=self._note_reconnect,
-            connect_timeout=2,
-            reconnect_time_wait=RETRY_EVERY,  # type: ignore[arg-type]  # annotated int, used as seconds of any kind
-            max_reconnect_attempts=-1,
-            ping_interval=PING_EVERY,
-            max_outstanding_pings=2,
-            pending_size=-1,  # never buffer for a later connection: a publish without one fails at once
-            skip_subject_validation=True,  # subjects are built by broker.bus.streams
-            user=login.user if isinstance(login, UserPassword) else None,
-            password=login.password if isinstance(login, UserPassword) else None,
-            user_credentials=str(login.path) if isinstance(login, CredentialsFile) else None,
-        )
+        with heeding_cancellation():
+            await client.connect(
+                servers=list(self._settings.servers),
+                name=self._name,
+                error_cb=self._note_error,
+                disconnected_cb=self._note_disconnect,
+                reconnected_cb=self._note_reconnect,
+                connect_timeout=2,
+                reconnect_time_wait=RETRY_EVERY,  # type: ignore[arg-type]  # annotated int, used as seconds of any kind
+                max_reconnect_attempts=-1,
+                ping_interval=PING_EVERY,
+                max_outstanding_pings=2,
+                pending_size=-1,  # never buffer for a later connection: a publish without one fails at once
+                skip_subject_validation=True,  # subjects are built by broker.bus.streams
+                user=login.user if isinstance(login, UserPassword) else None,
+                password=login.password if isinstance(login, UserPassword) else None,
+                user_credentials=str(login.path) if isinstance(login, CredentialsFile) else None,
+            )
 
     async def _note_error(self, error: Exception) -> None:
         self._last_error = error

@@ -1,10 +1,11 @@
 """A task that is cancelled in the very moment an answer arrives ends."""
 
 import asyncio
+import contextlib
 
 import pytest
 
-from broker.bus.connection import Bus
+from broker.bus.connection import Bus, heeding_cancellation
 
 
 async def test_a_cancellation_that_meets_an_answer_is_not_dropped(bus: Bus) -> None:
@@ -19,6 +20,18 @@ async def test_a_cancellation_that_meets_an_answer_is_not_dropped(bus: Bus) -> N
     with pytest.raises(asyncio.CancelledError):
         await task
     await service.unsubscribe()
+
+
+async def test_a_cancellation_that_was_dropped_is_raised_after_all() -> None:
+    async def drop() -> None:
+        with heeding_cancellation(), contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(drop())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_a_task_that_was_cancelled_before_may_still_ask(bus: Bus) -> None:
