@@ -358,7 +358,7 @@ class ActiveRouter:
         return True
 
     async def _snapshot(self) -> None:
-        """Of acknowledged state only: the window drains, then a forked child encodes (about 9 ms for 150 MB)."""
+        """Of acknowledged state only: the window drains, then a child encodes (a fork takes 10 to 20 ms for 300 MB)."""
         async with self._between:
             await self._outbox.send_all()
             encoding = self._snapshots.fork(
