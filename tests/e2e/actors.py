@@ -313,6 +313,7 @@ class Operator(Client):
         super().__init__(url, address)
         self.name = name
         self.answering = answering
+        self.on_duty = True  # makes itself available whenever it is not
         self.orders: dict[str, Order] = {}
         self.lists: dict[str, Frame] = {}
         self.items: dict[str, dict[str, Frame]] = {}  # conversation to item id to item, of what is watched
@@ -399,7 +400,7 @@ class Operator(Client):
                 self._refused(frame)
 
     def look_after(self) -> None:
-        idle = self._online.is_set() and self.card.get("state") in ("away", "offline", "not_responding")
+        idle = self.on_duty and self._online.is_set() and self.card.get("state") in ("away", "offline", "not_responding")
         if idle and not any(order.action["do"] == "presence" for order in self.pending):
             self.order({"do": "presence", "state": "available"})
         now = time.monotonic()

@@ -94,6 +94,10 @@ async def test_a_second_operator_takes_over_a_transferred_conversation(installat
         assert [reply["author"]["name"] for reply in customer.replies] == [first.name.title(), second.name.title()]
         second.order({"do": "close", "conversation": conversation})
         await eventually(lambda: not second.mine, "it is closed")
+        # A desk that has just gone still gets work for some seconds: the tests that follow know anna alone.
+        ben.on_duty = False
+        ben.order({"do": "presence", "state": "offline"})
+        await eventually(lambda: ben.card.get("state") == "offline", "ben has logged out")
 
 
 def _offered(desk: Operator, conversation: str) -> str:
