@@ -400,8 +400,8 @@ class Operator(Client):
                 self._refused(frame)
 
     def look_after(self) -> None:
-        idle = self.on_duty and self._online.is_set() and self.card.get("state") in ("away", "offline", "not_responding")
-        if idle and not any(order.action["do"] == "presence" for order in self.pending):
+        idle = self._online.is_set() and self.card.get("state") in ("away", "offline", "not_responding")
+        if self.on_duty and idle and not any(order.action["do"] == "presence" for order in self.pending):
             self.order({"do": "presence", "state": "available"})
         now = time.monotonic()
         for order in self.pending:
