@@ -1,3 +1,3 @@
 """Fixtures that more than one package's tests use."""
 
-pytest_plugins = ["tests.fixtures.nats"]
+pytest_plugins = ["tests.fixtures.nats", "tests.fixtures.sockets"]

@@ -140,6 +140,9 @@ def response_for(exc: Exception) -> web.StreamResponse:
             answer = error_response(exc.status, Error(CODES.get(exc.status, "refused"), exc.reason))
             answer.headers.update({name: exc.headers[name] for name in (hdrs.ALLOW,) if name in exc.headers})
             return answer
+        case ConnectionResetError():
+            _log.debug("client left before its answer")
+            return error_response(408, Error("client_left", "the connection was lost"))
         case _:
             _log.error("request failed", exc_info=exc)
             return error_response(500, Error("internal", "something went wrong on our side; it has been noted"))

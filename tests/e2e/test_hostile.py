@@ -41,7 +41,11 @@ from tests.e2e.installation import ORIGIN, PASSWORD, WORKSPACE, Installation
 from tests.e2e.provider import WebhookProvider
 from web.tokens import Signer
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.usefixtures("lost_sockets"),
+    pytest.mark.timeout(120),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 EVIL = "http://evil.example"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + b"\0" * 64

@@ -193,14 +193,6 @@ async def frail_bus(frail: Servers) -> AsyncIterator[Bus]:
     await bus.close()
 
 
-def stand_still(servers: Servers) -> None:
-    """Stop the server, and wait until it has: the signal only asks for it."""
-    servers.signal(0, signal.SIGSTOP)
-    stat = pathlib.Path(f"/proc/{servers.nodes[0].pid}/stat")
-    while stat.read_text().rpartition(")")[2].split()[0] != "T":
-        pass
-
-
 async def test_a_store_that_stands_still_is_said_and_the_repetition_is_stored_once(
     frail: Servers, frail_bus: Bus
 ) -> None:
@@ -209,7 +201,7 @@ async def test_a_store_that_stands_still_is_said_and_the_repetition_is_stored_on
     tally = Tally(CHANNEL, "fake")
     door = Door(frail_bus, workspace, tally, accept_timeout=0.8, publish_timeout=0.2, merge_for=0.01)
     first, second = envelope("m1"), envelope("m2")
-    stand_still(frail)
+    frail.signal(0, signal.SIGSTOP)
     for message in (first, second):
         with pytest.raises(NotAccepted):
             await door.accept(message)
@@ -230,7 +222,7 @@ async def test_an_envelope_that_waits_for_the_store_keeps_its_place(frail: Serve
     workspace = Workspace("waits")
     await ensure_streams(frail_bus, workspace)
     door = Door(frail_bus, workspace, Tally(CHANNEL, "fake"), accept_timeout=15, publish_timeout=0.2)
-    stand_still(frail)
+    frail.signal(0, signal.SIGSTOP)
     accepting = [asyncio.create_task(door.accept(envelope(f"m{n}"))) for n in range(5)]
     await asyncio.wait(accepting, timeout=0.7)
     assert not any(task.done() for task in accepting)
