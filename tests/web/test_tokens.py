@@ -49,7 +49,8 @@ class TestBothKinds:
     def test_no_changed_character_goes_unnoticed(self, make: Make, data: st.DataObject) -> None:
         token = make("p", CLAIMS, expires_at=None)
         at = data.draw(st.integers(0, len(token) - 1))
-        other = data.draw(st.sampled_from("AZaz09-_.").filter(lambda char: char != token[at]))
+        first, second = data.draw(st.permutations("AZaz09-_."))[:2]
+        other = first if first != token[at] else second  # no filter: a sealed token differs from run to run
         assert reason(token[:at] + other + token[at + 1 :]) in {"forged", "malformed"}
 
 
