@@ -53,13 +53,17 @@ class LineItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Typing(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="live", tag="typing"):
-    """Somebody is typing; never stored. ``text`` is the preview, where the channel shows one."""
+    """Somebody is typing; never stored. ``text`` is the preview, where the channel shows one.
+
+    ``address`` is the customer's, for the channel that they wrote on last; empty for every other one.
+    """
 
     conversation: str
     by: Literal["customer", "operator"]
     name: str = ""
     text: str = ""
     on: bool = True
+    address: str = ""
 
 
 class Lines(Protocol):

@@ -17,6 +17,7 @@ from normalizer.content import (
     Media,
     Rating,
     Reaction,
+    Template,
     Text,
     Unsupported,
 )
@@ -57,7 +58,7 @@ def _words(content: Content) -> str:
             return content.text or content.chosen or ""
         case Reaction():
             return content.emoji
-        case Edit():
+        case Edit() | Template():
             return content.text
         case Delete():
             return "[deleted]"

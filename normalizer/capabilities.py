@@ -16,7 +16,9 @@ class Unit(StrEnum):
     UTF8_BYTES = "utf8_bytes"
 
 
-Kind = Literal["location", "contact", "choice", "reaction", "edit", "delete", "form", "rating", "call", "unsupported"]
+Kind = Literal[
+    "location", "contact", "choice", "reaction", "edit", "delete", "form", "rating", "call", "template", "unsupported"
+]
 """The content kinds that a channel may or may not take as they are. Text always goes; files have ``media``."""
 
 MediaPattern = Annotated[str, Meta(pattern=r"^(\*/\*|[a-z0-9][a-z0-9.+-]*/(\*|[a-z0-9][a-z0-9.+-]*))$", max_length=127)]

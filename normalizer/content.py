@@ -39,6 +39,7 @@ class Media(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ki
     """A picture, a voice note, a video or any other file, with an optional caption.
 
     ``type`` is the sniffed media type (RFC 6838), never the one a stranger claimed. ``duration`` is in milliseconds.
+    ``inline`` is the name (Content-ID, RFC 2392) by which the HTML of the same message shows this picture.
     """
 
     file: StoredFile
@@ -49,12 +50,14 @@ class Media(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ki
     height: Count | None = None
     duration: Count | None = None
     voice: bool = False
+    inline: Annotated[str, Meta(max_length=255)] = ""
 
 
 class Text(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="text"):
     """Plain text, with files when the channel sends both as one message (e-mail).
 
-    ``full`` is the text before quoted replies and signatures were trimmed; empty when nothing was.
+    ``full`` is the text before quoted replies and signatures were trimmed; empty when nothing was. ``html`` is the
+    message as its author laid it out, sanitised, UTF-8, with remote pictures removed; inwards only.
     """
 
     text: LongText
@@ -62,6 +65,7 @@ class Text(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kin
     full: LongText = ""
     subject: ShortText = ""
     attachments: tuple[Media, ...] = ()
+    html: StoredFile | None = None
 
 
 class Location(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="location"):
@@ -148,10 +152,35 @@ class Rating(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="k
     comment: LongText = ""
 
 
+class Template(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="template"):
+    """A text that the provider has approved, with its variables filled in; opens a window that has closed.
+
+    ``name`` is the one in the YAML, ``text`` what the customer will read, for the history and for other channels.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    text: LongText
+    variables: dict[Annotated[str, Meta(max_length=16)], ShortText] = {}
+
+
 class Unsupported(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="unsupported"):
     """Something the channel delivered and we cannot show; the operator sees that it came and what it was called."""
 
     what: ShortText
 
 
-Content = Text | Media | Location | ContactCard | Choice | Reaction | Edit | Delete | Call | Form | Rating | Unsupported
+Content = (
+    Text
+    | Media
+    | Location
+    | ContactCard
+    | Choice
+    | Reaction
+    | Edit
+    | Delete
+    | Call
+    | Form
+    | Rating
+    | Template
+    | Unsupported
+)

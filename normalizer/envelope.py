@@ -67,6 +67,13 @@ class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reply_to: (
         Annotated[str, Meta(max_length=255, description="The native id of the message that this one answers.")] | None
     ) = None
+    automatic: Annotated[
+        bool,
+        Meta(
+            description="A machine wrote it (an out-of-office notice, a newsletter): it waits for no answer, and nothing "
+            "that is closed opens again for it."
+        ),
+    ] = False
     attributes: Annotated[
         dict[Name, AttributeValue],
         Meta(

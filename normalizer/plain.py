@@ -14,6 +14,7 @@ from normalizer.content import (
     Media,
     Rating,
     Reaction,
+    Template,
     Text,
 )
 from normalizer.split import clip
@@ -62,7 +63,7 @@ def display_text(content: Content) -> str:
             return numbered(content) if content.chosen is None else _chosen(content, content.chosen)
         case Reaction():
             return content.emoji
-        case Edit():
+        case Edit() | Template():
             return content.text
         case Delete():
             return ""

@@ -79,12 +79,16 @@ class _Target:
         files = tuple(media for media in content.attachments if self._carries(media))
         links = [self._linked(media) for media in content.attachments if media not in files]
         *first, last = self._split("\n\n".join(filter(None, (self._worded(content), *links)))) or [""]
-        message = replace(content, full="", attachments=(), subject=content.subject if self._can.subject else "")
+        message = replace(
+            content, full="", html=None, attachments=(), subject=content.subject if self._can.subject else ""
+        )
         pieces: list[Content] = [replace(message, text=text) for text in first]
         return [*pieces, replace(message, text=last, attachments=files)] if last or files else pieces
 
     def _text_then_files(self, content: Text) -> list[Content]:
-        message = replace(content, full="", attachments=(), subject=content.subject if self._can.subject else "")
+        message = replace(
+            content, full="", html=None, attachments=(), subject=content.subject if self._can.subject else ""
+        )
         pieces: list[Content] = [replace(message, text=text) for text in self._split(self._worded(content))]
         return pieces + [piece for media in content.attachments for piece in self._media(media)]
 

@@ -2,7 +2,7 @@
 
 import re2
 
-from normalizer.content import Choice, Content, Edit, Form, Language, Media, Rating, Text, Unsupported
+from normalizer.content import Choice, Content, Edit, Form, Language, Media, Rating, Template, Text, Unsupported
 from normalizer.envelope import Envelope
 from router.facts import Step
 from router.rules import ChannelRule, Need, OperatorRule, Route, Rules, When
@@ -117,7 +117,7 @@ def words(content: Content) -> str:
     match content:
         case Text():
             return f"{content.subject}\n{content.text}"
-        case Edit() | Choice():
+        case Edit() | Choice() | Template():
             return content.text
         case Media():
             return content.caption

@@ -136,9 +136,11 @@ class ChannelLines:
         except msgspec.MsgspecError:
             return None  # other live messages are not for customers
         conversation = self._following.state.conversations.get(typing.conversation)
-        if typing.by != "operator" or conversation is None or not self._addresses(conversation):
+        addresses = self._addresses(conversation) if conversation is not None else []
+        if typing.by != "operator" or conversation is None or not addresses:
             return None
-        return typing
+        there = conversation.last_address
+        return msgspec.structs.replace(typing, address=there if there in addresses else "")
 
     async def _person(self, address: str) -> Person | None:
         person = _person_in(self._following.state, address)

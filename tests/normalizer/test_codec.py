@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from normalizer.codec import EnvelopeRefused, decode_envelope, encode_envelope, envelope_schema, outbound_schema
 from normalizer.content import (
@@ -23,6 +24,7 @@ from normalizer.content import (
     Rating,
     Reaction,
     StoredFile,
+    Template,
     Text,
     Unsupported,
 )
@@ -97,6 +99,15 @@ V1: dict[str, Envelope] = {
     ),
     "form": envelope(Form(name="before", answers={"order": "7"})),
     "rating": envelope(Rating(score=4, scale=10, comment="fine")),
+    "template": envelope(Template(name="order_ready", text="Order 7 is ready.", variables={"1": "7"})),
+    "text-html": envelope(
+        Text(
+            text="See the picture",
+            html=StoredFile(name="f2", size=90, key="k2"),
+            attachments=(replace(PHOTO, inline="part1@shop.example"),),
+        ),
+        automatic=True,
+    ),
     "unsupported": envelope(Unsupported(what="poll")),
 }
 

@@ -16,6 +16,7 @@ from normalizer.content import (
     Rating,
     Reaction,
     StoredFile,
+    Template,
     Text,
     Unsupported,
 )
@@ -45,6 +46,7 @@ OPTIONS = (Option(id="y", label="Yes"), Option(id="m", label="More", url="https:
         (Call(call="1", event="ringing"), ""),
         (Form(name="Before", answers={"Order": "7", "City": "Łódź"}), "Before\nOrder: 7\nCity: Łódź"),
         (Rating(score=4, comment="fine"), "4/5\nfine"),
+        (Template(name="ready", text="Order 7 is ready."), "Order 7 is ready."),
         (Unsupported(what="poll"), "[poll]"),
     ],
 )

@@ -20,6 +20,7 @@ from normalizer.content import (
     Rating,
     Reaction,
     StoredFile,
+    Template,
     Text,
     Unsupported,
 )
@@ -97,6 +98,7 @@ def test_what_the_channel_takes_goes_as_it_is(content: Content) -> None:
         (ContactCard(name="Jan", phones=("+48",)), ["Jan\n+48"]),
         (Form(answers={"order": "7"}), ["order: 7"]),
         (Rating(score=4), ["4/5"]),
+        (Template(name="ready", text="It is ready."), ["It is ready."]),
         (Reaction(target="1", emoji="👍"), ["👍"]),
         (Edit(target="1", text="new"), ["* new"]),
     ],
@@ -223,6 +225,7 @@ CONTENTS: st.SearchStrategy[Content] = st.one_of(
     st.builds(Delete, target=st.just("1")),
     st.builds(Form, answers=st.dictionaries(LABELS, TEXTS, max_size=3)),
     st.builds(Rating, score=st.integers(0, 10), comment=TEXTS),
+    st.builds(Template, name=st.just("ready"), text=TEXTS),
     st.builds(Unsupported, what=LABELS),
 )
 CAPABILITIES = st.builds(
