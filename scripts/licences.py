@@ -27,6 +27,8 @@ RUNTIME = {
 }
 TOOLS = RUNTIME | {"DFSG approved", "MPL-2.0", "Mozilla Public License 2.0 (MPL 2.0)"}
 AGREED = {
+    "aioimaplib": "GPL-3.0-only: the extra `email` alone, and docs/licences.md says what that means",
+    "python-telegram-bot": "LGPL-3.0-only: the extra `telegram-ptb` alone, and docs/licences.md says what that means",
     "certifi": "MPL-2.0 binds changes of its own files; it is a list of certificates that nobody changes",
 }
 
