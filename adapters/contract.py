@@ -211,6 +211,14 @@ class Finding(Struct, frozen=True, kw_only=True):
     remedy: str = ""
 
 
+class TemplateText(Struct, frozen=True, kw_only=True):
+    """A text that the provider has approved; ``{{1}}`` in it stands for the variable ``1``."""
+
+    name: str
+    language: str
+    text: str
+
+
 class Adapter:
     """Base of every channel; override what the channel has.
 
@@ -230,6 +238,12 @@ class Adapter:
     def __init__(self, settings: Any, context: Context) -> None:  # noqa: ANN401 - each adapter narrows it to its own struct
         self.settings = settings
         self.context = context
+
+    @classmethod
+    def templates(cls, settings: Any) -> Sequence[TemplateText]:  # noqa: ANN401 - as in __init__
+        """Give the approved texts that an operator may choose from; the desk asks without making the channel."""
+        del settings
+        return ()
 
     async def check(self) -> Sequence[Finding]:
         """Look whether the channel can work: settings, credentials, the provider's side. Changes nothing.

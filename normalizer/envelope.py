@@ -70,8 +70,8 @@ class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True):
     automatic: Annotated[
         bool,
         Meta(
-            description="A machine wrote it (an out-of-office notice, a newsletter): it waits for no answer, and nothing "
-            "that is closed opens again for it."
+            description="A machine wrote it (an out-of-office notice, a newsletter): it waits for no answer, and "
+            "nothing that is closed opens again for it."
         ),
     ] = False
     attributes: Annotated[

@@ -8,9 +8,11 @@ from adapters.testing.cases import InboundCase, OutboundCase
 from adapters.testing.context import FakeContext, NotScripted
 from adapters.testing.contract import AdapterContract
 from adapters.testing.provider import Answer, Cut, Hang, Request, ScriptedProvider
+from adapters.testing.simulator import After, Pass, Simulator
 
 __all__ = [
     "AdapterContract",
+    "After",
     "Answer",
     "Cut",
     "FakeContext",
@@ -18,6 +20,8 @@ __all__ = [
     "InboundCase",
     "NotScripted",
     "OutboundCase",
+    "Pass",
     "Request",
     "ScriptedProvider",
+    "Simulator",
 ]

@@ -94,7 +94,15 @@ V1: dict[str, Envelope] = {
     "delete": envelope(Delete(target="m-0")),
     "call": envelope(
         Call(
-            call="c1", event="ended", direction="out", sip=486, q850=17, reason="Busy", duration=61_000, recording=VOICE
+            call="c1",
+            event="ended",
+            direction="out",
+            sip=486,
+            q850=17,
+            reason="Busy",
+            to="sip:anna@pbx.example",
+            duration=61_000,
+            recording=VOICE,
         )
     ),
     "form": envelope(Form(name="before", answers={"order": "7"})),
