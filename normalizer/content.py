@@ -122,9 +122,10 @@ class Delete(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="k
 
 
 class Call(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="call"):
-    """A change in the life of a phone call, or outwards a wish: ``ringing`` lets the phone ``to`` ring for the call,
-    ``initiated`` calls the customer and connects the phone ``to``, ``ended`` hangs up.
+    """A change in the life of a phone call, or outwards a wish.
 
+    Outwards ``ringing`` lets the phone ``to`` ring for the call, ``initiated`` calls the customer and connects the
+    phone ``to``, ``ended`` hangs up.
     ``to`` is an operator's phone (a SIP URI); inwards it says which one rings or has answered, where that is known.
     ``sip`` is the SIP status code (RFC 3261 section 21), ``q850`` the cause of ITU-T Q.850; both 0 when not known.
     """
