@@ -15,6 +15,7 @@ MAX_VALUE_LENGTH = 360
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+-]{0,31}")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_QUOTED_NEEDLESSLY = re.compile(r"\"([\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*)\"")
 _PHONE_PUNCTUATION = str.maketrans("", "", " -.()/\u00a0\u2010\u2011\u2013")
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -27,9 +28,10 @@ class AddressError(ValueError):
 def address(scheme: str, value: str) -> str:
     """Return the one way to write ``value`` of ``scheme``. Raises AddressError.
 
-    ``email``: the domain is lower-cased and written in ASCII (IDNA 2008 with UTS 46); the part before the @ is the
-    receiver's own business (RFC 5321 section 2.3.11) and stays. ``tel``: ``+`` and the digits of E.164.
-    All others stay as they are.
+    ``email``: lower case, the domain in ASCII (IDNA 2008 with UTS 46), no quotes where none are needed. The part before
+    the @ is the receiver's own business (RFC 5321 section 2.3.11), but no mail service tells ``Anna`` from ``anna``,
+    while people and programs write both: one customer is one address. Dots and ``+tags`` stay: where they are ignored
+    is known to the service alone. ``tel``: ``+`` and the digits of E.164. All others stay as they are.
     """
     if not _SCHEME.fullmatch(scheme):
         raise AddressError(
@@ -37,7 +39,10 @@ def address(scheme: str, value: str) -> str:
         )
     _check_value(scheme, value)
     normalise = _NORMALISERS.get(scheme)
-    normal = normalise(value) if normalise else value
+    if normalise is None:
+        return f"{scheme}:{value}"
+    normal = normalise(value)
+    _check_length(scheme, normal)
     return f"{scheme}:{normal}"
 
 
@@ -59,19 +64,26 @@ _address = address
 def _check_value(scheme: str, value: str) -> None:
     if not value.strip():
         raise AddressError(f"The {scheme} address has no value: write {scheme}:value.")
+    _check_length(scheme, value)
+    if not value.isprintable() and _UNPRINTABLE.search(value):
+        raise AddressError(f"The {scheme} address {value!r} holds a control character or half a surrogate pair.")
+
+
+def _check_length(scheme: str, value: str) -> None:
+    """Lower case and ASCII domains can be longer than what was written, so this is looked at before and after."""
     if len(value) > MAX_VALUE_LENGTH:
         raise AddressError(
             f"The {scheme} address is {len(value)} characters long; {MAX_VALUE_LENGTH} are allowed after the scheme."
         )
-    if not value.isprintable() and _UNPRINTABLE.search(value):
-        raise AddressError(f"The {scheme} address {value!r} holds a control character or half a surrogate pair.")
 
 
 def _email(value: str) -> str:
     local, at, domain = value.strip().rpartition("@")
     if not (local and at and domain) or (any(map(str.isspace, local)) and not local.startswith('"')):
         raise AddressError(f"{value!r} is not an e-mail address: write name@domain, without spaces or angle brackets.")
-    return f"{unicodedata.normalize('NFC', local)}@{_host(domain)}"
+    plain = _QUOTED_NEEDLESSLY.fullmatch(local)
+    local = unicodedata.normalize("NFC", (plain[1] if plain else local).lower())
+    return f"{local}@{_host(domain)}"
 
 
 def _host(domain: str) -> str:
