@@ -17,6 +17,9 @@ from router.rules import ChannelClass
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 
+PARTS = ("router", "desk", "channels")
+"""What ``--only`` names besides a channel."""
+
 Token = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Units = Annotated[int, Meta(ge=0, le=100)]
 Level = Annotated[int, Meta(ge=1, le=5)]
@@ -198,6 +201,18 @@ class TimesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise SettingError(f"must not be shorter than reopen ({self.reopen})", key="archive")
 
 
+class AlarmSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When somebody has to look. Most alarms need no setting."""
+
+    expect_every: Annotated[
+        dict[Token, Duration],
+        Meta(
+            description="Channel name to the longest time without a customer's message, day and night; 0s: never an "
+            "alarm. Of channels that are not named, the usual silence is learned from the last four weeks."
+        ),
+    ] = field(default_factory=dict)
+
+
 class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A workspace: everything that Trunkline has to know, in one file or one folder of files."""
 
@@ -223,6 +238,7 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     )
     times: Annotated[TimesSettings, Meta(description="Times of routing.")] = TimesSettings()
     desk: Annotated[DeskSettings, Meta(description="The operators' desk.")] = DeskSettings()
+    alarms: Annotated[AlarmSettings, Meta(description="When somebody has to look.")] = AlarmSettings()
     replay_days: Annotated[int, Meta(ge=1, le=365, description="Inputs are kept for this many days.")] = 14
 
     def __post_init__(self) -> None:
@@ -232,11 +248,19 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def _channel_problems(self) -> list[SettingError]:
         known = list(self.channels)
-        return [
-            SettingError(f'there is no channel "{name}"; {nearest(name, known)}', key=("capacity", name))
-            for name in self.capacity
-            if name not in self.channels
+        named: list[tuple[str, ...]] = [("capacity", name) for name in self.capacity]
+        named += [("alarms", "expect_every", name) for name in self.alarms.expect_every]
+        problems = [
+            SettingError(f'there is no channel "{key[-1]}"; {nearest(key[-1], known)}', key=key)
+            for key in named
+            if key[-1] not in self.channels
         ]
+        problems += [
+            SettingError(f'"{name}" is a part of Trunkline: give the channel another name', key=("channels", name))
+            for name in PARTS
+            if name in self.channels
+        ]
+        return problems
 
     def _routing_problems(self) -> list[SettingError]:
         problems = [

@@ -4,7 +4,7 @@ It knows no channel and no rule: whoever composes the whole file hands over a ms
 `load` answers with a value of that type or with every mistake of the file at once.
 """
 
-from config.loader import Loaded, load
+from config.loader import Document, Loaded, compose_sources, decode, load, read
 from config.problems import ConfigErrors, Problem, SettingError
 from config.reference import reference
 from config.scalars import (
@@ -22,6 +22,7 @@ from config.schema import json_schema
 __all__ = [
     "ConfigErrors",
     "Converter",
+    "Document",
     "Duration",
     "ListenAddress",
     "Loaded",
@@ -30,9 +31,12 @@ __all__ = [
     "Secret",
     "SettingError",
     "Size",
+    "compose_sources",
+    "decode",
     "decode_scalar",
     "encode_scalar",
     "json_schema",
     "load",
+    "read",
     "reference",
 ]

@@ -5,6 +5,7 @@ an alias adds the whole weight of what it repeats. What a plain word means (numb
 when it is read, by the type that the settings want.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -150,6 +151,29 @@ def locate(node: Node, path: KeyPath) -> Place:
             break
         place, node = found[0].place, found[1]
     return place
+
+
+def find(node: Node | None, name: str) -> Node | None:
+    """The value of the key `name`; None where there is none."""
+    return dict(pairs(node)).get(name)
+
+
+def pairs(node: Node | None) -> list[tuple[str, Node]]:
+    """The entries of a mapping by name; none of anything else."""
+    table = node.pairs if isinstance(node, Table) else []
+    return [(key.text, value) for key, value in table if isinstance(key, Word)]
+
+
+def outline(node: Node) -> str:
+    """What is written, without comments, places and the order of keys: equal texts mean the same everywhere."""
+    match node:
+        case Word():
+            return json.dumps([node.plain, node.text])
+        case Row():
+            return f"[{','.join(map(outline, node.items))}]"
+        case Table():
+            entries = sorted((outline(key), outline(value)) for key, value in node.pairs)
+            return f"{{{','.join(f'{key}:{value}' for key, value in entries)}}}"
 
 
 def _names(key: Node, name: str) -> bool:

@@ -12,14 +12,15 @@ import typer
 from adapters.registry import adapter_types, settings_types
 from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, say
 from broker.compile import propose
-from broker.workspace import WorkspaceSettings, load_workspace, settings_type
+from broker.source import read_source
+from broker.workspace import WorkspaceSettings, settings_type
 from config import json_schema, reference
 from normalizer.codec import envelope_schema
 
 
 def read_settings(path: Path) -> WorkspaceSettings:
-    """Read the file with the channels that are installed; raises ConfigErrors."""
-    return load_workspace(path, settings_types(adapter_types()), os.environ)
+    """Read the file; raises ConfigErrors."""
+    return read_source(path, os.environ).settings
 
 
 def check(file: ConfigPath = DEFAULT_CONFIG) -> None:

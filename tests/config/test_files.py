@@ -54,7 +54,7 @@ def test_folder_is_one_whole(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("name: z\n")
     loaded = load(tmp_path, Site, env={})
     assert loaded.value == Site("x", 1, ["y"])
-    assert [file.name for file in loaded.files] == ["a.yaml", "b.yaml", "c.yml"]
+    assert [file.name for file in loaded.document.sources] == ["a.yaml", "b.yaml", "c.yml"]
 
 
 def test_key_in_two_files_names_both_places(tmp_path: Path) -> None:
@@ -90,18 +90,30 @@ def test_folder_that_cannot_be_listed_says_so(tmp_path: Path) -> None:
     assert "File name too long" in str(problems(long)[0])
 
 
+def test_digest_follows_what_is_meant_and_not_how_it_is_laid_out(tmp_path: Path) -> None:
+    write(tmp_path, a="name: x\nport: 80\n")
+    first = load(tmp_path, Site, env={}).document.digest
+    write(tmp_path, b="# a comment\nport:   80\nname: x\n", a="")
+    (tmp_path / "a.yaml").unlink()
+    assert load(tmp_path, Site, env={}).document.digest == first
+    write(tmp_path, b='port: 80\nname: "80"\n')
+    text = load(tmp_path, Site, env={}).document.digest
+    write(tmp_path, b="port: 80\nname: a80\n")
+    assert len({first, text, load(tmp_path, Site, env={}).document.digest}) == 3
+
+
 def test_digest_follows_the_text(tmp_path: Path) -> None:
     write(tmp_path, a="name: x\n")
-    first = load(tmp_path, Site, env={}).digest
-    assert load(tmp_path, Site, env={}).digest == first
+    first = load(tmp_path, Site, env={}).document.digest
+    assert load(tmp_path, Site, env={}).document.digest == first
     write(tmp_path, a="name: y\n")
-    assert load(tmp_path, Site, env={}).digest != first
+    assert load(tmp_path, Site, env={}).document.digest != first
 
 
 def test_later_checks_find_the_place_of_a_key(tmp_path: Path) -> None:
     write(tmp_path, a="name: x\nextra:\n  - y\n  - z: 1\n")
     loaded = load(tmp_path / "a.yaml", Site, env={})
-    found = loaded.problem(("extra", 1, "z"), "unknown skill", "one of: billing")
+    found = loaded.document.problem(("extra", 1, "z"), "unknown skill", "one of: billing")
     assert str(found) == f"{tmp_path}/a.yaml:4:5: extra[1].z: unknown skill; allowed: billing"
 
 
