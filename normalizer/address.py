@@ -8,6 +8,7 @@ and likewise for any scheme of a plugin whose provider counts its users anew for
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import partial
 
 import idna
 
@@ -31,7 +32,8 @@ def address(scheme: str, value: str) -> str:
     ``email``: lower case, the domain in ASCII (IDNA 2008 with UTS 46), no quotes where none are needed. The part before
     the @ is the receiver's own business (RFC 5321 section 2.3.11), but no mail service tells ``Anna`` from ``anna``,
     while people and programs write both: one customer is one address. Dots and ``+tags`` stay: where they are ignored
-    is known to the service alone. ``tel``: ``+`` and the digits of E.164. All others stay as they are.
+    is known to the service alone. ``tel``: ``+`` and the digits of E.164.
+    ``whatsapp``: the same, or ``<channel>/<user id>`` where a customer hides the number. All others stay as they are.
     """
     if not _SCHEME.fullmatch(scheme):
         raise AddressError(
@@ -110,11 +112,24 @@ def _tel(value: str) -> str:
     return number
 
 
-def _webhook(value: str) -> str:
+def _qualified(scheme: str, value: str) -> str:
     channel, slash, sender = value.partition("/")
     if not (channel and slash and sender):
-        raise AddressError(f"The webhook address {value!r} does not name its channel: write webhook:<channel>/<value>.")
+        raise AddressError(
+            f"The {scheme} address {value!r} does not name its channel: write {scheme}:<channel>/<value>."
+        )
     return value
 
 
-_NORMALISERS: dict[str, Callable[[str], str]] = {"email": _email, "tel": _tel, "webhook": _webhook}
+def _whatsapp(value: str) -> str:
+    """A phone number, or (a business-scoped user id) something that only the account of one channel knows."""
+    return _tel(value) if value.startswith("+") else _qualified("whatsapp", value)
+
+
+_NORMALISERS: dict[str, Callable[[str], str]] = {
+    "email": _email,
+    "tel": _tel,
+    "twilio": partial(_qualified, "twilio"),
+    "webhook": partial(_qualified, "webhook"),
+    "whatsapp": _whatsapp,
+}

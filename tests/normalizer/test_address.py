@@ -26,6 +26,9 @@ from normalizer.address import MAX_VALUE_LENGTH, AddressError, address, split
         ("telegram", "12345", "telegram:12345"),
         ("visitor", "AbC-9", "visitor:AbC-9"),
         ("webhook", "crm/User 7", "webhook:crm/User 7"),
+        ("whatsapp", "+48 22 123-45-67", "whatsapp:+48221234567"),
+        ("whatsapp", "wa/US.1349120865", "whatsapp:wa/US.1349120865"),
+        ("twilio", "sms/32665", "twilio:sms/32665"),
         ("x-fediverse", "@Anna:home", "x-fediverse:@Anna:home"),
     ],
 )
@@ -61,6 +64,9 @@ def test_one_person_is_written_one_way(scheme: str, value: str, expected: str) -
         ("webhook", "user7", "does not name its channel"),
         ("webhook", "/user7", "does not name its channel"),
         ("webhook", "crm/", "does not name its channel"),
+        ("whatsapp", "+0221234567", "country code first"),
+        ("whatsapp", "48221234567", "does not name its channel"),
+        ("twilio", "32665", "write twilio:<channel>/<value>"),
     ],
 )
 def test_what_is_no_address_is_refused_with_a_sentence(scheme: str, value: str, complaint: str) -> None:
@@ -79,7 +85,7 @@ def test_an_address_that_is_not_normalised_is_refused_with_the_right_one() -> No
         split("tel:+48 221234567")
 
 
-@given(st.sampled_from(["email", "tel", "telegram", "webhook", "irc"]), st.text() | st.emails())
+@given(st.sampled_from(["email", "tel", "telegram", "webhook", "whatsapp", "irc"]), st.text() | st.emails())
 def test_normalising_twice_changes_nothing(scheme: str, value: str) -> None:
     try:
         once = address(scheme, value)
