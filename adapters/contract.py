@@ -225,12 +225,13 @@ class Adapter:
     ``type`` is the word in the YAML, ``Settings`` its msgspec struct (tagged with ``type``). ``delivery`` says who
     sends: ``worker`` (one owner per channel calls :meth:`send`) or ``lines`` (every node feeds its own sockets from
     :attr:`Context.lines`). ``single_reader`` is for channels of which only one node may run :meth:`run`. ``pace`` is
-    how the delivery policy treats the provider; an instance may set its own from its settings.
+    how the delivery policy treats the provider. An instance may set its own ``capabilities`` and ``pace`` from its
+    settings.
     """
 
     type: ClassVar[str]
     Settings: ClassVar[SettingsType]
-    capabilities: ClassVar[Capabilities]
+    capabilities: Capabilities
     delivery: ClassVar[Literal["worker", "lines"]] = "worker"
     single_reader: ClassVar[bool] = False
     pace: Pace = Pace()
