@@ -1,0 +1,130 @@
+"""Asks Twilio for messages whose webhook did not reach us.
+
+Twilio calls a webhook once, and a second time only where the connection failed: what comes while we are down stands in
+Twilio's list and nowhere else. https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from twilio.rest import Client
+
+from adapters.contract import Context
+from adapters.errors import EnvelopeRefused, NotAccepted, SendError
+from adapters.twilio.errors import ApiError
+from adapters.twilio.media import NotFetched
+from adapters.twilio.settings import API, TwilioSettings
+from adapters.twilio.wire import ATTRIBUTES, Incoming, MediaRef
+
+NOTE = "caught up"
+MARGIN = 60_000
+"""A message of the last minute may still be on its way through the webhook."""
+
+OVERLAP = 10 * 60_000
+FURTHEST = 3 * 86_400_000
+MOST_MESSAGES = 5_000
+REMEMBERED = 20_000
+
+Take = Callable[[Incoming], Awaitable[None]]
+
+
+class Taken:
+    """The last messages that this process has taken in."""
+
+    def __init__(self) -> None:
+        self._sids: OrderedDict[str, None] = OrderedDict()
+
+    def add(self, sid: str) -> None:
+        """Note one."""
+        self._sids[sid] = None
+        if len(self._sids) > REMEMBERED:
+            self._sids.popitem(last=False)
+
+    def __contains__(self, sid: str) -> bool:
+        return sid in self._sids
+
+
+class CatchUp:
+    """Sweeps the list of messages from where the last sweep ended; what is found twice is recognised later."""
+
+    def __init__(self, settings: TwilioSettings, context: Context, client: Client, taken: Taken, take: Take) -> None:
+        self._settings = settings
+        self._context = context
+        self._client = client
+        self._taken = taken
+        self._take = take
+
+    async def run(self) -> None:
+        """Sweep again and again until cancelled; at first at once."""
+        while True:
+            try:
+                await self.sweep()
+            except (ApiError, SendError, NotAccepted, NotFetched) as exc:
+                self._context.log.warning("twilio.not_caught_up", reason=str(exc))
+            await asyncio.sleep(self._settings.catch_up.seconds)
+
+    async def sweep(self) -> int:
+        """Take in what was missed, oldest first; gives how many.
+
+        Raises:
+            ApiError, SendError: Twilio does not answer as it should.
+            NotAccepted, NotFetched: one could not be taken in; the next sweep begins there again.
+        """
+        now = self._context.now()
+        since = max(await self._position(now) - OVERLAP, now - FURTHEST)
+        missed = [message async for message in self._listed(since, now - MARGIN)]
+        missed.sort(key=lambda message: message.at or 0)
+        for message in missed:
+            await self._take_one(message)
+        await self._context.memory.save(NOTE, str(now - MARGIN).encode())
+        return len(missed)
+
+    async def _position(self, now: int) -> int:
+        note = await self._context.memory.load(NOTE)
+        return int(note) if note else now
+
+    async def _take_one(self, message: Incoming) -> None:
+        try:
+            await self._take(message)
+        except EnvelopeRefused as exc:
+            self._context.log.warning("twilio.refused", sid=message.sid, reason=exc.message)
+        self._context.count("caught_up")
+
+    async def _listed(self, since: int, until: int) -> AsyncIterator[Incoming]:
+        for number in self._settings.own or (None,):
+            wanted = {"to": number} if number else {}
+            after = datetime.fromtimestamp(since / 1_000, UTC)
+            found = await self._client.messages.list_async(**wanted, date_sent_after=after, limit=MOST_MESSAGES)
+            for message in found:
+                at = _milliseconds(message)
+                if message.direction == "inbound" and message.sid not in self._taken and since <= at <= until:
+                    yield await self._read(message, at)
+
+    async def _read(self, message: Any, at: int) -> Incoming:  # noqa: ANN401 - the library ships no type information
+        files: tuple[MediaRef, ...] = ()
+        if int(message.num_media or 0):
+            listed = await self._client.messages(message.sid).media.list_async()
+            files = tuple(MediaRef(self._place(file.uri), (file.content_type or "").lower()) for file in listed)
+        return Incoming(
+            sid=message.sid,
+            sender=message.from_,
+            own=message.to,
+            body=message.body or "",
+            media=files,
+            attributes={ATTRIBUTES["To"]: message.to, "caught_up": "true"},
+            at=at,
+        )
+
+    def _place(self, uri: str) -> str:
+        api = API
+        if self._settings.api != API:
+            api = self._settings.api.rstrip("/")
+        return api + uri.removesuffix(".json")
+
+
+def _milliseconds(message: Any) -> int:  # noqa: ANN401 - the library ships no type information
+    at: datetime | None = message.date_sent or message.date_created
+    return int(at.timestamp() * 1_000) if at else 0
