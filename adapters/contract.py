@@ -14,7 +14,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from adapters.errors import Refused
-from adapters.pace import Pace
+from adapters.pace import Lane, Pace
 from normalizer.capabilities import Capabilities
 from normalizer.content import Content, StoredFile
 from normalizer.envelope import Envelope
@@ -283,6 +283,10 @@ class Adapter:
         """
         del outbound
         return None
+
+    def lane(self, address: str) -> Lane:
+        """Say what the provider counts calls to an address by, and at which rate; override it where kinds differ."""
+        return address, self.pace.address
 
     def secrets(self) -> Sequence[str]:
         """Name the values that must appear in no log line."""

@@ -5,7 +5,7 @@ and can only wait, while the gate has to say *when*, by an injected clock.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Annotated
 
@@ -71,13 +71,20 @@ class Bucket:
         return self._full_at <= now
 
 
-class Gate:
-    """Says when a call may go: rates and freezes of the whole channel and of each address."""
+Lane = tuple[str, Rate | None]
+"""What a provider counts the calls to an address by (mostly the address itself), and how many calls it takes."""
 
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
+
+class Gate:
+    """Says when a call may go: rates and freezes of the whole channel and of each lane, into which an address falls.
+
+    ``lane`` is :meth:`adapters.contract.Adapter.lane`; without one each address is a lane, at the rate of ``pace``.
+    """
+
+    def __init__(self, pace: Pace, lane: Callable[[str], Lane] | None = None) -> None:
+        self._lane = lane or (lambda address: (address, pace.address))
         self._channel = Bucket(pace.channel) if pace.channel else None
-        self._addresses: dict[str, Bucket] = {}
+        self._lanes: dict[str, Bucket] = {}
         self._frozen: dict[str, int] = {}
         self._all_frozen = 0
 
@@ -86,12 +93,14 @@ class Gate:
         if address is None:
             self._all_frozen = max(self._all_frozen, until)
         else:
-            self._frozen[address] = max(self._frozen.get(address, 0), until)
+            name, _ = self._lane(address)
+            self._frozen[name] = max(self._frozen.get(name, 0), until)
 
     def address_opens(self, address: str, now: int) -> int:
         """Give the first time at which this address may be called; ``now`` when it may."""
-        frozen = self._frozen.get(address, 0)
-        bucket = self._addresses.get(address)
+        name, _ = self._lane(address)
+        frozen = self._frozen.get(name, 0)
+        bucket = self._lanes.get(name)
         return max(frozen, bucket.opens(now) if bucket else now)
 
     def channel_opens(self, now: int) -> int:
@@ -102,22 +111,23 @@ class Gate:
         """Count a call that goes now."""
         if self._channel:
             self._channel.take(now)
-        if self._pace.address:
-            self._addresses.setdefault(address, Bucket(self._pace.address)).take(now)
+        name, rate = self._lane(address)
+        if rate:
+            self._lanes.setdefault(name, Bucket(rate)).take(now)
         self._forget(now)
 
     def _forget(self, now: int) -> None:
         """Drop what has no effect any more, a few at a time and only when there is much."""
-        if len(self._addresses) + len(self._frozen) <= REMEMBERED_ADDRESSES:
+        if len(self._lanes) + len(self._frozen) <= REMEMBERED_ADDRESSES:
             return
-        for address in list(self._idle(now)):
-            self._addresses.pop(address, None)
-            self._frozen.pop(address, None)
+        for name in list(self._idle(now)):
+            self._lanes.pop(name, None)
+            self._frozen.pop(name, None)
 
     def _idle(self, now: int) -> Iterator[str]:
-        names = islice({**self._addresses, **self._frozen}, 2 * REMEMBERED_ADDRESSES)
-        return (a for a in names if self._frozen.get(a, 0) <= now and self._spare(a, now))
+        names = islice({**self._lanes, **self._frozen}, 2 * REMEMBERED_ADDRESSES)
+        return (name for name in names if self._frozen.get(name, 0) <= now and self._spare(name, now))
 
-    def _spare(self, address: str, now: int) -> bool:
-        bucket = self._addresses.get(address)
+    def _spare(self, name: str, now: int) -> bool:
+        bucket = self._lanes.get(name)
         return bucket is None or bucket.is_full(now)

@@ -69,7 +69,7 @@ class Sender:
         self.clock = clock
         self._tally = tally
         self._held = held
-        self._gate = Gate(self.pace)
+        self._gate = Gate(self.pace, adapter.lane)
         self._turnstile = asyncio.Lock()
         self._slots = asyncio.Semaphore(self.pace.parallel)
         self._resting: set[asyncio.Task[object]] = set()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.pace import REMEMBERED_ADDRESSES, Bucket, Gate, Pace, Rate
+from adapters.pace import REMEMBERED_ADDRESSES, Bucket, Gate, Lane, Pace, Rate
 
 
 def passing(bucket: Bucket, calls: int, now: int = 0) -> list[int]:
@@ -51,6 +51,32 @@ def test_a_frozen_address_does_not_delay_another() -> None:
     assert gate.channel_opens(100) == 100
 
 
+def by_house(address: str) -> Lane:
+    house, _, flat = address.partition("/")
+    return house, Rate(per_second=0.5) if flat else Rate(per_second=2)
+
+
+def test_addresses_of_one_lane_share_its_rate() -> None:
+    gate = Gate(Pace(address=Rate(per_second=100)), by_house)
+    gate.enter("a/1", 0)
+    assert gate.address_opens("a/2", 0) == 2_000
+    assert gate.address_opens("b/1", 0) == 0
+
+
+def test_lanes_have_rates_of_their_own() -> None:
+    gate = Gate(Pace(), by_house)
+    gate.enter("a/1", 0)
+    gate.enter("b", 0)
+    assert (gate.address_opens("a/1", 0), gate.address_opens("b", 0)) == (2_000, 500)
+
+
+def test_a_frozen_address_freezes_its_lane() -> None:
+    gate = Gate(Pace(), by_house)
+    gate.freeze(5_000, "a/1")
+    assert gate.address_opens("a/2", 100) == 5_000
+    assert gate.address_opens("b/1", 100) == 100
+
+
 def test_a_frozen_channel_delays_everybody_and_a_shorter_freeze_does_not_shorten_it() -> None:
     gate = Gate(Pace())
     gate.freeze(5_000)
@@ -72,7 +98,7 @@ def test_addresses_that_have_nothing_to_wait_for_are_forgotten() -> None:
     gate.freeze(10**9, "frozen")
     for number in range(3 * REMEMBERED_ADDRESSES):
         gate.enter(f"a{number}", number * 1_000)
-    assert len(gate._addresses) <= REMEMBERED_ADDRESSES + 1
+    assert len(gate._lanes) <= REMEMBERED_ADDRESSES + 1
     assert gate.address_opens("frozen", 0) == 10**9
 
 
