@@ -90,7 +90,8 @@ class ParsedMail(Struct, frozen=True, kw_only=True):
     ``sender`` is whose mail it is: From, or Reply-To where a form on our own site wrote in the customer's name; None
     where there is no such address. ``reply_to`` is set only when answers may go there (see :mod:`.trust`);
     ``reply_wish`` is what the mail asks for. ``recipients`` are To and Cc, ``delivered_to`` where the servers say it
-    went (Delivered-To, X-Original-To and their like). ``date`` is in ms since the epoch.
+    went (Delivered-To, X-Original-To and their like), ``mailbox`` the first of our addresses among them.
+    ``date`` is in ms since the epoch.
     ``text`` is what the author wrote now, ``full`` everything; ``html`` is sanitised, or empty.
     ``automatic`` says why a machine seems to have written it, or is empty. ``verified``: our own server says that the
     sender's domain stands for it. ``digest`` (hexadecimal) is the same for the same mail, wherever it is found.
@@ -105,6 +106,7 @@ class ParsedMail(Struct, frozen=True, kw_only=True):
     reply_wish: Mailbox | None
     recipients: tuple[Mailbox, ...]
     delivered_to: tuple[str, ...]
+    mailbox: str
     subject: str
     date: int
     text: str

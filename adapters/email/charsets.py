@@ -1,0 +1,55 @@
+"""Bytes to text, whatever the mail says their charset is. Never raises."""
+
+import codecs
+
+from charset_normalizer import from_bytes
+
+SAMPLE = 16 * 1024
+"""Bytes that are looked at to guess a charset."""
+
+ALIASES: dict[str, str] = {
+    "iso-8859-1": "cp1252",
+    "latin1": "cp1252",
+    "iso-8859-9": "cp1254",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "ks_c_5601-1987": "cp949",
+    "iso-8859-8-i": "iso-8859-8",
+    "unicode-1-1-utf-7": "utf-7",
+    "cp-850": "cp850",
+    "utf8mb4": "utf-8",
+}
+"""What is declared, and what is meant (WHATWG Encoding, and mail programs' own words)."""
+
+_NO_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
+"""Python calls these encodings; no mail is written in them, and some take quadratic time."""
+
+_LIKELY = ["cp1251", "koi8_r", "cp1250", "cp1252", "iso8859_2"]
+
+
+def decode(data: bytes, declared: str = "") -> str:
+    """Decode as declared, else as UTF-8, else as what it looks like, else as Latin-1."""
+    text = _strictly(data, declared)
+    if text is None:
+        text = _strictly(data, "utf-8")
+    if text is None:
+        text = _strictly(data, _guess(data))
+    return data.decode("cp1252", "replace") if text is None else text
+
+
+def _strictly(data: bytes, charset: str) -> str | None:
+    name = charset.strip().strip("\"'").lower()
+    try:
+        codec = codecs.lookup(ALIASES.get(name, name) or "utf-8")
+        if codec.name in _NO_CHARSETS:
+            return None
+        return data.decode(codec.name)
+    except (LookupError, ValueError):
+        return None
+
+
+def _guess(data: bytes) -> str:
+    """Ask for the likely ones first: a short line of Russian also reads as Chinese or Thai."""
+    sample = data[:SAMPLE]
+    best = from_bytes(sample, cp_isolation=_LIKELY).best() or from_bytes(sample).best()
+    return best.encoding if best else ""

@@ -1,0 +1,192 @@
+"""The header fields of a mail: found in any bytes, read by what they were meant to say (RFC 5322, 2047, 2231).
+
+The standard library's ``policy.default`` raises on ids and parameters of real life (cpython#94306), and its parser
+takes quadratic time on nested parts; so fields are split here and only single values go to the library, under guard.
+Nothing in this module raises.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.message import Message
+from email.utils import collapse_rfc2231_value, getaddresses, parsedate_to_datetime
+
+from adapters.email.charsets import decode
+from adapters.email.wire import Mailbox
+from normalizer.address import AddressError, address, split
+from normalizer.plain import clean_line
+
+MAX_HEADER_BYTES = 256 * 1024
+MAX_FIELDS = 1_000
+MAX_VALUE = 16 * 1024
+MAX_IDS = 100
+MAX_ADDRESSES = 200
+MAX_ID_LENGTH = 500
+LATEST_DATE = 4_102_444_800_000
+"""The year 2100, in ms: a later date is a broken clock."""
+
+_FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
+_ID = re.compile(r"<[^<>\s]+>")
+_BARE_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"]{1,200}@[^\s<>()\[\],;:\"@]{1,250}")
+_ENCODED_WORD = re.compile(r"=\?[^?\s]{1,100}\?[bBqQ]\?[^?]*\?=")
+
+_FAULTS = (ValueError, LookupError, TypeError, AttributeError, RecursionError, HeaderParseError, AssertionError)
+"""What the library's parsers of single values raise on broken ones."""
+
+
+class Headers:
+    """The fields of a mail or a part, top down; names in any case. Values come decoded and in one line."""
+
+    def __init__(self, fields: list[tuple[str, bytes]]) -> None:
+        self._fields = fields
+
+    def raw(self, name: str) -> list[str]:
+        """Give the values as they stand, unfolded, bytes beyond ASCII read by the ladder of :mod:`.charsets`."""
+        wanted = name.lower()
+        return [_unfold(value) for field, value in self._fields if field == wanted]
+
+    def first(self, name: str) -> str:
+        """Give the topmost value as it stands, or nothing."""
+        return next(iter(self.raw(name)), "")
+
+    def text(self, name: str, limit: int = 998) -> str:
+        """Give the topmost value with its encoded words decoded (RFC 2047), in one clean line."""
+        return clean_line(decode_words(self.first(name)), limit)
+
+    def ids(self, *names: str) -> tuple[str, ...]:
+        """Give the ids in these fields, in order, each once; Exchange's ``<[b378...]@host>`` are as good as others."""
+        found = (match[0] for name in names for value in self.raw(name) for match in _ID.finditer(value))
+        return tuple(dict.fromkeys(id_ for id_ in found if len(id_) <= MAX_ID_LENGTH and id_.isprintable()))[:MAX_IDS]
+
+    def mailboxes(self, *names: str) -> tuple[Mailbox, ...]:
+        """Give the addresses in these fields that are addresses."""
+        return tuple(box for name in names for value in self.raw(name) for box in _mailboxes(value))[:MAX_ADDRESSES]
+
+    def date(self) -> int | None:
+        """Give the time of the field Date in ms since the epoch, or None where it says nothing sensible."""
+        try:
+            written = parsedate_to_datetime(self.first("date")[:200])
+            at = int((written if written.tzinfo else written.replace(tzinfo=UTC)).timestamp() * 1_000)
+        except (*_FAULTS, OverflowError):
+            return None
+        return at if 0 <= at <= LATEST_DATE else None
+
+    def value_type(self, name: str, default: str = "") -> str:
+        """Give what stands before the parameters, in lower case: ``text/plain``, ``attachment``."""
+        value = self.first(name).partition(";")[0]
+        return "".join(value.split()).lower()[:127] or default
+
+    def parameter(self, name: str, parameter: str) -> str:
+        """Give a parameter of a field (RFC 2231, and encoded words, which stand there against the rules)."""
+        value = self.first(name)
+        if not value:
+            return ""
+        message: Message[str, str] = Message()
+        try:
+            message[name] = value
+            found = message.get_param(parameter, header=name)
+            text = collapse_rfc2231_value(found) if found is not None else ""
+        except _FAULTS:
+            return ""
+        return clean_line(decode_words(text), 998)
+
+
+def read_headers(data: bytes, start: int, end: int) -> tuple[Headers, int]:
+    """Read the fields at ``start``; give them and where the body begins: after the empty line, or at what is no field.
+
+    What is longer than 256 KB or has over 1,000 fields is cut; the rest is skipped up to the empty line.
+    """
+    fields: list[tuple[str, bytes]] = []
+    limit = min(end, start + MAX_HEADER_BYTES)
+    position = start
+    while position < limit:
+        newline = data.find(b"\n", position, end)
+        stop = newline if newline >= 0 else end
+        line = data[position : min(stop, position + MAX_VALUE)].rstrip(b"\r")
+        if not line:
+            return Headers(fields), min(stop + 1, end)
+        match = _FIELD.match(line)
+        if line[:1] in b" \t":
+            if fields and len(fields[-1][1]) < MAX_VALUE:
+                fields[-1] = (fields[-1][0], fields[-1][1] + b"\n" + line)
+        elif match:
+            fields.append((match[1].decode("ascii").lower(), line[match.end() :]))
+        elif not (line.startswith((b"From ", b">From ")) and not fields):
+            return Headers(fields), position
+        position = stop + 1
+        if len(fields) > MAX_FIELDS:
+            break
+    return Headers(fields), _after_empty_line(data, min(position, end), end)
+
+
+def decode_words(value: str) -> str:
+    """Decode encoded words (RFC 2047), also within quotes and words, where they do not belong; the rest stays."""
+    if "=?" not in value:
+        return value
+    joined = re.sub(r"(\?=)\s+(?==\?)", r"\1", value[:MAX_VALUE])
+    parts: list[tuple[bytes, str]] = []
+    texts: list[str] = []
+    position = 0
+    for word in _ENCODED_WORD.finditer(joined):
+        if word.start() > position:
+            texts.append(_flush(parts) + joined[position : word.start()])
+        parts.append(_word(word[0]))
+        position = word.end()
+    return "".join([*texts, _flush(parts), joined[position:]])
+
+
+def _word(word: str) -> tuple[bytes, str]:
+    try:
+        content, charset = decode_header(word)[0]
+    except _FAULTS:
+        return word.encode(), "utf-8"
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "replace")
+    return data, (charset or "utf-8").partition("*")[0]
+
+
+def _flush(parts: list[tuple[bytes, str]]) -> str:
+    """Decode neighbours of one charset together: some programs cut a character in two."""
+    text = ""
+    while parts:
+        data, charset = parts.pop(0)
+        while parts and parts[0][1] == charset:
+            data += parts.pop(0)[0]
+        text += decode(data, charset)
+    return text
+
+
+def _unfold(value: bytes) -> str:
+    text = value.decode("ascii") if value.isascii() else decode(value)
+    return " ".join(text.replace("\r", "\n").split("\n")).strip()
+
+
+def _after_empty_line(data: bytes, position: int, end: int) -> int:
+    found = re.compile(rb"\n\r?\n").search(data, max(position - 1, 0), end)
+    return found.end() if found else end
+
+
+def _mailboxes(value: str) -> Iterator[Mailbox]:
+    """Read a list of addresses; what the library cannot read is searched for things that look like one."""
+    value = value[:MAX_VALUE]
+    try:
+        pairs = getaddresses([value])
+    except _FAULTS:
+        pairs = []
+    boxes = [box for name, spelt in pairs if (box := mailbox(spelt, decode_words(name)))]
+    yield from boxes or (box for match in _BARE_ADDRESS.finditer(value) if (box := mailbox(match[0], "")))
+
+
+def mailbox(spelt: str, name: str) -> Mailbox | None:
+    """Give an address and its name, or None if it is none.
+
+    A name that shows an address of its own (``"boss@bank.example" <x@evil.example>``) deceives, and is dropped.
+    """
+    spelt = clean_line(decode_words(spelt), 400).removeprefix("mailto:")
+    try:
+        normal = split(address("email", spelt))[1]
+    except AddressError:
+        return None
+    shown = clean_line(name).strip("'\" ")
+    return Mailbox(address=normal, spelt=spelt, name="" if "@" in shown else shown)
