@@ -26,7 +26,7 @@ demo: setup ## Start Trunkline with a demo shop and a demo operator
 	@exec $(BIN)/trunkline demo
 
 test-packages:
-	@scripts/apt-install chromium:chromium,chromium-browser,google-chrome
+	@scripts/apt-install chromium:chromium,chromium-browser,google-chrome dovecot-imapd:/usr/lib/dovecot/imap,/usr/libexec/dovecot/imap dovecot-lmtpd:/usr/lib/dovecot/lmtp,/usr/libexec/dovecot/lmtp
 
 test: setup test-packages ## Run the tests
 	$(BIN)/pytest $(PURE_TESTS) $(foreach package,$(PURE),--cov=$(package)) --cov-fail-under=100
