@@ -27,7 +27,7 @@ _ANGLE_ADDRESS = re.compile(r"<(?:mailto:)?[^<>\s@]{1,100}@[^<>\s@]{1,200}[>\s<]
 _DASHED = re.compile(r"\s*[-_=*]{2,}\s*([^\s_=*-][^_=*]{3,60}?):?\s*[-_=*]{2,}\s*")
 _RULE = re.compile(r"\s*[-_=*]{5,}\s*")
 _WROTE = re.compile(
-    rf"\b(?:{'|'.join(map(re.escape, sorted(phrases.WROTE, key=len, reverse=True)))})\b?.{{0,80}}[:\uff1a]$"
+    rf"\b(?:{'|'.join(map(re.escape, sorted(phrases.WROTE, key=len, reverse=True)))})(?!\w).{{0,80}}[:\uff1a]$"
 )
 
 Rule = Callable[[list[str], int], bool]
