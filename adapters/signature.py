@@ -1,7 +1,8 @@
 """Signed requests between Trunkline and a system of one's own: HMAC-SHA256 (RFC 2104) over a time and a content.
 
-The header is ``t=<unix seconds>,v1=<hex digest>[,v1=...]``; what is signed is the time, a dot, and the bytes of the
-body (of a GET request: its path and query).
+The header is ``t=<unix seconds>,v1=<hex digest>[,v1=...]``; what is signed is the time, a dot, and the content: the
+method, a space, the path with its query, a line feed, and the bytes of the body. So a request that was recorded on its
+way to one address is of no use at another one that has the same secret.
 """
 
 import hashlib
@@ -19,6 +20,11 @@ class BadSignature(Exception):
 
 class StaleSignature(BadSignature):
     """The signature is right, and of another time."""
+
+
+def content(method: str, target: str, body: bytes) -> bytes:
+    """Give what is signed of a request; ``target`` is its path with the query, as it stands in the request line."""
+    return f"{method} {target}\n".encode() + body
 
 
 def sign(secret: str, seconds: int, content: bytes) -> str:

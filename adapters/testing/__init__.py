@@ -1,16 +1,33 @@
 """The conformance kit: prove a channel against a simulator of its provider that misbehaves.
 
 A channel's test is a class made from :class:`AdapterContract` with its cases; see ``docs/adapters.md``. It needs pytest
-with pytest-asyncio in ``auto`` mode.
+with pytest-asyncio in ``auto`` mode, and hypothesis; simulators need neither.
 """
 
-from adapters.testing.cases import InboundCase, OutboundCase
-from adapters.testing.context import FakeContext, NotScripted
-from adapters.testing.contract import AdapterContract
-from adapters.testing.provider import Answer, Cut, Hang, Request, ScriptedProvider
-from adapters.testing.simulator import After, Pass, Simulator
+from typing import TYPE_CHECKING, Any
+
+from adapters.testing.cases import (
+    HTTP_TROUBLES,
+    InboundCase,
+    Limit,
+    OutboundCase,
+    Post,
+    Told,
+    Trouble,
+    outbound,
+)
+from adapters.testing.context import NOON, FakeContext, NotScripted, made_id
+from adapters.testing.peer import Peer, Shown
+from adapters.testing.simulator import Said, Simulator
+from adapters.testing.steps import After, Answer, Cut, Hang, Pass, Request
+
+if TYPE_CHECKING:
+    from adapters.testing.contract import AdapterContract
+    from adapters.testing.rig import Rig
 
 __all__ = [
+    "HTTP_TROUBLES",
+    "NOON",
     "AdapterContract",
     "After",
     "Answer",
@@ -18,10 +35,31 @@ __all__ = [
     "FakeContext",
     "Hang",
     "InboundCase",
+    "Limit",
     "NotScripted",
     "OutboundCase",
     "Pass",
+    "Peer",
+    "Post",
     "Request",
-    "ScriptedProvider",
+    "Rig",
+    "Said",
+    "Shown",
     "Simulator",
+    "Told",
+    "Trouble",
+    "made_id",
+    "outbound",
 ]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the two names below, which pytest alone needs
+    if name == "AdapterContract":
+        from adapters.testing.contract import AdapterContract  # noqa: PLC0415 - `trunkline fake` runs without pytest
+
+        return AdapterContract
+    if name == "Rig":
+        from adapters.testing.rig import Rig  # noqa: PLC0415 - as above
+
+        return Rig
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

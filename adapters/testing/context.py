@@ -1,8 +1,9 @@
 """A context for tests: keeps what an adapter says, fails when told to, and has a clock and ids of its own."""
 
+import asyncio
 import hashlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from typing import Any, cast
 
 import structlog
@@ -10,8 +11,9 @@ from msgspec import Struct
 from structlog.testing import LogCapture
 
 from adapters.contract import Cursor, FileTooBig, LineItem, Lines, Media, Memory, Typing
+from adapters.errors import EnvelopeRefused
 from adapters.session import Reach, open_session
-from normalizer.codec import encode_envelope
+from normalizer import codec
 from normalizer.content import StoredFile
 from normalizer.envelope import Envelope
 from normalizer.ids import uuid7_at
@@ -34,21 +36,30 @@ class DeadLetter(Struct, frozen=True):
 
 
 class FakeContext:
-    """Make it inside a running loop, and close it. ``failures`` are raised by the next calls of :meth:`accept`."""
+    """Make it inside a running loop, and close it.
+
+    ``failures`` are raised by the next calls of :meth:`accept`; while :attr:`store` is not set, they wait. ``offered``
+    is every envelope that was handed to :meth:`accept`, ``accepted`` those that were stored.
+    """
 
     def __init__(self, channel: str = "test", *, public_url: str = "https://chat.example") -> None:
         self.channel = channel
         self.public_url = public_url
         self.http = open_session(Reach.LOOPBACK)
-        self.media: Media = FakeMedia()
+        self.files = FakeMedia()
+        self.media: Media = self.files
         self.memory: Memory = FakeMemory()
         self.lines: Lines = NoLines()
+        self.offered: list[Envelope] = []
         self.accepted: list[Envelope] = []
         self.receipts: list[Receipt] = []
         self.dead_letters: list[DeadLetter] = []
         self.counts: Counter[str] = Counter()
         self.failures: deque[Exception] = deque()
+        self.store = asyncio.Event()
+        self.store.set()
         self.time = NOON
+        self._changed = asyncio.Condition()
         self._ids = 0
         self._capture = LogCapture()
         self.log = cast(
@@ -79,21 +90,40 @@ class FakeContext:
         return hashlib.sha256(f"{self.channel} {purpose}".encode()).digest()
 
     async def accept(self, envelope: Envelope) -> None:
-        """Keep an envelope, or raise the next of ``failures``."""
+        """Keep an envelope, or raise the next of ``failures``. Raises EnvelopeRefused as the real one."""
+        self.offered.append(envelope)
+        await self._tell()
+        await self.store.wait()
         if self.failures:
             raise self.failures.popleft()
-        encode_envelope(envelope)
+        try:
+            codec.encode_envelope(envelope)
+        except codec.EnvelopeRefused as exc:
+            await self.dead("envelope_refused", repr(envelope).encode(errors="backslashreplace"), exc.reason)
+            raise EnvelopeRefused("envelope_refused", exc.reason) from exc
         self.accepted.append(envelope)
+        await self._tell()
 
     async def report(self, receipt: Receipt, *, stored: bool = False) -> None:
         """Keep a receipt, or (``stored``) raise the next of ``failures``."""
         if stored and self.failures:
             raise self.failures.popleft()
         self.receipts.append(receipt)
+        await self._tell()
 
     async def dead(self, reason: str, payload: bytes, detail: str) -> None:
         """Keep a dead letter."""
         self.dead_letters.append(DeadLetter(reason, payload, detail))
+        await self._tell()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds; it is looked at whenever the adapter has offered or told something."""
+        async with self._changed:
+            await self._changed.wait_for(condition)
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
     def count(self, event: str) -> None:
         """Count."""
@@ -132,6 +162,12 @@ class FakeMedia:
         self.files: dict[str, bytes] = {}
         self._known: dict[str, StoredFile] = {}
 
+    def add(self, content: bytes) -> StoredFile:
+        """Keep a file."""
+        file = StoredFile(name=f"file-{len(self.files) + 1}", size=len(content), key="none")
+        self.files[file.name] = content
+        return file
+
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int, key: str | None = None) -> StoredFile:
         """Keep a file, or find the one with the same key."""
         if key is not None and key in self._known:
@@ -141,8 +177,7 @@ class FakeMedia:
             content += chunk
             if len(content) > limit:
                 raise FileTooBig(limit)
-        file = StoredFile(name=f"file-{len(self.files) + 1}", size=len(content), key="none")
-        self.files[file.name] = content
+        file = self.add(content)
         if key is not None:
             self._known[key] = file
         return file

@@ -1,68 +1,134 @@
 """A provider that behaves like the real one, faults included: for tests, and for a demo without any account.
 
 ``trunkline fake`` runs one by itself. A request to one of its :meth:`Simulator.routes` first meets the faults that were
-ordered with :meth:`Simulator.will`; what is below ``/_control`` steers the simulator and meets none.
+ordered with :meth:`Simulator.will`; what is below ``/_control`` steers the simulator and meets none:
+
+===========================  =========================================================================================
+``GET  /_control/requests``  all requests so far
+``GET  /_control/shown``     all messages that customers got
+``POST /_control/fault``     a fault for the next send: ``{"status": 429, "headers": {"Retry-After": "7"}}``,
+                             ``{"hang": true}``, ``{"cut": true}``; ``"after": true`` does what was asked first;
+                             ``"on": "GET /x"`` is for the next request like that, ``"times": 3`` for three
+``POST /_control/say``       a customer writes: ``{"text": "Hello", "from": "42", "name": "Ola"}``, all but the text
+                             with a default; see :meth:`Simulator.say`
+===========================  =========================================================================================
 """
 
 import asyncio
-from collections import deque
+import json
+import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import ClassVar, Self
+from time import time_ns
+from typing import Annotated, ClassVar, Self, TypeVar
 
+import msgspec
 from aiohttp import web
-from aiohttp.test_utils import TestServer
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from adapters.testing.provider import Answer, Cut, Hang, Request, Step
+from adapters.testing.peer import Shown
+from adapters.testing.steps import After, Answer, Cut, Fault, Hang, Pass, Request, Step
 
 CONTROL = "/_control"
 MAX_BODY = 64 * 1024 * 1024
+LONGEST_SEND = 2_000
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Order = TypeVar("Order")
 
 
-class After(Struct, frozen=True):
-    """Do what was asked, and then lose the answer: ``step`` is what the client sees instead."""
+class Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sender": "from"}):
+    """A customer writes. What a field means to a provider stands in its simulator."""
 
-    step: Step
-
-
-class Pass(Struct, frozen=True):
-    """No fault for this request."""
+    text: str = ""
+    sender: str = ""
+    name: str = "Ola"
 
 
-Fault = Step | After | Pass
+class FaultOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A fault, as ``POST /_control/fault`` and ``trunkline fake --fault`` take it; without anything it is a 500."""
+
+    status: Annotated[int, Meta(ge=200, le=599)] = 500
+    headers: dict[str, str] = {}
+    body: str = ""
+    hang: bool = False
+    cut: bool = False
+    after: bool = False
+    on: str | None = None
+    times: Annotated[int, Meta(ge=1, le=10_000)] = 1
+
+    @property
+    def fault(self) -> Fault:
+        """The fault that it orders."""
+        step: Step = Answer(status=self.status, headers=self.headers, body=self.body.encode())
+        if self.hang:
+            step = Hang()
+        elif self.cut:
+            step = Cut()
+        return After(step) if self.after else step
 
 
 class Simulator:
-    """Derive from it, and give :meth:`routes`. Use it as an asynchronous context manager, or run :attr:`app`.
+    """Derive from it. Use it as an asynchronous context manager (any free port of this machine), or run :attr:`app`.
 
-    ``requests`` are all that came to the provider's routes, in order.
+    ``requests`` are all that came to the provider's routes, in order; ``shown`` is what customers got: a simulator adds
+    to it when it has sent something. As it stands, without routes of its own, it answers 200 to everything.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = "provider"
     """The word behind ``trunkline fake``."""
+
+    sending: ClassVar[str] = r"^POST "
+    """A regular expression for ``<METHOD> <path and query>`` of the requests that ask to send a message."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self._faults: deque[Fault] = deque()
+        self.shown: list[Shown] = []
+        self.now: Callable[[], int] = lambda: time_ns() // 1_000_000
+        self.on_request: Callable[[Request, int], None] = lambda _request, _status: None
+        self._faults: list[tuple[re.Pattern[str], Fault]] = []
         self._arrived = asyncio.Condition()
         self._ending = asyncio.Event()
-        self.app = web.Application(client_max_size=MAX_BODY, middlewares=[web.middleware(self._meet_faults)])
+        self._frozen = False
+        self.app = web.Application(client_max_size=MAX_BODY, middlewares=[self._meet_faults])
+        self.app.router.add_routes(self._control())
         self.app.router.add_routes(self.routes())
-        self._server: TestServer | None = None
+        self.app.on_shutdown.append(self._let_go)
+        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1)
+        self._url = ""
+
+    # --- what a simulator gives ---
 
     def routes(self) -> Sequence[web.RouteDef]:
-        """Give the provider's routes, and those below ``/_control``."""
-        raise NotImplementedError
+        """Give the provider's routes, and more of ``/_control`` where there is something to steer."""
+        return [web.route("*", "/{path:.*}", _welcome)]
 
     def settings(self, url: str) -> str:
-        """Give the YAML of a channel that talks to this simulator at ``url``."""
-        raise NotImplementedError
+        """Give the YAML of a channel that talks to this simulator at ``url``, as it stands below ``channels:``."""
+        raise NotImplementedError(f"{type(self).__name__} has no settings to show")
 
-    def will(self, *faults: Fault) -> None:
-        """Order faults, one for each request to come."""
-        self._faults.extend(faults)
+    async def say(self, said: Said) -> None:
+        """Let a customer write, as the provider would tell it. Raises ValueError when that cannot be."""
+        raise ValueError(f"{self.name} has no customers who could say {said.text!r}")
+
+    # --- what a test does ---
+
+    def will(self, *faults: Fault, on: str | None = None) -> None:
+        """Order faults, one for each request to come whose method and path match ``on`` (as :attr:`sending`).
+
+        Without ``on`` they are for the requests that ask to send a message.
+        """
+        pattern = re.compile(self.sending if on is None else on)
+        self._faults.extend((pattern, fault) for fault in faults)
+
+    @property
+    def left(self) -> Sequence[Fault]:
+        """The faults that no request has met yet."""
+        return [fault for _, fault in self._faults]
+
+    @property
+    def sends(self) -> Sequence[str]:
+        """The requests that asked to send a message."""
+        return [describe(found) for found in self.requests if re.search(self.sending, f"{found.method} {found.path}")]
 
     async def wait_for(self, count: int) -> Sequence[Request]:
         """Wait until there were so many requests."""
@@ -70,27 +136,50 @@ class Simulator:
             await self._arrived.wait_for(lambda: len(self.requests) >= count)
         return self.requests
 
+    def freeze(self) -> None:
+        """From now on read requests and answer nothing."""
+        self._frozen = True
+
+    async def go_down(self) -> None:
+        """From now on refuse connections."""
+        self._ending.set()
+        await self._runner.cleanup()
+
     @property
     def url(self) -> str:
-        """Its address while it runs as a context manager, without a slash at the end."""
-        assert self._server is not None, "use it as a context manager"
-        return str(self._server.make_url("")).rstrip("/")
+        """Its address while it runs, without a slash at the end."""
+        if not self._url:
+            raise RuntimeError("the simulator does not run yet: use it as an asynchronous context manager")
+        return self._url
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen; a port of 0 is any free one. Raises OSError."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        listening: tuple[str, int] = self._runner.addresses[0]
+        self._url = f"http://{listening[0]}:{listening[1]}"
 
     async def __aenter__(self) -> Self:
-        self._server = TestServer(self.app, host="127.0.0.1")
-        await self._server.start_server()
+        await self.start()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._ending.set()
-        if self._server is not None:
-            await self._server.close()
+        await self.go_down()
 
+    # --- faults ---
+
+    @web.middleware
     async def _meet_faults(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith(CONTROL):
             return await handler(request)
-        fault = self._faults.popleft() if self._faults else Pass()
-        await self._note(request)
+        fault = Hang() if self._frozen else self._next_fault(request)
+        found = await self._note(request)
+        answer = await self._meet(fault, request, handler)
+        self.on_request(found, answer.status)
+        return answer
+
+    async def _meet(self, fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
         match fault:
             case Pass():
                 return await handler(request)
@@ -100,11 +189,20 @@ class Simulator:
             case _:
                 return await self._do(fault, request)
 
-    async def _note(self, request: web.Request) -> None:
+    def _next_fault(self, request: web.Request) -> Fault:
+        line = f"{request.method} {request.path_qs}"
+        for place, (pattern, fault) in enumerate(self._faults):
+            if pattern.search(line):
+                del self._faults[place]
+                return fault
+        return Pass()
+
+    async def _note(self, request: web.Request) -> Request:
+        found = Request(request.method, request.path_qs, dict(request.headers), await request.read())
         async with self._arrived:
-            body = await request.read()
-            self.requests.append(Request(request.method, request.path_qs, dict(request.headers), body))
+            self.requests.append(found)
             self._arrived.notify_all()
+        return found
 
     async def _do(self, step: Step, request: web.Request) -> web.StreamResponse:
         match step:
@@ -112,7 +210,62 @@ class Simulator:
                 return web.Response(status=step.status, body=step.body, headers=step.headers)
             case Hang():
                 await self._ending.wait()
-            case Cut():
-                if request.transport is not None:
-                    request.transport.abort()
+        if request.transport is not None:
+            request.transport.abort()
         return web.Response(status=599)
+
+    async def _let_go(self, _app: web.Application) -> None:
+        self._ending.set()
+
+    # --- control ---
+
+    def _control(self) -> Sequence[web.RouteDef]:
+        return [
+            web.get(f"{CONTROL}/requests", self._show_requests),
+            web.get(f"{CONTROL}/shown", self._show_shown),
+            web.post(f"{CONTROL}/fault", self._order_fault),
+            web.post(f"{CONTROL}/say", self._let_say),
+        ]
+
+    async def _show_requests(self, _request: web.Request) -> web.Response:
+        return web.json_response([describe(found) for found in self.requests])
+
+    async def _show_shown(self, _request: web.Request) -> web.Response:
+        return web.Response(body=msgspec.json.encode(self.shown), content_type="application/json")
+
+    async def _order_fault(self, request: web.Request) -> web.Response:
+        order = await _read(request, FaultOrder)
+        self.order(order)
+        return web.json_response({"ok": True, "waiting": len(self._faults)})
+
+    def order(self, order: FaultOrder) -> None:
+        """Order what ``POST /_control/fault`` was given."""
+        self.will(*[order.fault] * order.times, on=order.on)
+
+    async def _let_say(self, request: web.Request) -> web.Response:
+        try:
+            await self.say(await _read(request, Said))
+        except ValueError as exc:
+            raise _bad_request(str(exc)) from exc
+        return web.json_response({"ok": True})
+
+
+def describe(request: Request) -> str:
+    """Put a request into one readable line: method, path, and the beginning of its body."""
+    body = request.body[:LONGEST_SEND].decode("utf-8", "backslashreplace")
+    return f"{request.method} {request.path} {body}".rstrip()
+
+
+async def _welcome(_request: web.Request) -> web.StreamResponse:
+    return web.Response()
+
+
+async def _read(request: web.Request, order: type[Order]) -> Order:
+    try:
+        return msgspec.json.decode(await request.read() or b"{}", type=order)
+    except (msgspec.MsgspecError, UnicodeError) as exc:
+        raise _bad_request(str(exc)) from exc
+
+
+def _bad_request(message: str) -> web.HTTPBadRequest:
+    return web.HTTPBadRequest(text=json.dumps({"error": message}), content_type="application/json")

@@ -36,6 +36,7 @@ from normalizer.envelope import Envelope
 from normalizer.outbound import Outbound, Receipt
 from web.limits import RateLimiter
 
+MESSAGES, RECEIPTS = "/messages", "/receipts"
 MAX_BODY = 256 * 1024
 MAX_ANSWER = 64 * 1024
 MAX_OPTIONS = 20
@@ -88,7 +89,7 @@ class Webhook(Adapter):
         if not self.settings.url:
             return (Finding(what="no url: this channel only receives", ok=True),)
         try:
-            async with self._request("HEAD", URL(self.settings.url), b"") as response:
+            async with self._request("HEAD", URL(self.settings.url)) as response:
                 return (Finding(what=f"the receiver answers with status {response.status}", ok=True),)
         except (aiohttp.ClientError, TimeoutError) as exc:
             message = f"the receiver does not answer ({type(exc).__name__}): is `url` right, and does it run?"
@@ -98,11 +99,11 @@ class Webhook(Adapter):
 
     def routes(self) -> Sequence[web.RouteDef]:
         """Give the two addresses that the other system posts to."""
-        return (web.post("/messages", self._messages), web.post("/receipts", self._receipts))
+        return (web.post(MESSAGES, self._messages), web.post(RECEIPTS, self._receipts))
 
     async def _messages(self, request: web.Request) -> web.Response:
         try:
-            message = decode_message(await self._authentic(request))
+            message = decode_message(await self._authentic(request, MESSAGES))
             now = self.context.now()
             await self._accept(to_envelope(message, self.context.channel, new_id=self.context.new_id(), now=now))
         except Rejection as rejection:
@@ -112,7 +113,7 @@ class Webhook(Adapter):
 
     async def _receipts(self, request: web.Request) -> web.Response:
         try:
-            receipt = decode_receipt(await self._authentic(request))
+            receipt = decode_receipt(await self._authentic(request, RECEIPTS))
             await self._report(to_receipt(receipt, now=self.context.now()))
         except Rejection as rejection:
             return self._reject(rejection)
@@ -135,13 +136,14 @@ class Webhook(Adapter):
         except EnvelopeRefused as exc:
             raise Rejection(Fault.INVALID, exc.message, "$") from exc
 
-    async def _authentic(self, request: web.Request) -> bytes:
-        """Read the body and check its signature. Raises Rejection."""
+    async def _authentic(self, request: web.Request, path: str) -> bytes:
+        """Read the body and check its signature, over our own path whatever a proxy made of it. Raises Rejection."""
         body = await _read(request)
         header = request.headers.get(signature.HEADER, "")
+        content = signature.content("POST", f"/channels/{self.context.channel}{path}", body)
         tolerance = self.settings.tolerance.seconds
         try:
-            signature.verify(header, body, self._secrets, seconds=self.context.now() // 1_000, tolerance=tolerance)
+            signature.verify(header, content, self._secrets, seconds=self.context.now() // 1_000, tolerance=tolerance)
         except signature.StaleSignature as exc:
             raise Rejection(Fault.STALE_SIGNATURE, str(exc)) from exc
         except signature.BadSignature as exc:
@@ -178,7 +180,7 @@ class Webhook(Adapter):
             return None
         url = URL(self.settings.status_url.replace("{id}", quote(outbound.id, safe="")), encoded=True)
         try:
-            async with self._request("GET", url, url.raw_path_qs.encode()) as response:
+            async with self._request("GET", url) as response:
                 if response.status == HTTPStatus.OK:
                     return Sent(native_id=await _read_id(response))
                 if response.status == HTTPStatus.NOT_FOUND:
@@ -188,14 +190,15 @@ class Webhook(Adapter):
             raise OutcomeUnknown("not_told", "the receiver cannot be asked now") from exc
 
     def _request(
-        self, method: str, url: URL, content: bytes, headers: Mapping[str, str] = NO_HEADERS
+        self, method: str, url: URL, body: bytes = b"", headers: Mapping[str, str] = NO_HEADERS
     ) -> aiohttp.client._RequestContextManager:
         """Use a connection of its own: a kept one may just be ending, and then nobody knows what became of it."""
+        content = signature.content(method, url.raw_path_qs, body)
         signed = signature.sign(self._secrets[0], self.context.now() // 1_000, content)
         return self.context.http.request(
             method,
             url,
-            data=content if method == "POST" else None,
+            data=body if method == "POST" else None,
             headers={**headers, signature.HEADER: signed, hdrs.CONNECTION: "close"},
             timeout=self._timeout,
             allow_redirects=False,

@@ -1,6 +1,7 @@
 """The webhook channel against the conformance kit, and what is its own."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -21,18 +22,21 @@ from adapters.errors import (
 )
 from adapters.session import Reach, open_session, within
 from adapters.testing import (
+    NOON,
     AdapterContract,
     Answer,
     Cut,
     FakeContext,
-    Hang,
     InboundCase,
+    Limit,
     OutboundCase,
-    ScriptedProvider,
+    Pass,
+    Post,
+    Rig,
+    Told,
+    outbound,
 )
-from adapters.testing.cases import outbound
-from adapters.testing.context import NOON, made_id
-from adapters.testing.contract import Client
+from adapters.testing.webhook import WebhookReceiver
 from adapters.webhook import Webhook
 from adapters.webhook.channel import LOGGED_AT_ONCE
 from adapters.webhook.mapping import read_retry_after, to_client_error, to_send_error
@@ -45,6 +49,7 @@ from normalizer.outbound import Receipt, ReceiptState
 OLD, NEW = "an-old-shared-secret", "a-new-shared-secret"
 ADDRESS = "webhook:test/42"
 HELLO = {"id": "m1", "from": "42", "text": "Hello", "at": 1_700_000_000_000}
+ENGLISH = Language(code="en")
 
 
 def body(**changes: object) -> bytes:
@@ -53,7 +58,7 @@ def body(**changes: object) -> bytes:
 
 def envelope(**changes: object) -> Envelope:
     plain = Envelope(
-        id=made_id(1),
+        id="drawn",
         at=1_700_000_000_000,
         channel="test",
         type="webhook",
@@ -64,30 +69,40 @@ def envelope(**changes: object) -> Envelope:
     return msgspec.structs.replace(plain, **changes)
 
 
-def settings(provider: ScriptedProvider | None = None, **changes: object) -> WebhookSettings:
-    plain: dict[str, Any] = {"secrets": [Secret(NEW), Secret(OLD)], "timeout": Duration(300)}
-    if provider is not None:
-        plain |= {"url": f"{provider.url}/in", "status_url": f"{provider.url}/status/{{id}}"}
+def settings(**changes: object) -> WebhookSettings:
+    plain: dict[str, Any] = {"secrets": [Secret(NEW), Secret(OLD)], "timeout": Duration(300), "per_second": 5}
     return WebhookSettings(**{**plain, **changes})
+
+
+def message(**changes: object) -> Post:
+    return Post(path="/messages", body=body(**changes))
+
+
+def receipt(**words: object) -> Post:
+    return Post(path="/receipts", body=json.dumps({"id": "c1-1", **words}).encode())
 
 
 def refused(field: str, **changes: object) -> InboundCase:
     label = f"wrong {field}: {changes}"[:60]
-    return InboundCase(label=label, path="/messages", body=body(**changes), status=400, error=f'"field": "{field}"')
+    event = Post(path="/messages", body=body(**changes), status=400, answer=f'"field": "{field}"')
+    return InboundCase(label=label, event=event, told=Told.REFUSED)
 
 
-ENGLISH = Language(code="en")
+def signed_by(secret: str, *, late: int = 0, path: str = "/messages", status: int = 200, answer: str = "") -> Post:
+    content = signature.content("POST", f"/channels/test{path}", body())
+    header = {signature.HEADER: signature.sign(secret, NOON // 1_000 - late, content)}
+    return Post(path="/messages", body=body(), headers=header, signed=False, status=status, answer=answer)
 
 
-class TestContract(AdapterContract):
-    address = ADDRESS
+class TestContract(AdapterContract[WebhookReceiver]):
+    address, another = ADDRESS, "webhook:test/43"
+    limits = (Limit(calls=5, seconds=1),)
     inbound = (
-        InboundCase(label="text", path="/messages", body=body(), envelopes=(envelope(),)),
-        InboundCase(label="no time", path="/messages", body=body(at=None), envelopes=(envelope(at=NOON),)),
+        InboundCase(label="text", event=message(), envelopes=(envelope(),)),
+        InboundCase(label="no time", event=message(at=None), envelopes=(envelope(at=NOON),)),
         InboundCase(
             label="everything",
-            path="/messages",
-            body=body(name="Ola", language="en", reply_to="c1-1", attributes={"page": "/cart"}),
+            event=message(name="Ola", language="en", reply_to="c1-1", attributes={"page": "/cart"}),
             envelopes=(
                 envelope(
                     content=Text(text="Hello", language=ENGLISH),
@@ -99,36 +114,30 @@ class TestContract(AdapterContract):
         ),
         InboundCase(
             label="a name and a text that give orders",
-            path="/messages",
-            body=body(name="Ola\u202eexe.\x1b[2J", text="a\x1b]0;title\x07b\r\nc"),
+            event=message(name="Ola\u202eexe.\x1b[2J", text="a\x1b]0;title\x07b\r\nc"),
             envelopes=(envelope(content=Text(text="a]0;titleb\nc"), sender=Sender(name="Olaexe.[2J")),),
         ),
         InboundCase(
             label="a choice",
-            path="/messages",
-            body=body(text=None, choice="yes"),
+            event=message(text=None, choice="yes"),
             envelopes=(envelope(content=Choice(chosen="yes")),),
         ),
         InboundCase(
             label="read",
-            path="/receipts",
-            body=b'{"id": "c1-1", "state": "read", "at": 5}',
+            event=receipt(state="read", at=5),
             receipts=(Receipt(outbound="c1-1", state=ReceiptState.READ, at=5),),
         ),
         InboundCase(
             label="failed",
-            path="/receipts",
-            body=b'{"id": "c1-1", "state": "failed", "code": "gone", "error": "No such number."}',
+            event=receipt(state="failed", code="gone", error="No such number."),
             receipts=(
                 Receipt(outbound="c1-1", state=ReceiptState.FAILED, at=NOON, code="gone", error="No such number."),
             ),
         ),
         InboundCase(
             label="unknown state",
-            path="/receipts",
-            body=b'{"id": "c1-1", "state": "lost"}',
-            status=400,
-            error='"field": "$.state"',
+            event=Post(path="/receipts", body=b'{"id": "c1-1", "state": "lost"}', status=400, answer='"$.state"'),
+            told=Told.REFUSED,
         ),
         refused("$", text=None),
         refused("$", choice="yes"),
@@ -138,145 +147,122 @@ class TestContract(AdapterContract):
         refused("$.id", id=""),
         refused("$.from", **{"from": "a\u0001b"}),
         refused("$.text", text="x" * 60_001),
-        InboundCase(label="too big", path="/messages", body=b" " * 300_000, status=413, error="too_big"),
+        InboundCase(
+            label="too big",
+            event=Post(path="/messages", body=b" " * 300_000, status=413, answer="too_big"),
+            told=Told.REFUSED,
+        ),
         InboundCase(
             label="another secret",
-            path="/messages",
-            body=body(),
-            signed=False,
-            headers={signature.HEADER: signature.sign("somebody-else", NOON // 1_000, body())},
-            status=401,
-            error="bad_signature",
+            event=signed_by("somebody-else", status=401, answer="bad_signature"),
+            told=Told.REFUSED,
         ),
         InboundCase(
-            label="the older secret",
-            path="/messages",
-            body=body(),
-            signed=False,
-            headers={signature.HEADER: signature.sign(OLD, NOON // 1_000, body())},
-            envelopes=(envelope(),),
+            label="signed for the receipts",
+            event=signed_by(NEW, path="/receipts", status=401, answer="bad_signature"),
+            told=Told.REFUSED,
         ),
+        InboundCase(label="the older secret", event=signed_by(OLD), envelopes=(envelope(),)),
         InboundCase(
             label="five minutes too late",
-            path="/messages",
-            body=body(),
-            signed=False,
-            headers={signature.HEADER: signature.sign(NEW, NOON // 1_000 - 301, body())},
-            status=401,
-            error="stale_signature",
+            event=signed_by(NEW, late=301, status=401, answer="stale_signature"),
+            told=Told.REFUSED,
         ),
     )
-    hello = Text(text="Hello")
+    plain = Text(text="Hello")
     outbound = (
-        OutboundCase(
-            label="200", content=hello, answers=[Answer(body=b'{"id": "p1"}')], native_id="p1", request=b'"to":"42"'
-        ),
-        OutboundCase(label="204", content=hello, answers=[Answer(status=204)], request=b'"by":"Anna"'),
-        OutboundCase(label="200 and nonsense", content=hello, answers=[Answer(body=b"<html>")]),
+        OutboundCase(label="200", content=plain, native_id="p1", request='"to":"42"'),
+        OutboundCase(label="204", content=plain, faults=[Answer(status=204)], native_id="", request='"by":"Anna"'),
+        OutboundCase(label="200 and nonsense", content=plain, faults=[Answer(body=b"<html>")], native_id=""),
         OutboundCase(
             label="options",
             content=Choice(text="Which?", options=(Option(id="a", label="A"),)),
-            answers=[Answer()],
-            request=b'"options":[{"id":"a","label":"A"}]',
+            request='"options":[{"id":"a","label":"A"}]',
         ),
         OutboundCase(
-            label="429",
-            content=hello,
-            answers=[Answer(status=429, headers={"Retry-After": "7"})],
-            error=RateLimited,
-            code="rate_limited",
-            retry_after=7,
-        ),
-        OutboundCase(
-            label="503",
-            content=hello,
-            answers=[Answer(status=503, headers={"Retry-After": "9"})],
+            label="503 and a pause",
+            content=plain,
+            faults=[Answer(status=503, headers={"Retry-After": "9"})],
             error=TryLater,
             code="http_503",
             retry_after=9,
         ),
-        OutboundCase(label="500", content=hello, answers=[Answer(status=500)], error=TryLater, code="http_500"),
-        OutboundCase(label="504", content=hello, answers=[Answer(status=504)], error=OutcomeUnknown, code="http_504"),
-        OutboundCase(label="400", content=hello, answers=[Answer(status=400)], error=Refused, code="http_400"),
-        OutboundCase(label="410", content=hello, answers=[Answer(status=410)], error=Unreachable, code="gone"),
+        OutboundCase(label="500", content=plain, faults=[Answer(status=500)], error=TryLater, code="http_500"),
+        OutboundCase(label="504", content=plain, faults=[Answer(status=504)], error=OutcomeUnknown, code="http_504"),
+        OutboundCase(label="410", content=plain, faults=[Answer(status=410)], error=Unreachable, code="gone"),
         OutboundCase(
             label="302",
-            content=hello,
-            answers=[Answer(status=302, headers={"Location": "/elsewhere"})],
+            content=plain,
+            faults=[Answer(status=302, headers={"Location": "/elsewhere"})],
             error=Refused,
             code="http_302",
         ),
-        OutboundCase(label="hangs", content=hello, answers=[Hang()], error=OutcomeUnknown, code="timeout"),
-        OutboundCase(label="cuts", content=hello, answers=[Cut()], error=OutcomeUnknown, code="connection_lost"),
         OutboundCase(
-            label="no form for it",
-            content=Location(latitude=1, longitude=2),
-            answers=[],
-            error=Refused,
-            code="unsupported",
+            label="no form for it", content=Location(latitude=1, longitude=2), error=Refused, code="unsupported"
         ),
     )
 
-    def make(self, context: FakeContext, provider: ScriptedProvider) -> Adapter:
-        return Webhook(settings(provider), context)
+    def peer(self) -> WebhookReceiver:
+        return WebhookReceiver(secret=NEW)
 
-    def sign(self, case: InboundCase) -> dict[str, str]:
-        return {signature.HEADER: signature.sign(NEW, NOON // 1_000, case.body)}
+    def make(self, context: FakeContext, peer: WebhookReceiver) -> Adapter:
+        return Webhook(settings(url=f"{peer.url}/messages", status_url=f"{peer.url}/messages/{{id}}"), context)
 
-    async def test_an_outbound_request_is_signed_and_names_its_message(
-        self, adapter: Adapter, provider: ScriptedProvider
-    ) -> None:
-        provider.will(Answer())
-        await adapter.send(outbound(ADDRESS, "test", self.hello))
-        request = provider.requests[0]
-        signature.verify(request.headers[signature.HEADER], request.body, [NEW], seconds=NOON // 1_000, tolerance=0)
+    def event(self, number: int) -> Post:
+        return message(id=f"m{number}", text=f"This is {number}")
+
+    def sign(self, rig: Rig[WebhookReceiver], post: Post) -> Mapping[str, str]:
+        content = signature.content(post.method, rig.path(post.path), post.body)
+        return {signature.HEADER: signature.sign(NEW, rig.context.now() // 1_000, content)}
+
+    async def test_a_request_that_was_recorded_at_another_channel_is_refused(self, rig: Rig[WebhookReceiver]) -> None:
+        content = signature.content("POST", "/channels/other/messages", body())
+        recorded = {signature.HEADER: signature.sign(NEW, NOON // 1_000, content)}
+        assert (await rig.post(message(), recorded)).status == 401
+
+    async def test_an_outbound_request_is_signed_and_names_its_message(self, rig: Rig[WebhookReceiver]) -> None:
+        await rig.send(outbound(ADDRESS, "test", self.plain))
+        request = rig.peer.requests[0]
+        content = signature.content("POST", "/messages", request.body)
+        signature.verify(request.headers[signature.HEADER], content, [NEW], seconds=NOON // 1_000, tolerance=0)
         assert request.headers["Idempotency-Key"] == "c1-1"
 
-    async def test_a_refused_envelope_is_a_clear_answer(self, client: Client, context: FakeContext) -> None:
-        context.failures.append(EnvelopeRefused("envelope_refused", "The name is too long."))
-        response, text = await self._post(client, self.inbound[0])
-        assert response.status == 400
-        assert "The name is too long." in text
-        assert context.counts == {"invalid": 1}
+    async def test_a_refused_envelope_is_a_clear_answer(self, rig: Rig[WebhookReceiver]) -> None:
+        rig.context.failures.append(EnvelopeRefused("envelope_refused", "The name is too long."))
+        await self.deliver(rig, self.event(1))
+        assert rig.answers[0].status == 400
+        assert "The name is too long." in rig.answers[0].text
+        assert rig.context.counts == {"invalid": 1}
 
-    async def test_a_flood_of_forgeries_is_counted_and_does_not_fill_the_log(
-        self, client: Client, context: FakeContext
-    ) -> None:
+    async def test_a_flood_of_forgeries_is_counted_and_does_not_fill_the_log(self, rig: Rig[WebhookReceiver]) -> None:
         for _ in range(50):
-            response = await client.post("/messages", data=b"{}", headers={signature.HEADER: "t=1,v1=00"})
-            assert response.status == 401
-        assert context.counts == {"bad_signature": 50}
-        assert len(context.logged) == LOGGED_AT_ONCE
+            answer = await rig.post(message(), {signature.HEADER: "t=1,v1=00"})
+            assert answer.status == 401
+        assert rig.context.counts == {"bad_signature": 50}
+        assert len(rig.context.logged) == LOGGED_AT_ONCE
 
-    async def test_a_message_that_is_not_stored_is_asked_for_again(self, client: Client, context: FakeContext) -> None:
-        context.failures.append(OSError("a programming error"))
-        response, _ = await self._post(client, self.inbound[0])
-        assert response.status == 500
+    async def test_a_message_that_is_not_stored_is_asked_for_again(self, rig: Rig[WebhookReceiver]) -> None:
+        rig.context.failures.append(OSError("a programming error"))
+        assert await self.deliver(rig, self.event(1)) is Told.AGAIN
 
     @pytest.mark.parametrize(
         ("answer", "found"),
         [
-            (Answer(body=b'{"id": "p9"}'), Sent(native_id="p9")),
+            (Pass(), Sent(native_id="p1")),
             (Answer(status=404), TryLater),
             (Answer(status=409), OutcomeUnknown),
-            (Cut(), OutcomeUnknown),  # the client repeats a GET once
+            (Cut(), OutcomeUnknown),
         ],
         ids=["has it", "has it not", "cannot tell", "does not answer"],
     )
     async def test_the_receiver_is_asked_for_an_unknown_outcome(
-        self, adapter: Adapter, provider: ScriptedProvider, answer: Answer | Cut, found: Sent | type[SendError]
+        self, rig: Rig[WebhookReceiver], answer: Answer | Cut | Pass, found: Sent | type[SendError]
     ) -> None:
-        provider.will(*([answer, answer] if isinstance(answer, Cut) else [answer]))
-        message = outbound(ADDRESS, "test", self.hello)
-        if isinstance(found, Sent):
-            assert await adapter.find(message) == found
-        else:
-            with pytest.raises(found):
-                await adapter.find(message)
-        request = provider.requests[0]
-        assert request.path == "/status/c1-1"
-        signed = request.headers[signature.HEADER]
-        signature.verify(signed, b"/status/c1-1", [NEW], seconds=NOON // 1_000, tolerance=0)
+        sent = outbound(ADDRESS, "test", self.plain)
+        await rig.send(sent)
+        rig.peer.will(answer, answer, on="^GET /messages/c1-1$")  # the client repeats a GET once
+        told = await rig.find(sent)
+        assert told == found or type(told) is found
 
 
 async def test_without_a_status_url_an_unknown_outcome_stays_unknown() -> None:

@@ -165,8 +165,9 @@ def flood(deaf: socket.socket) -> None:
         return
 
 
-def signed(body: bytes, *, at: float = 0, secret: str = SECRET) -> dict[str, str]:
-    return {signature.HEADER: signature.sign(secret, int(time.time() + at), body)}
+def signed(body: bytes, *, at: float = 0, secret: str = SECRET, path: str = "messages") -> dict[str, str]:
+    content = signature.content("POST", f"/channels/hook/{path}", body)
+    return {signature.HEADER: signature.sign(secret, int(time.time() + at), content)}
 
 
 def said(text: str, id_: str = "") -> bytes:

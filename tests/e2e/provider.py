@@ -63,9 +63,10 @@ class WebhookProvider:
     async def post(self, base: str, id: str, sender: str, text: str) -> int:  # noqa: A002 - as on the wire
         """Post a message once; gives the status, 0 when there was no answer."""
         body = msgspec.json.encode({"id": id, "from": sender, "text": text})
-        headers = {signature.HEADER: signature.sign(SECRET, int(time.time()), body)}
+        path = "/channels/hook/messages"
+        signed = signature.sign(SECRET, int(time.time()), signature.content("POST", path, body))
         try:
-            async with self._http.post(f"{base}/channels/hook/messages", data=body, headers=headers) as answer:
+            async with self._http.post(base + path, data=body, headers={signature.HEADER: signed}) as answer:
                 return answer.status
         except (aiohttp.ClientError, TimeoutError):
             return 0
@@ -83,9 +84,9 @@ class WebhookProvider:
 
     async def _take(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        signature.verify(
-            request.headers.get(signature.HEADER, ""), body, [SECRET], seconds=int(time.time()), tolerance=300
-        )
+        header = request.headers.get(signature.HEADER, "")
+        content = signature.content(request.method, request.path_qs, body)
+        signature.verify(header, content, [SECRET], seconds=int(time.time()), tolerance=300)
         message = msgspec.json.decode(body)
         mood = self.mood()
         key = request.headers["Idempotency-Key"]

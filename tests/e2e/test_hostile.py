@@ -282,6 +282,7 @@ async def test_what_is_not_signed_as_it_should_be_is_refused(site: Site) -> None
         ({signature.HEADER: ",".join(["v1=00"] * 200)}, body, 401, "bad_signature"),
         (signed(body, secret="another-secret-altogether"), body, 401, "bad_signature"),
         (signed(body), body + b" ", 401, "bad_signature"),
+        (signed(body, path="receipts"), body, 401, "bad_signature"),
         (signed(body, at=-400), body, 401, "stale_signature"),
         (signed(body, at=400), body, 401, "stale_signature"),
         (signed(b"{broken"), b"{broken", 400, "invalid"),
@@ -312,7 +313,10 @@ async def repeat_a_recorded_request(site: Site, provider: WebhookProvider) -> No
     async with site.counting("hook", CHANNEL, by=4, channel="hook", event="duplicate"):
         for _ in range(5):
             assert (await site.ask("POST", "hook", "/channels/hook/messages", headers=headers, data=body))[0] == 200
-    assert await site.refused("POST", "hook", "/channels/hook/receipts", headers=headers, data=body) == (400, "invalid")
+    assert await site.refused("POST", "hook", "/channels/hook/receipts", headers=headers, data=body) == (
+        401,
+        "bad_signature",
+    )
     await eventually(lambda: [one.text for one in provider.deliveries] == [f"re: {text}"], "one answer")
     conversation = next(c for c in site.anna.mine if text in site.anna.said(c, "message"))
     assert site.anna.said(conversation, "message") == [text]

@@ -1,0 +1,230 @@
+"""What every channel must do with what goes out (promises P2, P3), whatever its provider does."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adapters.contract import Sent
+from adapters.delivery import Done
+from adapters.errors import ChannelError, TryLater
+from adapters.pace import Gate, Pace
+from adapters.testing.cases import RIGHT, SECONDS_TOLD, OutboundCase, Trouble, outbound
+from adapters.testing.contents import contents
+from adapters.testing.courier import Courier
+from adapters.testing.hooks import Hooks
+from adapters.testing.peer import Shown
+from adapters.testing.rig import P, Rig, rigged
+from normalizer.capabilities import Capabilities
+from normalizer.content import Choice, Content, Media, Text
+from normalizer.outbound import Outbound
+from normalizer.render import CannotRender, render
+from normalizer.split import MEASURES
+
+LINK = "https://chat.example/files/f"
+EXAMPLES = 30
+UNSENT = (Trouble.IS_DOWN,)
+MESSAGES = 5
+
+
+class OutboundProofs(Hooks[P]):
+    """The tests of what goes out."""
+
+    async def test_an_outcome_is_told_as_it_was(self, out_case: OutboundCase, rig: Rig[P]) -> None:
+        """What the provider does becomes exactly one of the outcomes that the delivery policy knows."""
+        rig.peer.will(*out_case.faults)
+        outcome = await rig.send(self._message(rig, out_case.content, address=out_case.address))
+        if out_case.error is None:
+            assert isinstance(outcome, Sent), repr(outcome)
+            assert out_case.native_id in (None, outcome.native_id)
+        else:
+            assert type(outcome) is out_case.error, repr(outcome)
+            self._check_error(outcome, out_case)
+        assert out_case.request in "\n".join(rig.peer.sends)
+        _check_words(outcome)
+
+    @pytest.mark.parametrize("trouble", Trouble, ids=lambda trouble: trouble.name.lower())
+    async def test_a_trouble_has_the_right_outcome(self, trouble: Trouble, rig: Rig[P]) -> None:
+        """Not sent is not sent, unknown is unknown, and the adapter itself never tries a second time."""
+        if not self.sends or trouble in self.impossible:
+            return
+        await self._make_trouble(trouble, rig)
+        before = len(rig.peer.sends)
+        outcome = await rig.send(self._message(rig, self.hello))
+        right = RIGHT[trouble]
+        assert isinstance(outcome, right), f"the provider {trouble.value}: that is {_names(right)}, not {outcome!r}"
+        if trouble is Trouble.PAUSE:
+            assert isinstance(outcome, TryLater)
+            assert outcome.retry_after == SECONDS_TOLD, (
+                f"the provider asked for {SECONDS_TOLD} s: {outcome.retry_after}"
+            )
+        _check_words(outcome)
+        attempts = rig.peer.sends[before:]
+        assert len(attempts) <= 1, f"the provider {trouble.value}, and the adapter itself has tried again: {attempts}"
+
+    async def test_asking_for_an_outcome_sends_nothing(self, rig: Rig[P]) -> None:
+        """``find`` only looks; where the provider tells, it knows a message that was sent."""
+        if not self.sends or Trouble.DROPS_THE_ANSWER in self.impossible:
+            return
+        await self._make_trouble(Trouble.DROPS_THE_ANSWER, rig)
+        message = self._message(rig, self.hello)
+        await rig.send(message)
+        sends = list(rig.peer.sends)
+        found = await rig.find(message)
+        assert list(rig.peer.sends) == sends, "find() has sent the message again"
+        assert not isinstance(found, TryLater), "find() says that a message was not sent which the provider has sent"
+
+    async def test_another_conversation_is_not_kept_by_a_stuck_one(self, rig: Rig[P]) -> None:
+        """Promise P3, by the delivery policy itself: order in each conversation, no waiting for another one."""
+        if not self.sends or Trouble.FAILS in self.impossible:
+            return
+        await self._make_trouble(Trouble.FAILS, rig)
+        courier = Courier(rig.adapter.pace, rig.context, rig.send, rig.find)
+        stuck, free = self._messages(rig, self.address, "stuck"), self._messages(rig, self.another, "free")
+        await courier.deliver([message for pair in zip(stuck, free, strict=True) for message in pair])
+        order = [call.outbound.id for call in courier.calls]
+        for conversation in (stuck, free):
+            ids = [message.id for message in conversation]
+            assert sorted(set(order) & set(ids), key=order.index) == ids, f"out of order: {order}"
+        assert isinstance(courier.ends[free[-1].id], Done), courier.ends
+        if order.count(stuck[0].id) > 1:  # it was tried again: its pause was the other one's time
+            following = order[order.index(stuck[0].id) + 1]
+            assert following in [message.id for message in free], f"everything waited for a stuck message: {order}"
+
+    async def test_the_providers_limits_are_kept(self, rig: Rig[P]) -> None:
+        """The delivery policy at the adapter's pace never calls more often than the provider takes."""
+        crowd = [f"{self.address}{number}" for number in range(max((limit.calls for limit in self.limits), default=0))]
+        for limit in self.limits:
+            addresses = [self.address] if limit.each_address else crowd
+            times = _paced(rig.adapter.pace, addresses, 2 * limit.calls + 1)
+            most = _most_within(times, limit.seconds)
+            assert most <= limit.calls, f"{most} calls within {limit.seconds:g} s; the provider takes {limit.calls}"
+
+    async def test_the_provider_is_asked_once_for_each_message(self, rig: Rig[P]) -> None:
+        """Otherwise its limits are not kept, however slowly ``send`` is called."""
+        if not self.sends:
+            return
+        courier = Courier(rig.adapter.pace, rig.context, rig.send, rig.find)
+        await courier.deliver(self._messages(rig, self.address, "c1") + self._messages(rig, self.another, "c2"))
+        assert all(isinstance(end, Done) for end in courier.ends.values()), courier.ends
+        assert len(rig.peer.sends) == 2 * MESSAGES, f"{2 * MESSAGES} messages were {len(rig.peer.sends)} sends"
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.differing_executors],
+    )
+    @given(data=st.data())
+    async def test_nothing_is_more_than_the_channel_declares(self, data: st.DataObject) -> None:
+        """Whatever an operator writes: no text longer, no file bigger, no button more; and nothing of it is lost."""
+        if not self.sends:
+            return
+        async with rigged(self.make, self.peer()) as rig:
+            await self.ready(rig)
+            content = data.draw(contents(rig.adapter.capabilities, rig.context.files))
+            try:
+                pieces = render(content, rig.adapter.capabilities, link=lambda _media: LINK)
+            except CannotRender:
+                return
+            for number, piece in enumerate(pieces, start=1):
+                before = len(self.shown(rig))
+                outcome = await rig.send(self._message(rig, piece, f"c1-{number}"))
+                assert isinstance(outcome, Sent), f"{piece!r} could not be sent: {outcome!r}"
+                _check_shown(piece, self.shown(rig)[before:], rig.adapter.capabilities)
+
+    # --- steps ---
+
+    async def _make_trouble(self, trouble: Trouble, rig: Rig[P]) -> None:
+        assert trouble in self.troubles, (
+            f"the class must say how its provider {trouble.value}: in `troubles`, or why it cannot, in `impossible`"
+        )
+        if trouble is Trouble.IS_DOWN:
+            await rig.peer.go_down()
+        else:
+            rig.peer.will(self.troubles[trouble])
+
+    def _message(self, rig: Rig[P], content: Content, message_id: str = "c1-1", address: str = "") -> Outbound:
+        return outbound(
+            address or self.address, rig.context.channel, content, message_id=message_id, at=rig.context.now()
+        )
+
+    def _messages(self, rig: Rig[P], address: str, conversation: str) -> list[Outbound]:
+        """Give some messages of a conversation, which say who they are."""
+        names = [f"{conversation}-{number}" for number in range(1, MESSAGES + 1)]
+        return [self._message(rig, Text(text=f"This is {name}"), name, address) for name in names]
+
+    def _check_error(self, outcome: Sent | Exception, case: OutboundCase) -> None:
+        assert isinstance(outcome, ChannelError)
+        assert outcome.code == case.code
+        if case.retry_after is not None:
+            assert isinstance(outcome, TryLater)
+            assert outcome.retry_after == case.retry_after
+
+
+def _check_words(outcome: object) -> None:
+    """Look whether an error has a stable code and a sentence for a person."""
+    if isinstance(outcome, ChannelError):
+        code = outcome.code
+        assert code.isascii(), f"a code is for programs: ASCII, not {code!r}"
+        assert code, "an error needs a code"
+        assert " " not in code, f"a code is one word, not {code!r}"
+        assert " " in outcome.message, f"an operator reads the message: write a sentence, not {outcome.message!r}"
+
+
+def _check_shown(piece: Content, shown: Sequence[Shown], can: Capabilities) -> None:
+    """Compare what the customer got for one piece with what the channel declares, and with what was written."""
+    measure = MEASURES[can.unit]
+    assert shown, f"nothing reached the provider for {piece!r}"
+    for message in shown:
+        assert message.to, "a message reached the provider without a recipient"
+        limit = can.caption_limit if message.files and not can.attachments else can.text_limit
+        length = measure(message.text)
+        assert length <= limit or not message.text, f"a text of {length} {can.unit.value}; the channel declares {limit}"
+        assert len(message.buttons) <= can.buttons, f"{len(message.buttons)} buttons; declared are {can.buttons}"
+        for label in message.buttons:
+            assert measure(label) <= can.button_limit, f"a button of {measure(label)}; declared is {can.button_limit}"
+        for type_, size in message.files:
+            assert size <= can.max_file_size(type_), f"{type_} of {size} bytes; declared is {can.max_file_size(type_)}"
+    _check_whole(piece, shown)
+
+
+def _check_whole(piece: Content, shown: Sequence[Shown]) -> None:
+    text = ""
+    labels: tuple[str, ...] = ()
+    files: tuple[Media, ...] = ()
+    match piece:
+        case Text():
+            text, files = piece.text, piece.attachments
+        case Media():
+            text, files = piece.caption, (piece,)
+        case Choice():
+            text, labels = piece.text, tuple(option.label for option in piece.options)
+    got = _dense("".join(message.text for message in shown))
+    assert _dense(text) in got, f"of the text {text!r} the customer got {[message.text for message in shown]}"
+    assert [label for message in shown for label in message.buttons] == list(labels)
+    assert sum(len(message.files) for message in shown) == len(files), "a file did not reach the provider"
+
+
+def _dense(text: str) -> str:
+    return "".join(text.split())
+
+
+def _paced(pace: Pace, addresses: Sequence[str], count: int) -> list[int]:
+    """Give the times at which the delivery policy lets calls through, the addresses taking turns."""
+    gate, now, times = Gate(pace), 0, []
+    for number in range(count):
+        address = addresses[number % len(addresses)]
+        now = max(now, gate.address_opens(address, now), gate.channel_opens(now))
+        gate.enter(address, now)
+        times.append(now)
+    return times
+
+
+def _most_within(times: Sequence[int], seconds: float) -> int:
+    """Give the greatest number of calls in any window of time."""
+    return max(sum(start <= time < start + seconds * 1_000 for time in times) for start in times)
+
+
+def _names(right: Sequence[type[Exception | Sent]]) -> str:
+    return " or ".join(kind.__name__ for kind in right)
