@@ -1,7 +1,11 @@
 """The webhook channel against the conformance kit, and what is its own."""
 
 import json
+import os
+import re
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -386,3 +390,17 @@ async def test_a_public_session_does_not_connect_inside(unused_tcp_port: int) ->
         for host in ("127.0.0.1", "localhost", "[::1]"):
             with pytest.raises(aiohttp.ClientConnectorError, match="may not be connected to"):
                 await session.get(f"http://{host}:{unused_tcp_port}/")
+
+
+def test_the_shell_example_of_the_document_signs_as_we_do() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "webhook.md").read_text()
+    lines = re.search(r"```sh\n(body=.*?)\ncurl", page, flags=re.DOTALL)
+    assert lines is not None
+    script = lines[1].replace("$(date +%s)", str(NOON // 1_000)) + '\nprintf "t=%s,v1=%s" "$t" "$digest"'
+    shell = subprocess.run(  # noqa: S603  # the document's own lines
+        ["/bin/sh", "-c", script], env={**os.environ, "CRM_SECRET": NEW}, capture_output=True, check=True, timeout=20
+    )
+    said = re.search(r"body='(.*)'", lines[1])
+    assert said is not None
+    content = signature.content("POST", "/channels/crm/messages", said[1].encode())
+    signature.verify(shell.stdout.decode(), content, [NEW], seconds=NOON // 1_000, tolerance=0)
