@@ -165,8 +165,8 @@ class Writer(Struct, frozen=True, kw_only=True):
     """How we write: the address that answers are from, the name beside it, what is below.
 
     ``plus``: the server delivers ``support+anything@`` to ``support@`` (RFC 5233), so tokens can travel there.
-    ``marker``: put "reply above this line" on top, for servers that lose every other signal.
-    ``languages``: the workspace's, the first is the fallback.
+    ``marker``: put "reply above this line" and a token on top, for servers that lose every other signal.
+    ``subject`` is for mails that answer none. ``languages``: the workspace's, the first is the fallback.
     """
 
     address: str
@@ -193,12 +193,16 @@ class ChannelData(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Composed(Struct, frozen=True, kw_only=True):
-    """A mail ready for SMTP. ``return_path`` is the envelope sender, empty for mail that must not be answered."""
+    """A mail ready for SMTP. ``return_path`` is the envelope sender, empty for mail that must not be answered.
+
+    ``utf8``: an address holds more than ASCII, so the server has to take SMTPUTF8 (RFC 6531).
+    """
 
     message_id: str
     return_path: str
     recipient: str
     data: bytes
+    utf8: bool = False
 
 
 class Stored(Struct, frozen=True, kw_only=True):
