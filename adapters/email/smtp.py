@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import aiosmtplib
+from aiosmtplib.email import quote_address
 from aiosmtplib.protocol import PERIOD_REGEX, normalize_message_line_endings
 from msgspec import Struct
 
@@ -140,6 +141,8 @@ async def _log_in(client: aiosmtplib.SMTP, relay: Relay, secret: str) -> None:
 
 async def _envelope(client: aiosmtplib.SMTP, mail: Composed, size: int) -> None:
     """Name sender and recipient, and ask to go on; nothing is sent yet."""
+    if quote_address(mail.recipient) != f"<{mail.recipient}>":  # the library would send to what it makes of it
+        raise _bad_address(mail)
     limit = _size_limit(client)
     if limit and size > limit:
         raise Refused("too_big", f"the mail has {size} bytes, and the server takes {limit}: send a smaller file")
@@ -156,12 +159,16 @@ async def _envelope(client: aiosmtplib.SMTP, mail: Composed, size: int) -> None:
         answer = await client.execute_command(b"DATA")
     except aiosmtplib.SMTPResponseException as exc:
         raise to_error(step, exc.code, exc.message) from exc
-    except ValueError as exc:  # the library's guard against addresses with commands in them
-        raise Refused("bad_address", f"{mail.recipient} is not an address that mail can be sent to") from exc
+    except ValueError as exc:
+        raise _bad_address(mail) from exc
     except (aiosmtplib.SMTPException, OSError) as exc:
         raise TryLater("connection_lost", "the mail server has ended the connection before the mail") from exc
     if answer.code != START_INPUT:
         raise to_error("data", answer.code, answer.message)
+
+
+def _bad_address(mail: Composed) -> Refused:
+    return Refused("bad_address", f"{mail.recipient!r} is not an address that mail can be sent to")
 
 
 async def _message(client: aiosmtplib.SMTP, payload: bytes, seconds: float) -> None:
