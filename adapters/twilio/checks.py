@@ -132,8 +132,8 @@ class Checks:
                 ok=False,
                 remedy="look at the sender in the console: it must be online",
             )
-        hook = sender.webhook
-        return self._pointing(number, hook.callback_url if hook else None, hook.fallback_url if hook else None)
+        hook: dict[str, str] = sender.webhook or {}
+        return self._pointing(number, hook.get("callback_url"), hook.get("fallback_url"))
 
     async def _service(self) -> AsyncIterator[Finding]:
         sid = self._settings.messaging_service_sid
