@@ -119,6 +119,7 @@ class Email(Adapter):
             await connection.wait_for_news(self.settings.imap.idle.seconds)
         else:
             await asyncio.sleep(self.settings.imap.poll.seconds)
+            await connection.ask_for_news()
 
     async def _open(self) -> Connection:
         try:

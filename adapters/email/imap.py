@@ -158,6 +158,10 @@ class Connection:
             return False
         return True
 
+    async def ask_for_news(self) -> None:
+        """Let the server look at the folder: a search alone may know no more than the last answer did."""
+        await self._ask("NOOP", self._protocol.simple_command("NOOP"))
+
     async def wait_for_news(self, seconds: float) -> None:
         """Wait until the server has said more than the last search knew, or for so long (IDLE, RFC 2177)."""
         if self._protocol.news or self._lost.done():
