@@ -4,11 +4,11 @@
 ordered with :meth:`Simulator.will`; what is below ``/_control`` steers the simulator and meets none:
 
 ===========================  =========================================================================================
-``GET  /_control/requests``  all requests so far
+``GET  /_control/requests``  all requests so far, each as a readable line
 ``GET  /_control/shown``     all messages that customers got
-``POST /_control/fault``     a fault for the next send: ``{"status": 429, "headers": {"Retry-After": "7"}}``,
-                             ``{"hang": true}``, ``{"cut": true}``; ``"after": true`` does what was asked first;
-                             ``"on": "GET /x"`` is for the next request like that, ``"times": 3`` for three
+``POST /_control/fault``     a fault for the next send: ``{"status": 429, "retry_after": 7}``, ``{"hang": true}``,
+                             ``{"cut": true}``; ``"after": true``: do what was asked, then lose the answer;
+                             ``"on": "GET /x"``: for the next request like that instead; ``"times": 3``: for three
 ``POST /_control/say``       a customer writes: ``{"text": "Hello", "from": "42", "name": "Ola"}``, all but the text
                              with a default; see :meth:`Simulator.say`
 ===========================  =========================================================================================
@@ -48,30 +48,20 @@ class FaultOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A fault, as ``POST /_control/fault`` and ``trunkline fake --fault`` take it; without anything it is a 500."""
 
     status: Annotated[int, Meta(ge=200, le=599)] = 500
-    headers: dict[str, str] = {}
-    body: str = ""
+    retry_after: Annotated[int, Meta(ge=0)] | None = None
     hang: bool = False
     cut: bool = False
     after: bool = False
     on: str | None = None
     times: Annotated[int, Meta(ge=1, le=10_000)] = 1
 
-    @property
-    def fault(self) -> Fault:
-        """The fault that it orders."""
-        step: Step = Answer(status=self.status, headers=self.headers, body=self.body.encode())
-        if self.hang:
-            step = Hang()
-        elif self.cut:
-            step = Cut()
-        return After(step) if self.after else step
-
 
 class Simulator:
     """Derive from it. Use it as an asynchronous context manager (any free port of this machine), or run :attr:`app`.
 
     ``requests`` are all that came to the provider's routes, in order; ``shown`` is what customers got: a simulator adds
-    to it when it has sent something. As it stands, without routes of its own, it answers 200 to everything.
+    to it when it has sent something. ``trunkline`` is where Trunkline listens, for a provider that posts to it without
+    having been told where. As it stands, without routes of its own, it answers 200 to everything.
     """
 
     name: ClassVar[str] = "provider"
@@ -84,6 +74,7 @@ class Simulator:
         self.requests: list[Request] = []
         self.shown: list[Shown] = []
         self.now: Callable[[], int] = lambda: time_ns() // 1_000_000
+        self.trunkline = "http://127.0.0.1:8080"
         self.on_request: Callable[[Request, int], None] = lambda _request, _status: None
         self._faults: list[tuple[re.Pattern[str], Fault]] = []
         self._arrived = asyncio.Condition()
@@ -109,6 +100,11 @@ class Simulator:
     async def say(self, said: Said) -> None:
         """Let a customer write, as the provider would tell it. Raises ValueError when that cannot be."""
         raise ValueError(f"{self.name} has no customers who could say {said.text!r}")
+
+    def refusal(self, status: int, retry_after: int | None = None) -> Answer:
+        """Word an error as this provider does; ``retry_after`` is in seconds."""
+        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        return Answer(status=status, headers=headers)
 
     # --- what a test does ---
 
@@ -240,7 +236,10 @@ class Simulator:
 
     def order(self, order: FaultOrder) -> None:
         """Order what ``POST /_control/fault`` was given."""
-        self.will(*[order.fault] * order.times, on=order.on)
+        step: Step = self.refusal(order.status, order.retry_after)
+        if order.hang or order.cut:
+            step = Hang() if order.hang else Cut()
+        self.will(*[After(step) if order.after else step] * order.times, on=order.on)
 
     async def _let_say(self, request: web.Request) -> web.Response:
         try:

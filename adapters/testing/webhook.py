@@ -34,14 +34,14 @@ class Posted(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WebhookReceiver(Simulator):
-    """The receiver. ``trunkline`` is the address of the instance that its customers' messages are posted to."""
+    """The receiver; ``channel`` is the name in the YAML of the one that it posts its customers' messages to."""
 
     name = "webhook"
     sending = r"^POST /messages"
 
-    def __init__(self, trunkline: str = "http://127.0.0.1:8080", channel: str = CHANNEL, secret: str = SECRET) -> None:
+    def __init__(self, channel: str = CHANNEL, secret: str = SECRET) -> None:
         super().__init__()
-        self._posts_to = (trunkline, f"/channels/{channel}/messages")
+        self._path = f"/channels/{channel}/messages"
         self._secret = secret
         self._taken: dict[str, str] = {}
         self._numbers = count(1)
@@ -61,14 +61,14 @@ class WebhookReceiver(Simulator):
         """Post a message to Trunkline. Raises ValueError when it is not taken."""
         message = {"id": f"m{next(self._numbers)}-{self.now()}", "from": said.sender or "42", "name": said.name}
         body = msgspec.json.encode({**message, "text": said.text})
-        base, path = self._posts_to
-        signed = signature.sign(self._secret, self.now() // 1_000, signature.content("POST", path, body))
+        content = signature.content("POST", self._path, body)
+        signed = signature.sign(self._secret, self.now() // 1_000, content)
         try:
             async with open_session() as http:
-                answer = await http.post(base + path, data=body, headers={signature.HEADER: signed})
+                answer = await http.post(self.trunkline + self._path, data=body, headers={signature.HEADER: signed})
                 text = await answer.text()
         except (ClientError, TimeoutError) as exc:
-            raise ValueError(f"Trunkline does not answer at {base}: {exc}") from exc
+            raise ValueError(f"Trunkline does not answer at {self.trunkline}: {exc}") from exc
         if not answer.ok:
             raise ValueError(f"Trunkline answered {answer.status}: {text}")
 

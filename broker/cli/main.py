@@ -4,7 +4,7 @@ import typer
 
 from adapters.registry import RegistryError
 from broker.bus.errors import BusError
-from broker.cli import dead, files, look, passwords, run
+from broker.cli import dead, fake, files, look, passwords, run
 from broker.cli.terminal import fail
 from broker.place import BusNotStarted
 from config import ConfigErrors
@@ -24,6 +24,7 @@ app.command("schema")(files.schema)
 app.command("status")(look.status)
 app.command("tail")(look.tail)
 app.command("explain")(look.explain)
+app.command("fake")(fake.fake)
 app.command("hash-password")(passwords.hash_password)
 app.add_typer(dead.app, name="dead")
 
