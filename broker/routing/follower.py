@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from broker.bus.connection import Bus
+from broker.bus.errors import NoAnswer
 from broker.bus.reader import Reader, Stored, nanoseconds, next_by_subject, stream_state
 from broker.bus.streams import Workspace
 from broker.routing.archive import read_history
@@ -26,6 +27,7 @@ from router.state import State
 
 SLICE = 0.008  # seconds of folding before the loop gets a turn
 LOOK_EVERY = 16  # records between two looks at the clock
+FOLD_WITHIN = 30.0  # seconds for what is known to be in the log
 PROGRESS_TIMEOUT = 0.25  # seconds without progress before the end of the log is examined
 
 Callback = Callable[[int, str, Record], None]
@@ -148,15 +150,29 @@ class Follower:
             await self._wait_moved(None)
 
     async def catch_up(self, target: int) -> None:
-        """Wait until everything up to sequence `target` is folded; raises what `run` raised.
+        """Wait until what is found up to sequence `target` is folded; raises what `run` raised.
 
-        The end of the log may be missing (skips of a barrier are purged): then the position moves on without it.
+        The end of the log may be missing (skips of a barrier are purged, an append is still under way), so this proves
+        nothing: see `fold_through`.
         """
         while self.position < target:
             before = self.position
             await self._wait_moved(PROGRESS_TIMEOUT)
-            if self.position == before and self.created:
-                await self._examine_end(target)
+            if self.position == before and self.created and await self._nothing_up_to(target):
+                return
+
+    async def fold_through(self, seq: int) -> None:
+        """Wait until the message at `seq`, which is known to be stored, is folded, and so everything before it.
+
+        Raises what `run` raised, and `NoAnswer`: it did not come in time.
+        """
+        try:
+            async with asyncio.timeout(FOLD_WITHIN):
+                while self.position < seq:
+                    await self._wait_moved(None)
+        except TimeoutError as error:
+            message = f"record {seq} of {self._workspace.log_stream} did not come within {FOLD_WITHIN:g} s"
+            raise NoAnswer(message) from error
 
     async def _wait_moved(self, seconds: float | None) -> None:
         if self._failure is not None:
@@ -168,11 +184,10 @@ class Follower:
         except TimeoutError:
             return
 
-    async def _examine_end(self, target: int) -> None:
+    async def _nothing_up_to(self, target: int) -> bool:
         before = self.position
         rest = await next_by_subject(self._bus, self._workspace.log_stream, ">", before + 1)
-        if self.position == before and (rest is None or rest.seq > target):
-            self.position = target
+        return self.position == before and (rest is None or rest.seq > target)
 
     async def _follow(self) -> None:
         tail = (await stream_state(self._bus, self._workspace.log_stream)).last

@@ -182,8 +182,9 @@ class RouterProcess:
         return True
 
     async def _take_over(self, follower: Follower) -> Footing:
-        """Read to the tail and raise the barrier there; nobody else can write from then on."""
-        await follower.catch_up((await stream_state(self._bus, self._workspace.log_stream)).last)
+        """Raise the barrier, and fold up to it; nobody else can write from then on."""
+        tail = (await stream_state(self._bus, self._workspace.log_stream)).last
+        await follower.catch_up(tail)
         term = self._next_term(follower)
 
         def next_term() -> Term:
@@ -191,16 +192,17 @@ class RouterProcess:
             term = self._next_term(follower, least=term.number)
             return term
 
-        tail = await raise_barrier(
+        barrier = await raise_barrier(
             self._bus,
             self._workspace,
+            tail=tail,
             width=self._settings.window,
             term=next_term,
-            position=lambda: follower.position,
-            read_on=follower.catch_up,
+            look=follower.catch_up,
             stats=self._stats,
         )
-        return Footing(state=follower.state, backlog=follower.backlog.records(), term=term, tail=tail)
+        await follower.fold_through(barrier.begin)
+        return Footing(state=follower.state, backlog=follower.backlog.records(), term=term, tail=barrier.tail)
 
     def _next_term(self, follower: Follower, least: int = 0) -> Term:
         last = follower.term.number if follower.term is not None else 0

@@ -20,7 +20,7 @@ from broker.bus.reader import Reader, Stored
 from broker.bus.streams import StreamTimes, Workspace
 from broker.routing.ask import Standing, serve_questions
 from broker.routing.burial import Burial
-from broker.routing.fencing import raise_barrier, read_range
+from broker.routing.fencing import raise_barrier, read_range, read_through
 from broker.routing.lookups import Lookups
 from broker.routing.outbox import Effect, Outbox
 from broker.routing.people import Parked, PeopleStore
@@ -175,7 +175,8 @@ class ActiveRouter:
             await fenced.close()
 
     async def _raise_barrier(self) -> int:
-        """Go on after a doubt: match the log's tail with what was sent, then fence it off."""
+        """Go on after a doubt: fence off the log's tail, then match what stands before the fence with what was sent."""
+        outbox, log_stream = self._outbox, self._workspace.log_stream
 
         def term() -> Term:
             self._term = msgspec.structs.replace(
@@ -183,20 +184,21 @@ class ActiveRouter:
             )
             return self._term
 
-        async def read_on(tail: int) -> None:
-            first = self._outbox.position + 1
-            self._outbox.match(await read_range(self._bus, self._workspace.log_stream, first, tail))
-            self._outbox.position = tail
+        async def look(tail: int) -> None:
+            """See as early as possible that somebody else writes."""
+            outbox.match(await read_range(self._bus, log_stream, outbox.position + 1, tail))
 
-        return await raise_barrier(
+        barrier = await raise_barrier(
             self._bus,
             self._workspace,
+            tail=outbox.position,
             width=self._settings.window,
             term=term,
-            position=lambda: self._outbox.position,
-            read_on=read_on,
+            look=look,
             stats=self._stats,
         )
+        outbox.match(await read_through(self._bus, log_stream, outbox.position + 1, barrier.begin))
+        return barrier.tail
 
     async def _finish(self) -> None:
         """Everything decided is acknowledged and written, and a snapshot spares the next one the fold."""

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
+from nats.aio.msg import Msg
 
 from broker.bus.connection import Bus
 from broker.bus.errors import PublishRefused, PublishUnknown
@@ -85,6 +86,46 @@ async def test_a_router_that_is_cut_off_again_and_again_does_not_overtake_itself
         assert run.stats.takeovers == 1
     async with play.following() as follower:
         assert state_hash(await play.fold()) == state_hash(follower.state)
+
+
+async def test_what_a_leader_does_not_show_yet_is_neither_sent_again_nor_left_out(play: Play) -> None:
+    """A refusal names a tail with appends that are still under way at the leader; a reader finds nothing there."""
+    await play.open_desk()
+    async with play.running() as run:
+        await run.active()
+        blind = BlindFor(run.bus, play.workspace.log_stream)
+        for number in range(6):
+            await play.say_all([f"visitor:{n % 40}" for n in range(400)])
+            await until(lambda: run.stats.window > 0 or run.stats.inputs > 400 * number)  # noqa: B023  # used at once
+            blind.left = 2
+            run.bus._client.cut()
+        await all_taken(play, 2400)
+        assert blind.hidden > 0
+    async with play.following() as follower:
+        tail = (await stream_state(play.bus, play.workspace.log_stream)).last
+        before = follower.position
+        await follower.catch_up(tail + 5)
+        assert follower.position == before
+
+
+class BlindFor:
+    """Lets the next `left` looks at the end of a stream find nothing, as at a leader that has not stored it yet."""
+
+    def __init__(self, bus: Bus, stream: str) -> None:
+        self.left = 0
+        self.hidden = 0
+        self._subject = f"$JS.API.STREAM.MSG.GET.{stream}"
+        self._ask = bus.ask
+        bus.ask = self  # type: ignore[assignment, method-assign]  # this one connection only
+
+    async def __call__(self, subject: str, payload: bytes, seconds: float) -> Msg:
+        answer = await self._ask(subject, payload, seconds)
+        if subject != self._subject or not self.left:
+            return answer
+        self.left -= 1
+        self.hidden += b'"message"' in answer.data
+        answer.data = b'{"error":{"code":404,"err_code":10037,"description":"no message found"}}'
+        return answer
 
 
 async def test_a_standby_takes_over_from_a_killed_router_when_the_lease_ends(play: Play) -> None:
