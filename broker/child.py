@@ -17,10 +17,14 @@ _LONGEST_PAUSE = 10.0
 
 
 class ChildProcess:
-    """Runs ``arguments`` under this Python until :meth:`stop`; the child ends with its parent, whatever happens."""
+    """Runs ``arguments`` under this Python until :meth:`stop`; the child ends with its parent, whatever happens.
 
-    def __init__(self, name: str, arguments: Sequence[str]) -> None:
+    ``told`` is what each child reads from its standard input.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], told: bytes) -> None:
         self._name = name
+        self._told = told
         self._command = (sys.executable, *arguments)
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -53,16 +57,20 @@ class ChildProcess:
             await self._process.wait()
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",
             "-S",
             str(Path(wrapper.__file__)),
             str(os.getpid()),
             *self._command,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the parent, which ends its parts in order
         )
+        assert process.stdin is not None  # noqa: S101  # it is a pipe
+        process.stdin.write(self._told)
+        process.stdin.close()
+        return process
 
     async def _keep_running(self) -> None:
         pause = _FIRST_PAUSE

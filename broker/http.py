@@ -5,15 +5,17 @@ Strangers learn whether we are well, not how we are: metrics and reasons are for
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from ipaddress import ip_network
 from typing import Any, Final
 
+import msgspec
 import structlog
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry, generate_latest
 
+from broker.alarms import Alarm
 from broker.health import Health
 from config import ListenAddress
 from web.errors import REFUSALS, Error, Networks, Refusal, client_ip, error_response, is_within
@@ -35,16 +37,26 @@ _FORWARDED = (hdrs.X_FORWARDED_FOR, hdrs.FORWARDED, hdrs.VIA)
 _log: Final = structlog.stdlib.get_logger(__name__)
 
 
-def health_routes(health: Health, registry: CollectorRegistry, monitors: Networks = LOOPBACK) -> Iterable[web.RouteDef]:
-    """Give ``/healthz`` (the loop turns), ``/readyz`` (a message would be taken and decided) and ``/metrics``."""
+def health_routes(
+    health: Health,
+    registry: CollectorRegistry,
+    monitors: Networks = LOOPBACK,
+    alarms: Callable[[], Sequence[Alarm]] = tuple,
+) -> Iterable[web.RouteDef]:
+    """Give ``/healthz`` (the loop turns), ``/readyz`` (a message would be taken and decided) and ``/metrics``.
+
+    Alarms make nobody unready: a process that is taken out of service mends none of them.
+    """
 
     async def healthz(_request: web.Request) -> web.Response:
         return web.json_response({"ok": True})
 
     async def readyz(request: web.Request) -> web.Response:
         found = await health.readiness()
-        reasons = {"bus": found.bus, "store": found.store, "router": found.router}
-        body = {"ok": found.ok, **(reasons if _may_look(request, monitors) else {})}
+        body: dict[str, object] = {"ok": found.ok}
+        if _may_look(request, monitors):
+            body |= {"bus": found.bus, "store": found.store, "router": found.router}
+            body["alarms"] = msgspec.to_builtins(alarms())
         return web.json_response(body, status=200 if found.ok else 503)
 
     async def metrics(request: web.Request) -> web.Response:

@@ -124,14 +124,14 @@ class DeskLive:
 
 
 class FileAccounts:
-    """The operators of the configuration file."""
+    """The operators of the version in force, which ``settings`` gives."""
 
-    def __init__(self, settings: WorkspaceSettings) -> None:
-        self._operators = settings.operators
+    def __init__(self, settings: Callable[[], WorkspaceSettings]) -> None:
+        self._settings = settings
 
     def find(self, operator: str) -> Account | None:
         """Give the account of an operator who may sign in."""
-        found = self._operators.get(operator)
+        found = self._settings().operators.get(operator)
         if found is None or found.password_hash is None:
             return None
         return Account(

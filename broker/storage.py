@@ -10,6 +10,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from broker.alarms import Board
 from broker.bus.connection import Bus
 from broker.bus.errors import BusError
 from broker.bus.reader import stream_state
@@ -32,9 +33,16 @@ class Storage:
     """Looks at the streams, and at the disk where the bus is embedded (``share`` gives its used part)."""
 
     def __init__(
-        self, bus: Bus, workspace: Workspace, registry: CollectorRegistry, *, share: Callable[[], float] | None
+        self,
+        bus: Bus,
+        workspace: Workspace,
+        registry: CollectorRegistry,
+        board: Board,
+        *,
+        share: Callable[[], float] | None,
     ) -> None:
         self._bus = bus
+        self._board = board
         self._streams: Sequence[str] = (
             workspace.in_stream,
             workspace.log_stream,
@@ -48,7 +56,6 @@ class Storage:
         self._bytes = Gauge("trunkline_stream_bytes", "Bytes that a stream holds", ["stream"], registry=registry)
         self._messages = Gauge("trunkline_stream_messages", "Messages in a stream", ["stream"], registry=registry)
         self._disk = Gauge("trunkline_disk_used_ratio", "Used share of the embedded bus's disk", registry=registry)
-        self._alarmed = False
         self._log = get_logger("storage")
 
     async def run(self) -> None:
@@ -77,11 +84,11 @@ class Storage:
 
     def _judge(self, share: float) -> None:
         self._disk.set(share)
-        if share >= ALARM_AT and not self._alarmed:
-            self._log.error(
-                "the disk of the bus fills up",
-                used=f"{share:.0%}",
-                mend="give it a larger disk, or lower replay_days and times.archive; when it is full, nobody can write",
-                alarm=True,
-            )
-        self._alarmed = share >= ALARM_AT
+        if share < ALARM_AT:
+            self._board.clear("disk_full")
+            return
+        self._board.raise_(
+            "disk_full",
+            text=f"The disk of the bus is {share:.0%} full; when it is full, nobody can write to us.",
+            remedy="Give it a larger disk, or lower replay_days and times.archive.",
+        )

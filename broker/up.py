@@ -6,20 +6,27 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
+from broker.alarms import Board
 from broker.bus.connection import Bus
 from broker.bus.server import EmbeddedServer
 from broker.bus.settings import BusSettings
 from broker.bus.streams import Workspace, ensure_streams
+from broker.channels.secret import workspace_secret
+from broker.channels.serving import ChannelRefused
+from broker.channels.tally import wall_clock
 from broker.child import ChildProcess
-from broker.compile import propose
-from broker.logs import Scrubber, get_logger
+from broker.file_watch import FileWatch
+from broker.logs import Format, Scrubber, get_logger
 from broker.node import Node
 from broker.place import find_bus, prepare_data, publish_connection
+from broker.routing import child as router_child
 from broker.routing.process import run_router
-from broker.workspace import WorkspaceSettings
-from router.inputs import RULES_SOURCE, encode_input
+from broker.source import Source, channel_problem
+from broker.versions import Versions
+from config import ConfigErrors
 
 ROUTER = "router"
 
@@ -27,16 +34,24 @@ ROUTER = "router"
 class Plan(Struct, frozen=True, kw_only=True):
     """What this process is to run.
 
-    ``file`` and ``log_options`` are handed on to child processes. ``only`` names parts (``router``, ``desk``, a
-    channel's name); empty means everything, the embedded bus included.
+    ``only`` names parts (``router``, ``desk``, ``channels``, a channel's name); empty means everything, the embedded
+    bus included. With ``watch`` the file is put in force at the start and whenever it changes. The logs' look is
+    handed on to child processes.
     """
 
     file: Path
-    settings: WorkspaceSettings
+    source: Source
     data: Path
     scrubber: Scrubber
     only: tuple[str, ...] = ()
-    log_options: tuple[str, ...] = ()
+    watch: bool = False
+    log_format: Format = "console"
+    log_level: str = "info"
+
+    @property
+    def routes(self) -> bool:
+        """Whether a router is among the parts."""
+        return not self.only or ROUTER in self.only
 
 
 async def run(plan: Plan, started: Callable[[Node], None] = lambda _: None) -> None:
@@ -44,17 +59,38 @@ async def run(plan: Plan, started: Callable[[Node], None] = lambda _: None) -> N
 
     Raises:
         BusNotStarted, BusError, OSError: it cannot start; the message says why.
+        config.ConfigErrors: a channel must not run with the settings that it has.
     """
+    try:
+        await _run(plan, started)
+    except ChannelRefused as exc:
+        raise ConfigErrors([channel_problem(plan.source.document, exc.channel, exc.key, exc.message)]) from exc
+
+
+async def _run(plan: Plan, started: Callable[[Node], None]) -> None:
     stop = _stop_on_signals()
-    if plan.only == (ROUTER,):
-        await _run_router(plan, stop)
-        return
+    board = Board(wall_clock)
     async with contextlib.AsyncExitStack() as stack:
         bus = await stack.enter_async_context(_bus(plan))
-        if not plan.only or ROUTER in plan.only:
-            await stack.enter_async_context(_router_child(plan))
-        disk = plan.data if plan.settings.nats == "embedded" else None
-        node = Node(plan.settings, bus, plan.scrubber, parts=plan.only, disk=disk)
+        if plan.routes or plan.watch:
+            await _propose(plan, bus)
+        if plan.watch:
+            await stack.enter_async_context(_watching(plan, bus, board))
+        settings = plan.source.settings
+        if plan.only == (ROUTER,):
+            await run_router(bus, Workspace(settings.workspace), stop=stop, replay_days=settings.replay_days)
+            return
+        if plan.routes:
+            await stack.enter_async_context(_router_child(plan, bus))
+        node = Node(
+            plan.source,
+            bus,
+            board=board,
+            scrubber=plan.scrubber,
+            folder=plan.source.document.folder,
+            parts=plan.only,
+            disk=plan.data if settings.nats == "embedded" else None,
+        )
         await node.start()
         stack.push_async_callback(node.stop)
         started(node)
@@ -69,21 +105,38 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def _run_router(plan: Plan, stop: asyncio.Event) -> None:
-    settings = find_bus(plan.settings, plan.data)
-    workspace = Workspace(plan.settings.workspace)
-    await _propose_rules(plan.settings, settings, workspace)
-    await run_router(settings, workspace, stop=stop, replay_days=plan.settings.replay_days)
+async def _propose(plan: Plan, bus_settings: BusSettings) -> None:
+    """The file proposes, the log decides.
+
+    A start proposes a file that has never been a version: whoever starts again after a crash, or with an old file,
+    undoes nobody's apply or rollback. Who watches the file has said that it is the truth.
+    """
+    async with _versions(plan, bus_settings) as versions:
+        name = versions.proposal(plan.source, "").hash
+        if plan.watch or name not in {version.hash for version in await versions.all()}:
+            await versions.propose(plan.source, by="start")
+            get_logger("version").info("file proposed", hash=name)
 
 
-async def _propose_rules(settings: WorkspaceSettings, bus_settings: BusSettings, workspace: Workspace) -> None:
-    """The file proposes, the log decides: a router puts its rules on IN when it starts; known ones change nothing."""
-    bus = await Bus.connect(bus_settings, f"rules {workspace.name}")
+@contextlib.asynccontextmanager
+async def _watching(plan: Plan, bus_settings: BusSettings, board: Board) -> AsyncIterator[None]:
+    """Put the file in force whenever it changes."""
+    async with _versions(plan, bus_settings) as versions:
+        watching = asyncio.create_task(FileWatch(plan.file, plan.source, versions, board, plan.scrubber).run())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _versions(plan: Plan, bus_settings: BusSettings) -> AsyncIterator[Versions]:
+    workspace = Workspace(plan.source.settings.workspace)
+    bus = await Bus.connect(bus_settings, f"versions {workspace.name}")
     try:
         await ensure_streams(bus, workspace)
-        proposal = propose(settings, by="start")
-        await bus.publish(workspace.in_subject(RULES_SOURCE), encode_input(proposal))
-        get_logger("router").info("rules proposed", hash=proposal.hash)
+        yield Versions(bus, workspace, await workspace_secret(bus, workspace))
     finally:
         await bus.close()
 
@@ -91,14 +144,14 @@ async def _propose_rules(settings: WorkspaceSettings, bus_settings: BusSettings,
 @contextlib.asynccontextmanager
 async def _bus(plan: Plan) -> AsyncIterator[BusSettings]:
     """Start the embedded bus where it is ours to start, else find the one that runs."""
-    if plan.settings.nats != "embedded" or plan.only:
-        yield find_bus(plan.settings, plan.data)
+    if plan.source.settings.nats != "embedded" or plan.only:
+        yield find_bus(plan.source.settings, plan.data)
         return
     data = prepare_data(plan.data)
     log = get_logger("supervisor")
     server = EmbeddedServer(
         data / "nats",
-        durability=plan.settings.durability,
+        durability=plan.source.settings.durability,
         on_restart=lambda code: log.error("nats-server died and is started again", code=code),
     )
     await server.start()
@@ -110,20 +163,16 @@ async def _bus(plan: Plan) -> AsyncIterator[BusSettings]:
 
 
 @contextlib.asynccontextmanager
-async def _router_child(plan: Plan) -> AsyncIterator[None]:
+async def _router_child(plan: Plan, bus: BusSettings) -> AsyncIterator[None]:
     """A stalled desk must not cost the router its lease, so the router has a process of its own."""
-    arguments = (
-        "-m",
-        "broker.cli.main",
-        "up",
-        str(plan.file),
-        "--data",
-        str(plan.data),
-        "--only",
-        ROUTER,
-        *plan.log_options,
+    told = router_child.errand(
+        bus,
+        plan.source.settings.workspace,
+        replay_days=plan.source.settings.replay_days,
+        log_format=plan.log_format,
+        log_level=plan.log_level,
     )
-    child = ChildProcess(ROUTER, arguments)
+    child = ChildProcess(ROUTER, ("-m", router_child.__name__), msgspec.json.encode(told))
     await child.start()
     try:
         yield

@@ -1,8 +1,8 @@
 """What keeps a channel running: its check at the start, its parts under leases, its routes, its end.
 
-A channel that fails never takes others with it. The three ways to fail at the start: bad settings (raised: the program
-must not run so), bad credentials (the channel is off and says so, and is looked at again from time to time), not
-reachable (tried again with growing pauses).
+A channel that fails never takes others with it. The three ways to fail at the start: bad settings (the program must
+not run so; a channel that came while it ran is off instead), bad credentials (the channel is off and says so, and is
+looked at again from time to time), not reachable (tried again with growing pauses).
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from broker.channels.claims import Overtaken
 from broker.channels.context import ChannelContext
 from broker.channels.door import Door
 from broker.channels.lines import ChannelLines, Following
-from broker.channels.tally import ChannelEvents, ChannelStatus, Health, Tally
+from broker.channels.tally import Cause, ChannelEvents, ChannelStatus, Health, Tally
 from broker.channels.worker import Worker
 from normalizer.ids import IdSource
 from normalizer.render import Link
@@ -34,9 +34,16 @@ OFF_PAUSE = 300.0
 STEADY = 60.0
 """Seconds after which a part that ran counts as healthy again."""
 
+AT_ONCE = 10.0
+"""Seconds within which an adapter that has nothing to read returns; an end after that is a fault."""
+
 CHECK_TIMEOUT = 60.0
 CLOSE_TIMEOUT = 5.0
 RETRY_AFTER = "30"
+
+
+class Ended(Exception):
+    """An adapter has stopped to read without being asked to."""
 
 
 class Services(Struct, frozen=True, kw_only=True):
@@ -44,7 +51,7 @@ class Services(Struct, frozen=True, kw_only=True):
 
     ``created`` is the creation time of the log (``StreamTimes.log_stream``), ``secret`` the workspace's key
     (``workspace_secret``), ``link`` gives the public address of a stored file, ``scrub`` takes the values that must
-    not appear in logs. The last three are in seconds.
+    not appear in logs. The last five are in seconds.
     """
 
     bus: Bus
@@ -60,6 +67,8 @@ class Services(Struct, frozen=True, kw_only=True):
     first_pause: float = FIRST_PAUSE
     lease_ttl: float = TTL
     check_timeout: float = CHECK_TIMEOUT
+    steady: float = STEADY
+    at_once: float = AT_ONCE
 
 
 class Channel:
@@ -107,14 +116,15 @@ class Channel:
             message = f"the check of {self.name} took over {self._services.check_timeout:g} s"
             raise NotReachable("timeout", message) from exc
 
-    async def run(self) -> None:
+    async def run(self, *, strict: bool = True) -> None:
         """Keep the channel running until cancelled; then end it within bounded time.
 
         Raises:
-            BadSettings: it must not run so.
+            BadSettings: with ``strict``: the check at the start says that it must not run so.
         """
         try:
-            await self._keep("start", self._start)
+            await self._keep("start", self._start, strict=strict)
+            self._tally.recover("start")
             self._turn("running")
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(self._keep("receive", self._receive))
@@ -135,13 +145,20 @@ class Channel:
 
     async def _receive(self) -> None:
         if not self.adapter.single_reader:
-            await self.adapter.run()
+            await self._read()
             return
         await self._under_lease("receive", self._run_while_held)
 
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await self.adapter.run()
+        if loop.time() - begun > self._services.at_once:
+            raise Ended("reading has ended by itself")
+
     async def _run_while_held(self, lease: Lease) -> None:
         """Read until the lease is lost: a second reader would take what the first one has not stored yet."""
-        reading = asyncio.ensure_future(self.adapter.run())
+        reading = asyncio.ensure_future(self._read())
         losing = asyncio.ensure_future(lease.lost.wait())
         try:
             await asyncio.wait((reading, losing), return_when=asyncio.FIRST_COMPLETED)
@@ -183,39 +200,53 @@ class Channel:
 
     # --- keeping ---
 
-    async def _keep(self, part: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def _keep(self, part: str, work: Callable[[], Awaitable[None]], *, strict: bool = False) -> None:
         """Do a part's work until it ends by itself; what fails is begun again after a growing pause."""
         loop, pause = asyncio.get_running_loop(), self._services.first_pause
         while True:
             begun = loop.time()
+            recovering = loop.call_later(self._services.steady, self._tally.recover, part)
             try:
                 await work()
-            except BadSettings:
-                raise
+            except BadSettings as exc:
+                if strict:
+                    raise
+                self._off(part, "settings", f"{exc.key}: {exc.message}")
+                pause = OFF_PAUSE
             except BadCredentials as exc:
-                self._alarm("off", part, exc.message)
+                self._off(part, "credentials", exc.message)
                 pause = OFF_PAUSE
             except NotReachable as exc:
-                self._turn("failing", exc.message)
+                self._failing(part, "unreachable", exc.message)
                 self._log.warning("channel.not_reachable", part=part, reason=exc.message)
             except Overtaken as exc:
                 self._log.warning("channel.overtaken", part=part, reason=str(exc))
                 pause = self._services.first_pause
+            except Ended as exc:
+                self._failing(part, "ended", str(exc))
+                self._log.error("channel.ended", part=part)  # there is no traceback worth a line
             except Exception as exc:  # noqa: BLE001  # whatever it is, this channel is tried again and others go on
+                self._failing(part, "crashed", f"{part}: {type(exc).__name__}")
                 self._log.exception("channel.part_failed", part=part)
-                self._turn("failing", f"{part}: {type(exc).__name__}")
             else:
                 return
-            if loop.time() - begun > STEADY:
+            finally:
+                recovering.cancel()
+            if loop.time() - begun > self._services.steady:
                 pause = self._services.first_pause
             await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311  # jitter, no secret
             pause = min(2 * pause, max(LONGEST_PAUSE, pause))
             self._turn("running" if part != "start" else "starting")
 
-    def _alarm(self, state: Health, part: str, reason: str) -> None:
-        self._tally.turn(state, reason)
+    def _off(self, part: str, cause: Cause, reason: str) -> None:
+        self._turn("off", reason)
+        self._tally.trouble(part, cause, reason)
         self._tally.count("alarm")
-        self._log.error("channel.off", part=part, reason=reason, remedy="mend its credentials")
+        self._log.error("channel.off", part=part, reason=reason, remedy=f"mend its {cause}")
+
+    def _failing(self, part: str, cause: Cause, reason: str) -> None:
+        self._turn("failing", reason)
+        self._tally.trouble(part, cause, reason)
 
     def _turn(self, state: Health, reason: str = "") -> None:
         self._tally.turn(state, reason)

@@ -7,7 +7,9 @@ from typing import Literal
 from msgspec import Struct, field
 from prometheus_client import CollectorRegistry, Counter
 
-Health = Literal["starting", "running", "waiting", "off", "failing", "stopped"]
+Health = Literal["starting", "running", "off", "failing", "stopped"]
+Cause = Literal["settings", "credentials", "unreachable", "crashed", "ended"]
+"""What is wrong: a setting, who we say we are, the provider does not answer, the adapter's code, its end."""
 
 
 def wall_clock() -> int:
@@ -15,11 +17,20 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-class ChannelStatus(Struct, kw_only=True):
-    """How a channel is.
+class Trouble(Struct, frozen=True, kw_only=True):
+    """What is wrong with a part of a channel since ``since`` (ms), until it has worked well for a while."""
 
-    ``waiting``: another node reads or sends. ``off``: its credentials are refused. ``failing``: it is tried again.
-    ``reason`` says why, for a person. ``last`` is when each event was last counted, in ms since the epoch.
+    cause: Cause
+    reason: str
+    since: int
+
+
+class ChannelStatus(Struct, kw_only=True):
+    """How a channel is on this node.
+
+    ``off``: its credentials or settings are refused. ``failing``: it is tried again. ``reason`` says why, for a
+    person. ``troubles`` are by part (``start``, ``receive``, ``send``) and outlast single attempts. ``last`` is when
+    each event was last counted, in ms since the epoch.
     """
 
     channel: str
@@ -27,6 +38,7 @@ class ChannelStatus(Struct, kw_only=True):
     state: Health = "starting"
     reason: str = ""
     since: int = 0
+    troubles: dict[str, Trouble] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
 
@@ -71,3 +83,13 @@ class Tally:
         """Note how the channel is from now on."""
         if (self.status.state, self.status.reason) != (state, reason):
             self.status.state, self.status.reason, self.status.since = state, reason, self._now()
+
+    def trouble(self, part: str, cause: Cause, reason: str) -> None:
+        """Note what is wrong with a part; what has been wrong before keeps its time."""
+        known = self.status.troubles.get(part)
+        since = known.since if known is not None else self._now()
+        self.status.troubles[part] = Trouble(cause=cause, reason=reason, since=since)
+
+    def recover(self, part: str) -> None:
+        """Note that a part works."""
+        self.status.troubles.pop(part, None)

@@ -1,6 +1,7 @@
 """``trunkline up`` and ``trunkline demo``: start, say where to go, run until Ctrl-C."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable
 from enum import StrEnum
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -10,13 +11,13 @@ import typer
 import uvloop
 from msgspec.structs import replace
 
-from broker.cli.files import read_settings
 from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, DataPath, fail, say
 from broker.logs import Scrubber, configure_logs
 from broker.node import Node
 from broker.place import DEFAULT_DATA
-from broker.up import ROUTER, Plan, run
-from broker.workspace import WorkspaceSettings, channel_type, secrets_in
+from broker.source import Source, read_source
+from broker.up import Plan, run
+from broker.workspace import PARTS, channel_type, secrets_in
 from config import ListenAddress
 
 DEMO_PASSWORD = "trunkline-demo"  # noqa: S105 - everybody may know it: the demo listens on loopback only
@@ -30,7 +31,14 @@ class LogFormat(StrEnum):
 
 
 Only = Annotated[
-    list[str], typer.Option("--only", help="Run this part alone: router, desk, or a channel's name; repeatable.")
+    list[str],
+    typer.Option(
+        "--only",
+        help="Run this part alone: router, desk, a channel's name, or `channels`, which is all of them; repeatable.",
+    ),
+]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="The file is the truth: put it in force now and whenever it changes.")
 ]
 Listen = Annotated[str, typer.Option("--listen", help="Listen here instead of `http.listen`, as in 127.0.0.1:8081.")]
 Format = Annotated[LogFormat, typer.Option("--log-format", help="`console` for people, `json` for machines.")]
@@ -42,50 +50,49 @@ def up(  # noqa: PLR0913, PLR0917 - one argument for each option
     data: DataPath = DEFAULT_DATA,
     only: Only = [],  # noqa: B006 - typer copies it
     listen: Listen = "",
+    watch: Watch = False,  # noqa: FBT002 - typer's way to say a flag
     log_format: Format = LogFormat.CONSOLE,
     log_level: LogLevel = "info",
 ) -> None:
     """Run the workspace: bus, router, channels and desk, or only some of it."""
-    settings = read_settings(file)
-    known = (ROUTER, "desk", *settings.channels)
+    source = read_source(file, os.environ)
+    known = (*PARTS, *source.settings.channels)
     for part in only:
         if part not in known:
             fail(f'there is no part "{part}" to run; known: {", ".join(known)}')
-    if listen:
-        settings = _listening(settings, listen)
-    _run(_plan(file, settings, data, (log_format, log_level), only), _ready)
+    plan = _plan(file, _listening(source, listen), data, log_format, log_level)
+    _run(replace(plan, only=tuple(only), watch=watch), _ready)
 
 
 def demo(data: DataPath = DEFAULT_DATA, listen: Listen = "") -> None:
     """Run a small shop with a chat and a desk, to see how it feels. No account, no network."""
     with as_file(files("broker.demo") / "demo.yaml") as file:
-        settings = read_settings(file)
-        if listen:
-            settings = _listening(settings, listen)
-        plan = _plan(file, settings, data, (LogFormat.CONSOLE, "warning"))
+        source = _listening(read_source(file, os.environ), listen)
+        plan = _plan(file, source, data, LogFormat.CONSOLE, "warning")
         say("Starting Trunkline ...")
         _run(plan, _welcome)
 
 
-def _plan(
-    file: Path, settings: WorkspaceSettings, data: Path, logs: tuple[LogFormat, str], only: Sequence[str] = ()
-) -> Plan:
+def _plan(file: Path, source: Source, data: Path, log_format: LogFormat, log_level: str) -> Plan:
     """Set up the logs, and give the plan that hands the same on to child processes."""
-    format_, level = logs
     scrubber = Scrubber()
-    scrubber.add(secrets_in(settings))
-    configure_logs(scrubber, format_=format_.value, level=level)
-    options = ("--log-format", format_.value, "--log-level", level)
-    return Plan(file=file, settings=settings, data=data, scrubber=scrubber, only=tuple(only), log_options=options)
+    scrubber.add(secrets_in(source.settings))
+    configure_logs(scrubber, format_=log_format.value, level=log_level)
+    return Plan(
+        file=file, source=source, data=data, scrubber=scrubber, log_format=log_format.value, log_level=log_level
+    )
 
 
-def _listening(settings: WorkspaceSettings, listen: str) -> WorkspaceSettings:
-    """Give the settings with another address to listen on."""
+def _listening(source: Source, listen: str) -> Source:
+    """Give the same with another address to listen on, where one is named."""
+    if not listen:
+        return source
     try:
         address = ListenAddress.parse(listen)
     except ValueError as exc:
         fail(f"--listen {listen}: {exc}; expected {ListenAddress.EXPECTED}")
-    return replace(settings, http=replace(settings.http, listen=address))
+    settings = source.settings
+    return replace(source, settings=replace(settings, http=replace(settings.http, listen=address)))
 
 
 def _run(plan: Plan, started: Callable[[Node], None]) -> None:

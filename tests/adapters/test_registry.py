@@ -1,10 +1,22 @@
 """Which channels there are."""
 
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
 
 import pytest
 
-from adapters.registry import BUILT_IN, ENTRY_POINTS, RegistryError, adapter_type, adapter_types, settings_types
+from adapters.registry import (
+    BUILT_IN,
+    ENTRY_POINTS,
+    MissingLibrary,
+    RegistryError,
+    adapter_names,
+    adapter_type,
+    adapter_types,
+    origins,
+    settings_types,
+)
 from adapters.webhook import Webhook
 from adapters.webhook.settings import WebhookSettings
 
@@ -22,7 +34,7 @@ def test_every_built_in_channel_loads_under_its_name() -> None:
 
 
 def test_settings_of_all_channels_are_given_by_name() -> None:
-    assert settings_types(adapter_types(HOOK, ())) == {"webhook": WebhookSettings}
+    assert settings_types(adapter_types(built_in=HOOK, plugins=())) == {"webhook": WebhookSettings}
 
 
 def test_a_channel_is_imported_only_when_it_is_asked_for() -> None:
@@ -49,4 +61,33 @@ def test_a_channel_that_cannot_be_had_is_explained(name: str, plugins: tuple[Ent
 
 def test_one_broken_plugin_is_named_when_all_are_loaded() -> None:
     with pytest.raises(RegistryError, match="ghost"):
-        adapter_types(HOOK, (plugin("ghost", "no.such.module:Ghost"),))
+        adapter_types(built_in=HOOK, plugins=(plugin("ghost", "no.such.module:Ghost"),))
+
+
+LACKING = {**HOOK, "telegram": "tests.adapters.lacking:Telegram"}
+
+
+def test_a_built_in_channel_without_its_libraries_names_its_extra() -> None:
+    with pytest.raises(MissingLibrary) as failed:
+        adapter_type("telegram", LACKING, ())
+    assert "a_library_of_a_provider" in failed.value.found
+    assert failed.value.remedy == "pip install 'trunkline[telegram]'"
+
+
+def test_a_channel_without_its_libraries_hurts_nobody_who_does_not_use_it() -> None:
+    assert adapter_names(LACKING, ()) == ("webhook", "telegram")
+    assert set(adapter_types(["webhook"], built_in=LACKING, plugins=())) == {"webhook"}
+    assert set(adapter_types(built_in=LACKING, plugins=())) == {"webhook"}
+
+
+def test_where_a_channel_comes_from_and_what_it_lacks_is_told() -> None:
+    hook, telegram = origins(LACKING, ())
+    assert (hook.type, hook.fault) == ("webhook", "")
+    assert "Trunkline" in hook.source
+    assert "trunkline[telegram]" in telegram.fault
+
+
+def test_naming_the_channels_imports_no_adapter() -> None:
+    code = "import sys; from adapters.registry import adapter_names; adapter_names()"
+    code += "; assert not [m for m in sys.modules if m.startswith('adapters.web')]"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603  # our own words

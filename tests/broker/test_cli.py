@@ -93,7 +93,7 @@ def test_a_command_without_a_running_bus_says_how_to_start_one(file: Path, tmp_p
 def test_a_part_that_does_not_exist_is_named_with_those_that_do(file: Path, tmp_path: Path) -> None:
     done = trunkline("up", file, "--only", "phone", "--data", tmp_path / "data")
     assert done.returncode == 1
-    assert "router, desk, site" in done.stderr
+    assert "router, desk, channels, site" in done.stderr
 
 
 def test_an_address_that_cannot_be_listened_on_is_said(file: Path, tmp_path: Path) -> None:

@@ -6,16 +6,21 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from broker.alarms import Board
 from broker.bus.connection import Bus
 from broker.bus.streams import Workspace, ensure_streams
 from broker.storage import ALARM_AT, Storage, disk_share
+
+
+def board() -> Board:
+    return Board(lambda: 1_000)
 
 
 async def test_streams_and_disk_are_gauges(bus: Bus, tmp_path: Path) -> None:
     workspace, registry = Workspace(f"s{secrets.token_hex(4)}"), CollectorRegistry()
     await ensure_streams(bus, workspace)
     await bus.publish(workspace.in_subject("site"), b"x" * 100)
-    storage = Storage(bus, workspace, registry, share=lambda: disk_share(tmp_path))
+    storage = Storage(bus, workspace, registry, board(), share=lambda: disk_share(tmp_path))
     await storage.look()
     held = registry.get_sample_value("trunkline_stream_bytes", {"stream": workspace.in_stream})
     assert held is not None
@@ -30,14 +35,18 @@ async def test_a_disk_that_fills_up_raises_one_alarm_until_it_has_room_again(bus
     workspace = Workspace(f"s{secrets.token_hex(4)}")
     await ensure_streams(bus, workspace)
     shares = [ALARM_AT - 0.01, ALARM_AT, 0.9, 0.5, 0.8]
-    with capture_logs() as lines:
-        storage = Storage(bus, workspace, CollectorRegistry(), share=lambda: shares.pop(0))
-        for _ in range(5):
-            await storage.look()
-    assert [line["used"] for line in lines if line.get("alarm")] == ["70%", "80%"]
+    alarms = board()
+    storage = Storage(bus, workspace, CollectorRegistry(), alarms, share=lambda: shares.pop(0))
+    found = []
+    for _ in range(5):
+        await storage.look()
+        found.append([(alarm.name, alarm.text[:28]) for alarm in alarms.alarms])
+    full = "The disk of the bus is {}% full"
+    assert found == [[], *([("disk_full", full.format(used)[:28])] for used in (70, 90)), [], found[4]]
+    assert "80% full" in alarms.alarms[0].text
 
 
 async def test_a_bus_without_the_streams_is_no_reason_to_end(bus: Bus) -> None:
     with capture_logs() as lines:
-        await Storage(bus, Workspace(f"s{secrets.token_hex(4)}"), CollectorRegistry(), share=None).look()
+        await Storage(bus, Workspace(f"s{secrets.token_hex(4)}"), CollectorRegistry(), board(), share=None).look()
     assert [line["event"] for line in lines] == ["stream not read"]

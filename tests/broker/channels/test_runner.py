@@ -136,10 +136,49 @@ async def test_bad_settings_end_the_channel_with_their_key(stage: Stage) -> None
     assert Scripted.script.closed == 1
 
 
-async def test_bad_settings_found_later_end_the_channel_as_well(stage: Stage) -> None:
+async def test_bad_settings_found_later_turn_the_channel_off_and_take_no_others_with_it(stage: Stage) -> None:
     Scripted.script.runs = [BadSettings("no_such_box", "There is no such mailbox.", key="folder")]
-    with pytest.raises(BadSettings):
-        await stage.start(stage.channel())
+    channel = stage.channel()
+    stage.start(channel)
+    await until(lambda: channel.status.state == "off")
+    assert channel.status.troubles["receive"].cause == "settings"
+    assert "folder: There is no such mailbox." in channel.status.reason
+
+
+async def test_a_channel_that_came_while_others_run_does_not_end_them_with_bad_settings(stage: Stage) -> None:
+    Scripted.script.checks = [BadSettings("no_such_bot", "The bot does not exist.", key="token")]
+    channel = stage.channel()
+    stage.tasks.append(asyncio.create_task(channel.run(strict=False)))
+    await until(lambda: channel.status.state == "off")
+    assert channel.status.troubles["start"].cause == "settings"
+
+
+async def test_reading_that_ends_by_itself_is_a_trouble_until_it_has_worked_for_a_while(stage: Stage) -> None:
+    class Ending(Scripted):
+        async def run(self) -> None:
+            self.script.ran += 1
+            if self.script.ran == 2:
+                await asyncio.Event().wait()
+
+    stage.services = msgspec.structs.replace(stage.services, at_once=-1.0, steady=0.5)
+    channel = stage.channel(Ending)
+    stage.start(channel)
+    await until(lambda: "receive" in channel.status.troubles)
+    assert channel.status.troubles["receive"].cause == "ended"
+    await until(lambda: Scripted.script.ran == 2)
+    await until(lambda: not channel.status.troubles)
+    assert channel.status.state == "running"
+
+
+async def test_a_trouble_keeps_its_beginning_over_attempts(stage: Stage) -> None:
+    Scripted.script.runs = [NotReachable("down", "The line is cut.")] * 3
+    channel = stage.channel()
+    stage.start(channel)
+    await until(lambda: "receive" in channel.status.troubles)
+    since = channel.status.troubles["receive"].since
+    await until(lambda: Scripted.script.ran == 4)
+    assert channel.status.troubles["receive"].since == since
+    assert channel.status.troubles["receive"].cause == "unreachable"
 
 
 async def test_bad_credentials_turn_the_channel_off_and_its_routes_say_so(stage: Stage) -> None:
