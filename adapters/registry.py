@@ -12,6 +12,7 @@ DISTRIBUTION = "trunkline"
 ENTRY_POINTS = "trunkline.adapters"
 
 BUILT_IN: Mapping[str, str] = {
+    "email": "adapters.email:Email",
     "webchat": "adapters.webchat:WebChat",
     "webhook": "adapters.webhook:Webhook",
 }

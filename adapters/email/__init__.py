@@ -1,1 +1,5 @@
 """E-mail: a team mailbox, read over IMAP and answered over SMTP. Needs the extra `email` (docs/licences.md)."""
+
+from adapters.email.adapter import Email
+
+__all__ = ["Email"]

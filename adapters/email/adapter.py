@@ -10,10 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from adapters.contract import Adapter, Context, Finding, Sent
 from adapters.email import imap, smtp
-from adapters.email.caps import Caps
-from adapters.email.compose import compose, message_id
+from adapters.email.caps import Caps, whole_id
+from adapters.email.compose import compose, message_id_of
 from adapters.email.imap import CommandRefused, Connection
 from adapters.email.intake import Intake
 from adapters.email.mailbox import Mailbox
@@ -152,14 +154,14 @@ class Email(Adapter):
 
     async def send(self, outbound: Outbound) -> Sent:
         """Send one mail; its Message-ID follows from the outbound id, so every attempt has the same."""
-        await self._caps.pass_(outbound)
+        await self._caps.admit(outbound)
         files = {file.name: await self._read(file) for file in _files(outbound)}
         try:
-            mail = await asyncio.to_thread(compose, outbound, files, self._ours, self._writer)
+            mail = await asyncio.to_thread(compose, named(outbound), files, self._ours, self._writer)
         except ValueError as exc:
             raise Refused("not_composed", f"no mail can be made of this: {exc}") from exc
         del files
-        known = Known(address=outbound.address, id=outbound.id.partition("~")[0], conversation=outbound.conversation)
+        known = Known(address=outbound.address, id=whole_id(outbound), conversation=outbound.conversation)
         await self._sent.keep(mail.message_id, known)
         try:
             await smtp.deliver(self._relay, mail)
@@ -173,7 +175,7 @@ class Email(Adapter):
         """Look in the folder of sent mail, where the provider keeps one. What is not there may still come."""
         if not self.settings.sent_folder:
             return None
-        wanted = message_id(outbound, self._ours)
+        wanted = message_id_of(named(outbound), self._ours, self._writer)
         connection = await self._open()
         try:
             await connection.select(self.settings.sent_folder)
@@ -254,6 +256,7 @@ class Email(Adapter):
             timeout=settings.timeout.seconds,
             data_timeout=settings.data_timeout.seconds,
             helo=self._writer.address.rpartition("@")[2],
+            address=self._writer.address,
         )
 
     def _secret(self, password: Secret | None, *, own: bool = False) -> Callable[[], Awaitable[str]]:
@@ -294,6 +297,11 @@ def _writer(settings: EmailSettings) -> Writer:
 def _tls(ca_file: Path | None) -> ssl.SSLContext:
     """Make a context once for all mailboxes: it holds every certificate of the system."""
     return ssl.create_default_context(cafile=ca_file)
+
+
+def named(outbound: Outbound) -> Outbound:
+    """Give a piece of a message a name that can stand in a Message-ID."""
+    return replace(outbound, id=outbound.id.replace("~", "_"))
 
 
 def _files(outbound: Outbound) -> list[StoredFile]:

@@ -22,7 +22,7 @@ class Caps:
         self._mails_per_hour = mails_per_hour
         self._hour: dict[str, dict[str, int]] = {}
 
-    async def pass_(self, outbound: Outbound) -> None:
+    async def admit(self, outbound: Outbound) -> None:
         """Count a message. Raises Refused when it is one too many."""
         self._pass_conversation(outbound)
         if outbound.author.kind == "system":
@@ -42,7 +42,7 @@ class Caps:
             self._hour = {name: ids for name, ids in self._hour.items() if max(ids.values()) > begin}
 
     async def _pass_automatic(self, outbound: Outbound) -> None:
-        whole = outbound.id.partition("~")[0]
+        whole = whole_id(outbound)
         note = await self._shelf.find(outbound.address)
         if note is not None and note.known.id == whole:
             return
@@ -52,3 +52,8 @@ class Caps:
                 "this address has just had a mail that no operator wrote; `limits.automatic_every` says how often",
             )
         await self._shelf.keep(outbound.address, Known(address=outbound.address, id=whole))
+
+
+def whole_id(outbound: Outbound) -> str:
+    """Give the id of the message that this may be a piece of."""
+    return outbound.id.partition("~")[0]

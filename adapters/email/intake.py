@@ -7,7 +7,7 @@ from adapters.contract import Context, FileTooBig
 from adapters.email.bounces import to_receipt
 from adapters.email.filters import filter_mail
 from adapters.email.imap import Item
-from adapters.email.mapping import to_envelope
+from adapters.email.mapping import remembered, to_envelope
 from adapters.email.notes import Shelf
 from adapters.email.parse import parse_mail
 from adapters.email.threads import thread
@@ -74,8 +74,9 @@ class Intake:
             self._context.count("own")
             return False
         threading = await self._thread(parsed)
-        verdict = filter_mail(parsed, self._words)
-        if not verdict.taken and (threading.signal is None or threading.foreign):
+        answers = threading.signal is not None and not threading.foreign
+        verdict = filter_mail(parsed, self._words, answers=answers)
+        if not verdict.taken:
             self._context.count("filtered")
             return False
         return await self._accept(parsed, threading, mail)
@@ -114,9 +115,8 @@ class Intake:
             await self._context.accept(envelope)
         except EnvelopeRefused:  # it stands with the dead letters
             return False
-        known = Known(address=envelope.address, id=envelope.native_id)
         if parsed.message_id and not await self._taken.find(parsed.message_id):  # nobody takes another's id away
-            await self._taken.keep(parsed.message_id, known)
+            await self._taken.keep(parsed.message_id, remembered(parsed))
         return await self._done(parsed, "taken")
 
     async def _done(self, parsed: ParsedMail, event: str) -> bool:

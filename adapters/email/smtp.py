@@ -47,7 +47,10 @@ _PROVIDER_ENDED_PASSWORDS = "5.7.30"
 
 
 class Relay(Struct, frozen=True, kw_only=True):
-    """Where mail is handed over. ``secret`` gives a password or a token; None: no login. Times in seconds."""
+    """Where mail is handed over. ``secret`` gives a password or a token; None: no login. Times in seconds.
+
+    ``address`` is ours: the sender of mail that wants none, where the server does not let us name nobody.
+    """
 
     host: str
     port: int
@@ -59,6 +62,7 @@ class Relay(Struct, frozen=True, kw_only=True):
     timeout: float = 30.0
     data_timeout: float = 180.0
     helo: str = "localhost"
+    address: str = ""
 
 
 async def deliver(relay: Relay, mail: Composed) -> None:
@@ -73,7 +77,7 @@ async def deliver(relay: Relay, mail: Composed) -> None:
         try:
             async with asyncio.timeout(PREPARING * relay.timeout):
                 await _connect(client, relay)
-                await _envelope(client, mail, len(payload))
+                await _envelope(client, relay, mail, len(payload))
         except TimeoutError as exc:
             raise TryLater("too_slow", f"{relay.host} takes too long before it takes a mail") from exc
         await _message(client, payload, relay.data_timeout)
@@ -139,7 +143,7 @@ async def _log_in(client: aiosmtplib.SMTP, relay: Relay, secret: str) -> None:
         raise BadCredentials("no_login", f"{relay.host} offers no login that we know: {remedy}") from exc
 
 
-async def _envelope(client: aiosmtplib.SMTP, mail: Composed, size: int) -> None:
+async def _envelope(client: aiosmtplib.SMTP, relay: Relay, mail: Composed, size: int) -> None:
     """Name sender and recipient, and ask to go on; nothing is sent yet."""
     if quote_address(mail.recipient) != f"<{mail.recipient}>":  # the library would send to what it makes of it
         raise _bad_address(mail)
@@ -147,13 +151,18 @@ async def _envelope(client: aiosmtplib.SMTP, mail: Composed, size: int) -> None:
     if limit and size > limit:
         raise Refused("too_big", f"the mail has {size} bytes, and the server takes {limit}: send a smaller file")
     options, encoding = [f"SIZE={size}"] if client.supports_extension("size") else [], "ascii"
-    if not (mail.recipient + mail.return_path).isascii():
+    if mail.utf8:
         if not client.supports_extension("smtputf8"):
             raise Refused("smtputf8", f"the server cannot send to {mail.recipient}: it knows ASCII addresses only")
         options, encoding = [*options, "SMTPUTF8"], "utf-8"
     step: Step = "sender"
     try:
-        await client.mail(mail.return_path, options=options, encoding=encoding)
+        try:
+            await client.mail(mail.return_path, options=options, encoding=encoding)
+        except aiosmtplib.SMTPSenderRefused as exc:
+            if mail.return_path or exc.code < PERMANENT:
+                raise
+            await client.mail(relay.address, options=options, encoding=encoding)
         step = "recipient"
         await client.rcpt(mail.recipient, encoding=encoding)
         answer = await client.execute_command(b"DATA")

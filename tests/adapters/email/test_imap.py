@@ -131,8 +131,8 @@ async def test_a_wrong_password_is_told_and_not_shown(dovecot: Dovecot) -> None:
 # --- with a hostile one ---
 
 
-async def hostile_connection(imap: HostileImap, timeout: float = 0.5) -> Connection:
-    return await Connection.open(server(imap.port, timeout=timeout))
+async def hostile_connection(imap: HostileImap, within: float = 0.5) -> Connection:
+    return await Connection.open(server(imap.port, timeout=within))
 
 
 @pytest.mark.parametrize("greeting", [None, "", "* BYE too many connections"])
@@ -242,7 +242,7 @@ async def test_nonsense_from_a_server_ends_the_connection_alone() -> None:
 async def test_more_lines_than_the_library_bears_end_the_connection_alone() -> None:
     lines = "\r\n".join(f"* {number} FETCH (UID {number} RFC822.SIZE 1)" for number in range(1, 3_000))
     async with HostileImap(LOGGED_IN | {"UID FETCH": lines}) as imap:
-        connection = await hostile_connection(imap, timeout=2.0)
+        connection = await hostile_connection(imap, within=2.0)
         await connection.select("INBOX")
         async with asyncio.timeout(20):
             with pytest.raises(NotReachable):

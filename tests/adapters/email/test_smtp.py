@@ -69,6 +69,13 @@ async def test_an_automatic_mail_has_no_sender_to_answer(sink: Sink) -> None:
     assert sink.taken[0].sender == "<>" or not sink.taken[0].sender
 
 
+async def test_a_server_that_wants_a_sender_gets_ours(sink: Sink) -> None:
+    sink.nobody = "550 5.7.60 you may not send as this sender"
+    mail = Composed(message_id="<2@x>", return_path="", recipient="z@c.example", data=b"x\r\n")
+    assert await outcome(sink, mail, address="support@shop.example") is None
+    assert sink.taken[0].sender == "support@shop.example"
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "code"),
     [
@@ -175,7 +182,7 @@ async def test_a_mail_that_is_too_big_is_refused_before_it_is_sent() -> None:
 
 
 async def test_an_address_outside_ascii_goes_where_it_can(sink: Sink) -> None:
-    mail = Composed(message_id="<4@x>", return_path="a@b.example", recipient="зоя@c.example", data=b"x\r\n")
+    mail = Composed(message_id="<4@x>", return_path="a@b.example", recipient="зоя@c.example", data=b"x\r\n", utf8=True)
     assert await outcome(sink, mail) is None
     assert sink.taken[0].recipients == ("зоя@c.example",)
 
