@@ -24,7 +24,11 @@ MAX_DISPLAY_DEPTH = 2_000
 MAX_DISPLAY_LENGTH = 500_000
 """In characters; time also grows with the square of the ampersands in a text: 2 s for this many, 10 s for 1 MB."""
 
+REMOTE_PICTURE = "cid:remote-picture@removed.invalid"
+"""Stands where a picture would have been fetched from elsewhere: names no part of any mail."""
+
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)[^<>]*>|<[!?][^<>]*>")
+_REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
 _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
 _SILENT = frozenset({"script", "style", "title", "template", "noscript"})
 _BLOCK = frozenset(
@@ -49,7 +53,7 @@ def sanitise_html(html: str) -> str:
     """Return HTML that is safe inside a page of ours: no scripts, no styles, nothing fetched when it is shown.
 
     Pictures keep their source only where it is a part of the same mail (``cid:``, RFC 2392), so that opening a message
-    tells the sender nothing. Links open in a page of their own that cannot reach back and learns no referrer.
+    tells the sender nothing; one that would be fetched has :data:`REMOTE_PICTURE` instead, for a placeholder. Links open in a page of their own that cannot reach back and learns no referrer.
     What is too long or nested too deeply to be parsed in good time is shown as its text.
     """
     html = clean_text(html)
@@ -61,11 +65,12 @@ def sanitise_html(html: str) -> str:
 def _keep_attribute(tag: str, attribute: str, value: str) -> str | None:
     within_mail = value.strip().lower().startswith("cid:")
     if (tag, attribute) == ("img", "src"):
-        return value if within_mail else None
+        return value if within_mail else REMOTE_PICTURE if _REMOTE.match(value) else None
     return None if within_mail else value
 
 
 _CLEANER = nh3.Cleaner(
+    clean_content_tags={"script", "style", "title"},
     attribute_filter=_keep_attribute,
     link_rel="noopener noreferrer nofollow",
     set_tag_attribute_values={"a": {"target": "_blank"}},

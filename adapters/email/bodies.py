@@ -166,6 +166,8 @@ def quoted_text(html: str) -> str:
         depth = max(0, min(depth + opened, MAX_QUOTE_DEPTH))
         if text.strip() or not (opened or closed):
             lines.append(f"{'>' * depth} {text.lstrip()}".rstrip() if depth else text)
+        if closed and lines[-1:] == [">" * depth]:
+            lines.pop()
         depth = max(0, depth - closed)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 

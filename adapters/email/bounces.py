@@ -30,6 +30,7 @@ _SERVERS = re.compile(r"(?:mailer-daemon|mail-daemon|postmaster|mail\.?delivery)
 _CODE = re.compile(r"(?<![0-9.])([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.])")
 _REPLY_CODE = re.compile(r"(?<![0-9.])([45])[0-9]{2}[ -]")
 _COPIED_ID = re.compile(r"^[> ]{0,4}message-id:\s{0,4}(<[^<>\s]{1,480}>)", re.IGNORECASE | re.MULTILINE)
+_COPY_BELOW = re.compile(r"^-{3,} ?(?:.{0,60} )?copy\b.*$", re.IGNORECASE | re.MULTILINE)
 _RECIPIENT = re.compile(r"^\s{0,8}<?([^\s<>:,;()\"]{1,200}@[^\s<>:,;()\"@]{1,200})>?\s{0,4}(?::|\(|$)", re.MULTILINE)
 _STILL_TRYING = re.compile(
     r"will (?:keep|continue|be re)|still trying|not (?:yet )?been delivered yet|delayed|warning only"
@@ -140,12 +141,13 @@ def _copied_id(reader: Reader, parts: Sequence[Part]) -> str:
 
 def _from_text(subject: str, text: str, copied_id: str, token: str) -> Bounce:
     """Read what programs such as qmail write for people; the last resort."""
-    head, _, copy = text.partition("--- Below this line is a copy of the message.")
+    below = _COPY_BELOW.search(text)
+    head, copy = (text[: below.start()], text[below.end() :]) if below else (text, text)
     status = _status(head)
     recipient = _RECIPIENT.search(head)
     code = _REPLY_CODE.search(head)
     delayed = status.startswith("4") or (not status and _STILL_TRYING.search(f"{subject} {head}".lower()) is not None)
-    found = _COPIED_ID.search(copy or text)
+    found = _COPIED_ID.search(copy)
     return Bounce(
         action="delayed" if delayed and not (code and code[1] == "5") else "failed",
         recipient=recipient[1] if recipient else "",

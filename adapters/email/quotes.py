@@ -110,7 +110,7 @@ def _field(line: str) -> str:
 
 def _is_lead_in(lines: list[str], i: int) -> bool:
     """Whether a line here introduces a quote that nothing marks: "3 Nov 2025, 10:00, Anna <anna@shop.example>:"."""
-    end = _attribution(lines, i)
+    end = _attribution(lines, i) if _begins_paragraph(lines, i) else 0
     if not end:
         return False
     following = _next(lines, end)
@@ -121,11 +121,9 @@ def _is_lead_in(lines: list[str], i: int) -> bool:
 def _attribution(lines: list[str], i: int) -> int:
     """Give where the words above a quote end that begin at ``i``, or 0 if there are none.
 
-    They begin a paragraph, hold a date or a time, end with a colon, and say who wrote: a verb or an address in angle
-    brackets. Long names are wrapped, also before "wrote:".
+    They hold a date or a time, end with a colon, and say who wrote: a verb or an address in angle brackets. Long names
+    are wrapped, also before "wrote:".
     """
-    if i > 0 and lines[i - 1].strip() and not _RULE.fullmatch(lines[i - 1][:MAX_LINE]):
-        return 0
     said = ""
     for end in range(i, min(i + MAX_ATTRIBUTION_LINES, len(lines))):
         line = lines[end].strip()
@@ -135,6 +133,10 @@ def _attribution(lines: list[str], i: int) -> int:
         if said.endswith((":", "\uff1a")):
             return end + 1 if _says_who_and_when(said) else 0
     return 0
+
+
+def _begins_paragraph(lines: list[str], i: int) -> bool:
+    return i == 0 or not lines[i - 1].strip() or _RULE.fullmatch(lines[i - 1][:MAX_LINE]) is not None
 
 
 def _says_who_and_when(said: str) -> bool:

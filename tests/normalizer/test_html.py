@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from normalizer.html import MAX_DISPLAY_DEPTH, MAX_DISPLAY_LENGTH, html_to_text, sanitise_html
+from normalizer.html import MAX_DISPLAY_DEPTH, MAX_DISPLAY_LENGTH, REMOTE_PICTURE, html_to_text, sanitise_html
 
 TAGS = (
     "p div table tr td ul li ol br a style script pre svg math title head body html frameset template select option "
@@ -93,7 +93,10 @@ def test_a_page_that_hides_everything_is_stripped_rather_than_lost() -> None:
     [
         ("<b>bold</b><script>alert(1)</script>", "<b>bold</b>"),
         ("<p style='background:url(http://spy)' onclick='x' class='c' id='i'>x</p>", "<p>x</p>"),
-        ("<img src='http://spy.example/1.gif' srcset='http://spy.example/2.gif' alt='logo'>", '<img alt="logo">'),
+        ("<img src='http://spy.example/1.gif' srcset='http://spy.example/2.gif'>", f'<img src="{REMOTE_PICTURE}">'),
+        ("<img src=' HTTPS://spy.example/1.gif'>", f'<img src="{REMOTE_PICTURE}">'),
+        ("<img src='/1.gif' alt='logo'>", '<img alt="logo">'),
+        ("<title>t</title>x", "x"),
         ("<img src='data:image/png;base64,AA'>", "<img>"),
         ("<img src='cid:part1@mail'>", '<img src="cid:part1@mail">'),
         (
