@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 from yarl import URL
 
 from adapters.pace import LONGEST_PATIENCE
@@ -77,7 +77,7 @@ class MediaSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     types: Annotated[
         list[Annotated[str, Meta(pattern=r"^(\*|[a-z0-9.+-]+)/(\*|[a-z0-9.+-]+)$")]],
         Meta(min_length=1, description="The media types that are taken in, by their content; `image/*` is a family."),
-    ] = ["*/*"]
+    ] = field(default_factory=lambda: ["*/*"])
     delete: Annotated[bool, Meta(description="Whether a file is deleted at Twilio once it is stored here.")] = False
 
 
@@ -133,7 +133,7 @@ class TwilioSettings(
             description="Countries in which one mobile number is written in two ways, with and without an extra digit; "
             "both are one customer."
         ),
-    ] = ["AR", "BR", "MX"]
+    ] = field(default_factory=lambda: ["AR", "BR", "MX"])
     typing: Annotated[
         bool,
         Meta(
