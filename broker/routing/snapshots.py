@@ -41,6 +41,9 @@ NICE = 5  # the child that encodes gives way to the routers and servers of the m
 ENCODE_TIMEOUT = 60.0  # seconds for the child that encodes
 READ_TIMEOUT = 60.0
 
+_encode_backlog = msgspec.json.Encoder().encode
+_decode_backlog = msgspec.json.Decoder(list[PersonRecord]).decode
+
 log = structlog.get_logger(__name__)
 
 
@@ -76,7 +79,9 @@ class Snapshot(msgspec.Struct, kw_only=True):
 
 
 class _Body(msgspec.Struct):
-    backlog: list[PersonRecord]
+    """Two pieces of JSON: what channels left in a conversation is raw JSON and can stand in nothing else."""
+
+    backlog: bytes | list[PersonRecord]  # a list in snapshots of 0.1.0; whole only where nobody was ever answered
     state: bytes
 
 
@@ -133,7 +138,7 @@ class Snapshots:
         """Copy `state`, which stands at log sequence `position`, by a fork; it may change as soon as this returns."""
         folder = tempfile.TemporaryDirectory(prefix="trunkline-")
         path = Path(folder.name) / "snapshot"
-        child = encode_in_child(path, lambda: _pack(_Body(backlog, encode_state(state))))
+        child = encode_in_child(path, lambda: _pack(_Body(_encode_backlog(backlog), encode_state(state))))
         number = term.number if term else 0
         name = f"{number}-{position}-{state.input}-{secrets.token_hex(4)}"
         return Encoding(folder, path, child, name, position, state.input, term)
@@ -177,7 +182,7 @@ class Snapshots:
         gc.freeze()
         took = round(time.monotonic() - started, 3)
         log.info("snapshot.loaded", snapshot=kept.manifest.name, bytes=len(payload), seconds=took)
-        return Snapshot(manifest=kept.manifest, state=state, backlog=body.backlog)
+        return Snapshot(manifest=kept.manifest, state=state, backlog=_backlog_of(body))
 
     async def _read_chunks(self, kept: Kept) -> bytes:
         """Read up to the manifest, which stands behind its chunks and is there for certain."""
@@ -224,6 +229,10 @@ class Snapshots:
         if len(kept) >= KEPT:
             oldest = min(snapshot.manifest.first for snapshot in kept[-KEPT:])
             await purge(self._bus, self._workspace.snap_stream, up_to_seq=oldest - 1)
+
+
+def _backlog_of(body: _Body) -> list[PersonRecord]:
+    return _decode_backlog(body.backlog) if isinstance(body.backlog, bytes) else body.backlog
 
 
 def _pack(body: _Body) -> bytes:

@@ -15,6 +15,7 @@ from broker.routing.positions import HOUSEKEEPING, Position, Positions
 from broker.routing.snapshots import ZSTD, Snapshots, _Body, _pack, _unpack
 from broker.routing.tasks import end
 from router import facts as f
+from router.people import Conversation, Person, PersonRecord, Sending
 from router.record import Record
 from router.snapshot import encode_state, state_hash
 from router.state import State
@@ -67,6 +68,21 @@ async def test_a_broken_snapshot_is_passed_over_for_the_older_one(play: Play) ->
 def test_a_snapshot_of_an_earlier_release_that_is_not_packed_is_read() -> None:
     body = _Body([], encode_state(State(input=7)))
     assert _unpack(msgspec.msgpack.encode(body), "") == _unpack(_pack(body), ZSTD) == body
+
+
+async def test_people_in_a_snapshot_keep_what_channels_left_in_their_conversations(play: Play) -> None:
+    sending = Sending(channel="mail", reply_to="m-1", channel_data=msgspec.Raw(b'{"references":["<1@shop.example>"]}'))
+    closed = Conversation(
+        id="c1", person="p1", channel="mail", address="email:a@b.c", opened_at=1, sendings={"email:a@b.c": sending}
+    )
+    parked = PersonRecord(
+        person=Person(id="p1", addresses=["email:a@b.c"]), addresses=[], conversations=[closed], log=7
+    )
+    snapshots = Snapshots(play.bus, play.workspace, play.times.log_stream)
+    await snapshots.store(snapshots.fork(State(input=7), 7, backlog=[parked], term=None))
+    loaded = await snapshots.load()
+    assert loaded is not None
+    assert loaded.backlog == [parked]
 
 
 async def test_without_any_snapshot_everything_is_folded(play: Play) -> None:
