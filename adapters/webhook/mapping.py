@@ -71,12 +71,12 @@ class Rejection(Exception):
 
 def decode_message(body: bytes) -> IncomingMessage:
     """Read a message. Raises Rejection, which names the field."""
-    return _decode(body, IncomingMessage)
+    return decode(body, IncomingMessage)
 
 
 def decode_receipt(body: bytes) -> IncomingReceipt:
     """Read a receipt. Raises Rejection, which names the field."""
-    return _decode(body, IncomingReceipt)
+    return decode(body, IncomingReceipt)
 
 
 def to_envelope(message: IncomingMessage, channel: str, *, new_id: str, now: int) -> Envelope:
@@ -177,7 +177,8 @@ def read_retry_after(value: str | None, now: int) -> float | None:
     return max(0.0, at.timestamp() - now / 1_000)
 
 
-def _decode(body: bytes, type_: type[Wire]) -> Wire:
+def decode(body: bytes, type_: type[Wire]) -> Wire:
+    """Read a body. Raises Rejection, which names the field."""
     try:
         return msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError as exc:

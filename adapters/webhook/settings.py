@@ -1,12 +1,11 @@
 """What can be set of a webhook channel."""
 
-from ipaddress import ip_address
 from typing import Annotated
 
 from msgspec import Meta, Struct
-from yarl import URL
 
 from adapters.pace import LONGEST_PATIENCE
+from adapters.urls import url_fault
 from config import Duration, Secret, SettingError
 
 SHORTEST_SECRET = 16
@@ -63,7 +62,7 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def _url_faults(url: str, status_url: str) -> list[SettingError]:
-    faults = [SettingError(fault, key=key) for key, text in _urls(url, status_url) if (fault := _url_fault(text))]
+    faults = [SettingError(fault, key=key) for key, text in _urls(url, status_url) if (fault := url_fault(text))]
     if status_url and "{id}" not in status_url:
         faults.append(SettingError("must hold {id} where the id of the message stands", key="status_url"))
     return faults
@@ -71,24 +70,3 @@ def _url_faults(url: str, status_url: str) -> list[SettingError]:
 
 def _urls(url: str, status_url: str) -> list[tuple[str, str]]:
     return [(key, text) for key, text in (("url", url), ("status_url", status_url)) if text]
-
-
-def _url_fault(text: str) -> str:
-    try:
-        url = URL(text.replace("{id}", "id"))
-    except ValueError as exc:
-        return f"is not a URL: {exc}"
-    if url.scheme not in ("http", "https") or not url.host:
-        return "must begin with https:// and name a host"
-    if url.user or url.password:
-        return "must hold no user or password: URLs end up in logs; requests are signed with `secrets`"
-    if url.scheme == "http" and not _is_loopback(url.host):
-        return "must begin with https:// (http only to this machine, such as http://127.0.0.1:9000)"
-    return ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

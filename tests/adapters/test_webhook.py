@@ -42,9 +42,9 @@ from adapters.testing import (
 )
 from adapters.testing.webhook import WebhookReceiver
 from adapters.webhook import Webhook
-from adapters.webhook.channel import LOGGED_AT_ONCE
 from adapters.webhook.mapping import read_retry_after, to_client_error, to_send_error
 from adapters.webhook.settings import WebhookSettings
+from adapters.webhook.signed import LOGGED_AT_ONCE
 from config import Duration, Secret, SettingError
 from normalizer.content import Choice, Language, Location, Option, Text
 from normalizer.envelope import Envelope, Sender
