@@ -77,6 +77,7 @@ class Part:
         self._command = (sys.executable, "-I", "-S", child.__file__, str(os.getpid()), sys.executable, *command)
         self._process: subprocess.Popen[bytes] | None = None
         self._begun = 0  # where the output of the present process begins
+        self._heard = 0  # how far alarms were listened for
 
     @property
     def url(self) -> str:
@@ -119,6 +120,14 @@ class Part:
                 if line.startswith(b"{"):
                     event: dict[str, object] = json.loads(line)
                     yield event
+
+    def new_alarms(self) -> list[str]:
+        """What needs a person, as far as it was logged since this was asked last."""
+        with self.log.open("rb") as log:
+            log.seek(self._heard)
+            found = [line for line in log if line.startswith(b"{") and line.endswith(b"\n")]
+            self._heard = log.tell()
+        return [f"{self.name}: {line.decode().strip()}" for line in found if json.loads(line).get("alarm")]
 
     def wait_for(self, event: str) -> dict[str, object]:
         """Wait until it logs ``event``."""
@@ -198,6 +207,10 @@ class Installation:
 
         routers = [part for name, part in self.parts.items() if name.startswith("router")]
         return max(map(taken, routers), key=lambda pair: pair[0])[1]
+
+    def new_alarms(self) -> list[str]:
+        """What needs a person, as far as any part has logged it since this was asked last."""
+        return [alarm for part in self.parts.values() for alarm in part.new_alarms()]
 
     def command(self, *words: str) -> str:
         """Run ``trunkline`` and give what it prints."""
