@@ -151,13 +151,17 @@ class InboundProofs(Hooks[P]):
 
     async def _tell(self, rig: Rig[P], event: object) -> Told:
         """Deliver within time."""
-        try:
-            async with asyncio.timeout(DELIVERED_WITHIN):
-                return await self.deliver(rig, event)
-        except TimeoutError:
-            raise AssertionError(
-                f"{DELIVERED_WITHIN:g} s after its delivery the provider still has the event: {_short(event)}"
-            ) from None
+        delivery = asyncio.create_task(self.deliver(rig, event))
+        broken = asyncio.create_task(rig.broken.wait())
+        await asyncio.wait([delivery, broken], timeout=DELIVERED_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+        broken.cancel()
+        if delivery.done():
+            return delivery.result()
+        delivery.cancel()
+        assert not rig.broken.is_set(), f"run() has ended, and the provider still has the event: {_short(event)}"
+        raise AssertionError(
+            f"{DELIVERED_WITHIN:g} s after its delivery the provider still has the event: {_short(event)}"
+        )
 
     async def _deliver(self, rig: Rig[P], case: InboundCase) -> Told:
         """Deliver a case. A feed never says that it was dealt with: wait for what it must bring, and for no more."""

@@ -40,7 +40,8 @@ class Rig(Generic[P]):
     """What the tests of one channel work with.
 
     ``client`` reaches the adapter's routes below ``/channels/<name>``, ``answers`` are all that they gave. ``reading``
-    is the adapter's :meth:`Adapter.run`. ``failures`` are all exceptions that :meth:`send` and :meth:`find` gave.
+    is the adapter's :meth:`Adapter.run`, ``broken`` is set when that has failed. ``failures`` are all exceptions that
+    :meth:`send` and :meth:`find` gave.
     """
 
     def __init__(self, adapter: Adapter, context: FakeContext, peer: P, client: Client) -> None:
@@ -50,7 +51,9 @@ class Rig(Generic[P]):
         self.client = client
         self.answers: list[HttpAnswer] = []
         self.failures: list[Exception] = []
+        self.broken = asyncio.Event()
         self.reading = asyncio.create_task(adapter.run(), name=f"{adapter.type}.run")
+        self.reading.add_done_callback(self._note_end)
 
     def path(self, path: str) -> str:
         """Give the whole path of one of the adapter's routes."""
@@ -84,6 +87,10 @@ class Rig(Generic[P]):
         closing = asyncio.create_task(self.adapter.close(), name=f"{self.adapter.type}.close")
         await _end(closing, "close()")
         closing.result()
+
+    def _note_end(self, reading: asyncio.Task[None]) -> None:
+        if not reading.cancelled() and reading.exception() is not None:
+            self.broken.set()
 
     async def _call(self, work: Callable[[Outbound], Awaitable[Outcome]], message: Outbound) -> Outcome | Exception:
         try:

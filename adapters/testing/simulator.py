@@ -84,7 +84,7 @@ class Simulator:
         self.app.router.add_routes(self._control())
         self.app.router.add_routes(self.routes())
         self.app.on_shutdown.append(self._let_go)
-        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1)
+        self._runner = web.AppRunner(self.app, access_log=None, handler_cancellation=True, shutdown_timeout=1)
         self._url = ""
 
     # --- what a simulator gives ---
