@@ -19,7 +19,7 @@ from adapters.testing.twilio_rules import LONGEST_TEMPLATE, WHATSAPP, WINDOW, Re
 
 ACCOUNT = "AC" + "a1" * 16
 TOKEN = "0123456789abcdef" * 2
-OWN = "whatsapp:+14155238886"
+OWN = "whatsapp:+14155550199"
 OWN_SMS = "+14155550100"
 TEMPLATE = "HX" + "c3" * 16
 TEMPLATE_TEXT = "Hello {{1}}, your order {{2}} is ready."

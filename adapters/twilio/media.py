@@ -85,10 +85,13 @@ class Fetcher:
         allowed = (*REDIRECTED_TO, *self._settings.media_hosts)
         if self._settings.api != API:
             allowed = (URL(self._settings.api).host or "", *self._settings.media_hosts)
-        elif url.scheme != "https":
-            return False
+        secure = url.scheme == "https" or (url.scheme == "http" and self._settings.api != API)
         host = url.host or ""
-        return not (url.user or url.password) and any(host == one or host.endswith(f".{one}") for one in allowed)
+        return (
+            secure
+            and not (url.user or url.password)
+            and any(host == one or host.endswith(f".{one}") for one in allowed)
+        )
 
     @asynccontextmanager
     async def _open(self, url: URL) -> AsyncIterator[aiohttp.ClientResponse]:

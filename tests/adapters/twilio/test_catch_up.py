@@ -1,0 +1,99 @@
+"""What came while nobody listened."""
+
+import asyncio
+
+import pytest
+
+from adapters.errors import NotAccepted
+from adapters.testing.steps import Answer
+from adapters.testing.twilio import OWN, File, Write
+from adapters.twilio.catch_up import CatchUp
+from adapters.twilio.errors import ApiError
+from config import Duration
+from normalizer.content import Media, Text
+from tests.adapters.twilio.conftest import ADDRESS, Connect, Line
+from tests.adapters.twilio.test_inbound import PNG
+
+MINUTE = 60_000
+
+
+def sweeper(line: Line) -> CatchUp:
+    adapter = line.adapter
+    return CatchUp(adapter.settings, line.context, adapter._client, adapter._taken, adapter._take)
+
+
+async def test_what_was_missed_is_taken_in_once_oldest_first(line: Line) -> None:
+    catch_up = sweeper(line)
+    assert await catch_up.sweep() == 0
+    first = line.simulator.receive(Write(body="one"))
+    line.context.time += 1_000
+    second = line.simulator.receive(Write(media=[File(type="image/png", data=PNG)]))
+    line.context.time += 2 * MINUTE
+    await line.simulator.write(Write(body="three, by the webhook"))
+    line.context.time += 2 * MINUTE
+    line.context.accepted.clear()
+    assert await catch_up.sweep() == 2
+    one, two = line.context.accepted
+    assert (one.native_id, one.address, one.content, one.at) == (first.sid, ADDRESS, Text(text="one"), first.at)
+    assert two.native_id == second.sid
+    assert isinstance(two.content, Media)
+    assert one.attributes == {"to": OWN, "caught_up": "true"}
+    assert await catch_up.sweep() == 0
+
+
+async def test_another_process_takes_the_same_message_under_the_same_id(line: Line, connect: Connect) -> None:
+    await sweeper(line).sweep()
+    sid = await line.simulator.write(Write(body="by the webhook"))
+    line.context.time += 2 * MINUTE
+    assert await sweeper(await connect()).sweep() == 1
+    assert {(one.address, one.native_id) for one in line.context.accepted} == {(ADDRESS, sid)}
+
+
+async def test_a_message_of_this_minute_is_left_to_the_webhook(line: Line) -> None:
+    await sweeper(line).sweep()
+    line.simulator.receive(Write(body="on its way"))
+    assert await sweeper(line).sweep() == 0
+
+
+async def test_what_cannot_be_stored_is_found_again(line: Line) -> None:
+    catch_up = sweeper(line)
+    await catch_up.sweep()
+    line.simulator.receive(Write(body="one"))
+    line.context.time += 2 * MINUTE
+    line.context.failures.append(NotAccepted("not_stored", "the store does not take it now"))
+    with pytest.raises(NotAccepted):
+        await catch_up.sweep()
+    line.context.time += 60 * MINUTE
+    assert await catch_up.sweep() == 1
+
+
+async def test_many_pages_are_read(line: Line) -> None:
+    catch_up = sweeper(line)
+    await catch_up.sweep()
+    for number in range(120):
+        line.simulator.receive(Write(body=str(number)))
+        line.context.time += 1
+    line.context.time += 2 * MINUTE
+    assert await catch_up.sweep() == 120
+
+
+async def test_it_goes_on_after_a_failure_of_twilio(connect: Connect) -> None:
+    line = await connect(catch_up=Duration(10))
+    line.simulator.will(Answer(status=500), on="GET")
+    running = asyncio.create_task(line.adapter.run())
+    while line.context.memory.notes == {}:  # type: ignore[attr-defined] # the fake one
+        await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait([running])
+    assert line.context.logged[0]["event"] == "twilio.not_caught_up"
+
+
+async def test_what_twilio_says_of_it_is_not_lost(line: Line) -> None:
+    line.simulator.will(Answer(status=500), on="GET")
+    with pytest.raises(ApiError, match="status 500"):
+        await sweeper(line).sweep()
+
+
+async def test_nothing_to_do_ends_at_once(connect: Connect) -> None:
+    line = await connect(catch_up=Duration(0))
+    await asyncio.wait_for(line.adapter.run(), 10)
