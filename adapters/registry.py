@@ -13,6 +13,8 @@ ENTRY_POINTS = "trunkline.adapters"
 
 BUILT_IN: Mapping[str, str] = {
     "email": "adapters.email:Email",
+    "twilio": "adapters.twilio:Twilio",
+    "telegram": "adapters.telegram:Telegram",
     "webchat": "adapters.webchat:WebChat",
     "webhook": "adapters.webhook:Webhook",
 }

@@ -6,6 +6,8 @@ from importlib import import_module
 from adapters.testing.simulator import Simulator
 
 SIMULATORS: Mapping[str, str] = {
+    "twilio": "adapters.testing.twilio:TwilioSimulator",
+    "telegram": "adapters.testing.telegram:TelegramSimulator",
     "webhook": "adapters.testing.webhook:WebhookReceiver",
 }
 """The word behind ``trunkline fake`` to ``module:class``; the class needs no arguments."""

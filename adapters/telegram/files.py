@@ -1,0 +1,94 @@
+"""Files from customers: fetched through us into the media store. The link that Telegram gives holds the bot's token."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+from msgspec import Struct
+
+from adapters.contract import Context, FileTooBig
+from adapters.errors import BadCredentials, Refused, TryLater
+from adapters.telegram.client import BotApi
+from adapters.telegram.mapping import MEGABYTE, Fetched, Missing
+from adapters.telegram.wire import File
+from web.uploads import sniff
+
+TRIES = 3
+FIRST_PAUSE = 1.0
+PATIENCE = 120_000
+"""How long after its message (ms) a file is worth holding up what comes after it."""
+
+HEAD = 4 * 1024
+
+
+class FilePlace(Struct, frozen=True):
+    """The answer of getFile."""
+
+    file_path: str = ""
+
+
+class Files:
+    """Fetches files for one channel."""
+
+    def __init__(self, api: BotApi, context: Context, largest: int, *, pause: float = FIRST_PAUSE) -> None:
+        self._api = api
+        self._context = context
+        self._largest = largest
+        self._pause = pause
+
+    async def fetch(self, file: File, key: str, sent_at: int) -> Fetched | Missing:
+        """Fetch a file once; ``key`` finds it again in a repetition, ``sent_at`` is when it was sent (ms).
+
+        Raises:
+            TryLater: it cannot be had now; the update must come again.
+        """
+        if file.file_size > self._largest:
+            return self._too_big()
+        try:
+            return await self._try(file, key)
+        except FileTooBig:
+            return self._too_big()
+        except Refused as exc:
+            return self._too_big() if exc.code == "too_big" else Missing(f"could not be fetched: {exc.message}")
+        except TryLater as exc:
+            if self._context.now() - sent_at < PATIENCE:
+                raise
+            self._context.count("file_given_up")
+            return Missing(f"could not be fetched: {exc.message}")
+
+    async def _try(self, file: File, key: str) -> Fetched:
+        pause = self._pause
+        for _ in range(TRIES - 1):
+            try:
+                return await self._store(file, key)
+            except TryLater:
+                await asyncio.sleep(pause)
+                pause *= 2
+        return await self._store(file, key)
+
+    async def _store(self, file: File, key: str) -> Fetched:
+        head = bytearray()
+
+        async def chunks() -> AsyncIterator[bytes]:
+            async for chunk in self._api.download(await self._place(file)):
+                head.extend(chunk[: HEAD - len(head)])
+                yield chunk
+
+        stored = await self._context.media.put(chunks(), limit=self._largest, key=key)
+        if not head:  # a repetition: it was there already
+            async for chunk in self._context.media.read(stored):
+                head.extend(chunk[: HEAD - len(head)])
+        return Fetched(stored, sniff(bytes(head), file.file_name))
+
+    async def _place(self, file: File) -> str:
+        try:
+            answer = await self._api.post("getFile", {"file_id": file.file_id})
+        except BadCredentials as exc:
+            raise TryLater(exc.code, exc.message) from exc
+        place = msgspec.json.decode(answer.result, type=FilePlace).file_path
+        if not place or place.startswith("/"):
+            raise Refused("no_path", "the Bot API server must be run without --local, so that it hands files out")
+        return place
+
+    def _too_big(self) -> Missing:
+        return Missing(f"is too big to be fetched, {self._largest / MEGABYTE:g} MB at most")

@@ -1,0 +1,173 @@
+"""The way of one update: read, its file fetched, its envelope stored. Only then may it be confirmed to Telegram."""
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
+
+import msgspec
+from msgspec import Struct
+
+from adapters.contract import Context
+from adapters.errors import ChannelError, EnvelopeRefused
+from adapters.telegram.client import BotApi, Call, Driver
+from adapters.telegram.files import Files
+from adapters.telegram.mapping import CHAT_KINDS, Fetched, Missing, Origin, file_of, to_envelope
+from adapters.telegram.notes import Notes
+from adapters.telegram.settings import ChatKind
+from adapters.telegram.wire import Json, Poison, Update, decode_update
+from normalizer.envelope import Envelope
+
+ANSWER_WITHIN = 10.0
+POISON = "poison_update"
+
+
+class Numbered(Struct, frozen=True):
+    """The least that an update must have."""
+
+    update_id: int
+
+
+class Heard(Struct, frozen=True):
+    """An update as it came, and what was read of it; None where nothing could be."""
+
+    update_id: int
+    raw: bytes
+    update: Update | None
+    fault: str = ""
+
+    @property
+    def place(self) -> int:
+        """The chat in whose order it is taken."""
+        chat = self.update.chat if self.update is not None else None
+        return chat.id if chat is not None else 0
+
+
+class Intake:
+    """Takes updates for one channel, from the poller and the webhook alike."""
+
+    def __init__(  # noqa: PLR0913  # what it is wired to, by name
+        self,
+        context: Context,
+        api: BotApi,
+        *,
+        driver: Driver,
+        notes: Notes,
+        files: Files,
+        chats: Sequence[ChatKind],
+    ) -> None:
+        self._api = api
+        self._driver = driver
+        self._context = context
+        self._notes = notes
+        self._files = files
+        self._chats = frozenset[str](chats)
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._answers: set[asyncio.Task[None]] = set()
+
+    def hear(self, raw: bytes) -> Heard:
+        """Read an update. Raises Poison when it has not even a number; any other fault is kept with it."""
+        try:
+            number = msgspec.json.decode(raw, type=Numbered).update_id
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
+            raise Poison(f"this is no update: {exc}") from exc
+        try:
+            plain: Json = msgspec.json.decode(raw, type=dict[str, object])
+            return Heard(number, raw, decode_update(self._driver.read(plain)))
+        except (Poison, msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
+            return Heard(number, raw, None, str(exc))
+
+    async def take(self, heard: Heard) -> None:
+        """Take an update. When this returns, it may be confirmed; those of one chat are taken one after the other.
+
+        Raises:
+            TryLater: its file cannot be had now.
+            NotAccepted: it could not be stored.
+        """
+        async with self._turn(heard.place):
+            if heard.update is None:
+                await self._bury(heard, heard.fault)
+            else:
+                await self._take(heard, heard.update)
+
+    async def close(self) -> None:
+        """Let answers to buttons end."""
+        for task in tuple(self._answers):
+            task.cancel()
+        await asyncio.gather(*self._answers, return_exceptions=True)
+
+    async def _take(self, heard: Heard, update: Update) -> None:
+        chat = update.chat
+        if chat is None or CHAT_KINDS.get(chat.type) not in self._chats:
+            self._context.count("not_served")
+            return
+        await self._note_move(update)
+        file = await self._fetch(update)
+        origin = Origin(
+            channel=self._context.channel,
+            bot=self._api.bot,
+            home=await self._notes.home(chat.id),
+            new_id=self._context.new_id(),
+            now=self._context.now(),
+        )
+        try:
+            envelope = to_envelope(update, origin, file)
+        except Exception as exc:  # noqa: BLE001  # whatever a stranger sends, it must not stop what comes after it
+            await self._bury(heard, f"{type(exc).__name__}: {exc}")
+            return
+        await self._accept(envelope)
+        self._answer(update)
+
+    async def _accept(self, envelope: Envelope | None) -> None:
+        if envelope is None:
+            self._context.count("nothing_to_say")
+            return
+        try:
+            await self._context.accept(envelope)
+        except EnvelopeRefused as exc:  # it stands with the dead letters already
+            self._context.log.warning("telegram.envelope_refused", reason=exc.message)
+
+    async def _bury(self, heard: Heard, fault: str) -> None:
+        self._context.count(POISON)
+        self._context.log.warning("telegram.poison_update", update_id=heard.update_id, reason=fault)
+        await self._context.dead(POISON, heard.raw, fault)
+
+    async def _note_move(self, update: Update) -> None:
+        message = update.posted
+        if message is not None and message.migrate_to_chat_id:
+            await self._notes.move(message.chat.id, message.migrate_to_chat_id)
+        if message is not None and message.migrate_from_chat_id:
+            await self._notes.move(message.migrate_from_chat_id, message.chat.id)
+
+    async def _fetch(self, update: Update) -> Fetched | Missing | None:
+        file, message = file_of(update), update.posted
+        if file is None or message is None:
+            return None
+        key = f"{self._api.bot}/{message.chat.id}/{message.message_id}/{file.file_unique_id or file.file_id}"
+        return await self._files.fetch(file, key, message.date * 1_000)
+
+    def _answer(self, update: Update) -> None:
+        """Tell Telegram that a press was taken, so that the button stops turning; nothing depends on it."""
+        if update.callback_query is not None:
+            task = asyncio.create_task(self._answer_press(update.callback_query.id))
+            self._answers.add(task)
+            task.add_done_callback(self._answers.discard)
+
+    async def _answer_press(self, query: str) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                await self._driver.call(Call(method="answerCallbackQuery", params={"callback_query_id": query}))
+        except (ChannelError, TimeoutError) as exc:
+            self._context.log.debug("telegram.press_not_answered", reason=str(exc))
+
+    @asynccontextmanager
+    async def _turn(self, place: int) -> AsyncIterator[None]:
+        lock = self._turns.setdefault(place, asyncio.Lock())
+        async with lock:
+            yield
+
+
+def same_secret(header: str, secret: str) -> bool:
+    """Compare as bytes: a header may hold anything."""
+    return hmac.compare_digest(header.encode("utf-8", "surrogateescape"), secret.encode())

@@ -1,0 +1,85 @@
+"""What a channel remembers over restarts: the polling offset, groups that have moved, and what was sent lately."""
+
+import msgspec
+from msgspec import Struct
+
+from adapters.contract import Memory
+
+OFFSET = "offset"
+FORGET_AFTER = 6 * 24 * 3_600_000
+"""After a week without updates their numbers begin anew at random: an old offset might confirm what nobody has read."""
+
+KEPT_SENT = 100
+"""Messages of a chat that can still be edited, deleted or reacted to by their outbound id."""
+
+
+class Offset(Struct, frozen=True):
+    """The update to ask for next, and when the last one came (ms)."""
+
+    next: int
+    at: int
+
+    def valid(self, now: int) -> int | None:
+        """Give the offset to ask with; None: from the oldest that Telegram keeps, repetitions are recognised."""
+        return self.next if now - self.at < FORGET_AFTER else None
+
+
+class Notes:
+    """Notes of one channel."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._homes: dict[int, int] = {}
+        self._moved: dict[int, int] = {}
+
+    async def offset(self) -> Offset:
+        """Give the offset; one that is long over where there is none."""
+        note = await self._memory.load(OFFSET)
+        return msgspec.json.decode(note, type=Offset) if note is not None else Offset(0, -FORGET_AFTER)
+
+    async def keep_offset(self, offset: Offset) -> None:
+        """Keep the offset."""
+        await self._memory.save(OFFSET, msgspec.json.encode(offset))
+
+    async def move(self, old: int, new: int) -> None:
+        """Note that a group is a supergroup now. Its address stays what it was."""
+        home = await self.home(old)
+        await self._memory.save(f"home.{new}", str(home).encode())
+        await self._memory.save(f"moved.{home}", str(new).encode())
+        self._homes[new] = home
+        self._moved[home] = new
+
+    async def home(self, chat: int) -> int:
+        """Give the id that a chat had when we met it."""
+        if chat > 0:
+            return chat  # people do not move
+        return await self._look(self._homes, "home", chat)
+
+    async def whereabouts(self, home: int) -> int:
+        """Give the id that a chat has now."""
+        if home > 0:
+            return home
+        return await self._look(self._moved, "moved", home)
+
+    async def keep_sent(self, chat: int, outbound: str, message: int) -> None:
+        """Note as which message something was sent."""
+        sent = {**await self._sent(chat), outbound: message}
+        latest = dict(list(sent.items())[-KEPT_SENT:])
+        await self._memory.save(f"sent.{chat}", msgspec.json.encode(latest))
+
+    async def sent(self, chat: int, outbound: str) -> int | None:
+        """Give the message as which something was sent."""
+        return (await self._sent(chat)).get(outbound)
+
+    async def _sent(self, chat: int) -> dict[str, int]:
+        note = await self._memory.load(f"sent.{chat}")
+        return msgspec.json.decode(note, type=dict[str, int]) if note is not None else {}
+
+    async def _look(self, known: dict[int, int], word: str, chat: int) -> int:
+        """Look a move up; only moves are remembered, since another node may hear of one first."""
+        if chat not in known:
+            note = await self._memory.load(f"{word}.{chat}")
+            if note is None:
+                return chat
+            known[chat] = int(note)
+        return known[chat]

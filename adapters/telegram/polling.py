@@ -1,0 +1,120 @@
+"""Polling: ask, store, and only then ask for what comes next, which is how Telegram learns that we have it.
+
+Updates of different chats are taken side by side, so that a large file delays its own chat alone; the offset stops
+before the first update that was not stored.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from adapters.contract import Context
+from adapters.errors import BadCredentials, ChannelError, NotAccepted, TryLater
+from adapters.telegram.client import BotApi
+from adapters.telegram.endurance import Endurance, Tempo
+from adapters.telegram.faults import Conflict
+from adapters.telegram.intake import POISON, Heard, Intake
+from adapters.telegram.notes import Notes, Offset
+from adapters.telegram.wire import ALLOWED_UPDATES, Poison
+
+PARALLEL_CHATS = 16
+SHORTEST_WAIT = 1.0
+
+
+class Poller:
+    """The one reader of a bot's updates."""
+
+    def __init__(  # noqa: PLR0913  # what it is wired to, by name
+        self, context: Context, api: BotApi, *, intake: Intake, notes: Notes, tempo: Tempo, wait: float
+    ) -> None:
+        self._api = api
+        self._intake = intake
+        self._context = context
+        self._notes = notes
+        self._tempo = tempo
+        self._wait = wait
+        self._slots = asyncio.Semaphore(PARALLEL_CHATS)
+
+    async def run(self, until: int | None) -> None:
+        """Ask for updates until a time (ms; None: for ever).
+
+        Raises:
+            StartError: Telegram does not let us, or is away.
+        """
+        offset = await self._notes.offset()
+        endurance = Endurance(self._tempo)
+        while until is None or self._context.now() < until:
+            try:
+                raws = await self._ask(offset, until)
+            except BadCredentials:
+                raise
+            except ChannelError as exc:
+                self._tell(exc, endurance)
+                await endurance.bear(exc)
+                continue
+            heard = await self._hear(raws)
+            taken = await self._take_all(heard)
+            offset = await self._advance(offset, heard, taken)
+            if len(taken) == len(raws):
+                endurance.recovered()
+            else:
+                await endurance.rest()
+
+    async def _ask(self, offset: Offset, until: int | None) -> Sequence[bytes]:
+        now, loop = self._context.now(), asyncio.get_running_loop()
+        wait = self._wait if until is None else min(self._wait, max((until - now) / 1_000, SHORTEST_WAIT))
+        begun = loop.time()
+        raws = await self._api.updates(offset.valid(now), wait, ALLOWED_UPDATES)
+        if not raws and loop.time() - begun < self._tempo.first:
+            await asyncio.sleep(self._tempo.first)  # who does not wait for updates would be asked without end
+        return [bytes(raw) for raw in raws]
+
+    async def _hear(self, raws: Sequence[bytes]) -> list[Heard]:
+        heard = []
+        for raw in raws:
+            try:
+                heard.append(self._intake.hear(raw))
+            except Poison as exc:
+                await self._context.dead(POISON, raw, str(exc))
+        return heard
+
+    async def _take_all(self, heard: Sequence[Heard]) -> set[int]:
+        """Take updates, each chat's in order; gives the numbers of those that are stored."""
+        taken: set[int] = set()
+        chats: dict[int, list[Heard]] = {}
+        for one in heard:
+            chats.setdefault(one.place, []).append(one)
+        async with asyncio.TaskGroup() as tasks:
+            for queue in chats.values():
+                tasks.create_task(self._take_chat(queue, taken))
+        return taken
+
+    async def _take_chat(self, queue: Sequence[Heard], taken: set[int]) -> None:
+        async with self._slots:
+            for one in queue:
+                try:
+                    await self._intake.take(one)
+                except (TryLater, NotAccepted) as exc:
+                    self._context.log.warning("telegram.update_waits", update_id=one.update_id, reason=exc.message)
+                    return
+                except Exception:  # the store is away: what is not confirmed comes again
+                    self._context.log.exception("telegram.update_waits", update_id=one.update_id)
+                    return
+                taken.add(one.update_id)
+
+    async def _advance(self, offset: Offset, heard: Sequence[Heard], taken: set[int]) -> Offset:
+        """Move on to the first update that is not stored, and note it."""
+        if not heard:
+            return offset
+        left = next((one.update_id for one in heard if one.update_id not in taken), heard[-1].update_id + 1)
+        moved = Offset(left, self._context.now())
+        if moved != offset:
+            await self._notes.keep_offset(moved)
+        return moved
+
+    def _tell(self, error: ChannelError, endurance: Endurance) -> None:
+        """Say that there is a second reader: at once of a webhook, of a poller when it is not our own last one."""
+        if not isinstance(error, Conflict):
+            return
+        self._context.count(error.code)
+        if error.by_webhook or endurance.failures:
+            self._context.log.error("telegram.two_readers", reason=error.message)
