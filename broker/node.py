@@ -29,7 +29,7 @@ from broker.live import Live
 from broker.logs import Scrubber, get_logger
 from broker.metrics import LogMetrics
 from broker.nodes import Beat, Nodes
-from broker.outside import DeskDoor, DeskLive, FileAccounts, KvRevocations
+from broker.outside import DeskDoor, DeskLedger, DeskLive, FileAccounts, KvRevocations
 from broker.router_figures import RouterFigures
 from broker.routing.follower import Follower
 from broker.source import Source
@@ -271,7 +271,7 @@ class Node:
         self._stack.push_async_callback(revocations.close)
         await revocations.start()
         outside = Outside(
-            ledger=common.follower,
+            ledger=DeskLedger(common.follower),
             door=DeskDoor(bus, self._workspace),
             live=typing,
             media=ChannelMedia(bus, self._workspace, DESK),

@@ -12,9 +12,13 @@ from broker.bus.errors import BusError, PublishRefused, PublishUnknown
 from broker.bus.kv import Bucket, kv_key
 from broker.bus.streams import SENDS_BUCKET, Workspace
 from broker.logs import get_logger
+from broker.routing.follower import Follower
 from broker.workspace import WorkspaceSettings
-from desk.ports import Account, DeskInput, NotStored, Typing, Unsubscribe
+from desk.ports import Account, DeskInput, NotReadable, NotStored, Typing, Unsubscribe
+from desk.ports import Follower as OnRecord
 from router.inputs import DESK_SOURCE, Command, encode_input
+from router.record import Record
+from router.state import State
 
 SUBMIT_TIMEOUT = 3.0
 """Seconds after which a command counts as not stored; its client repeats it with the same id."""
@@ -22,6 +26,49 @@ SUBMIT_TIMEOUT = 3.0
 REVOKED = "revoked"
 READ_AGAIN = 10.0
 """Seconds after which every node knows of a revocation even if the live notice of it was lost."""
+
+
+class DeskLedger:
+    """The followed log as the desk reads it."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+
+    @property
+    def state(self) -> State:
+        """The state at `position`."""
+        return self._follower.state
+
+    @property
+    def stream(self) -> int:
+        """Creation time of the log stream, ns."""
+        return self._follower.stream
+
+    @property
+    def position(self) -> int:
+        """Sequence of the last record folded."""
+        return self._follower.position
+
+    @property
+    def lag(self) -> float:
+        """Seconds behind the log."""
+        return self._follower.lag
+
+    @property
+    def ready(self) -> bool:
+        """Whether the end of the log was reached once."""
+        return self._follower.ready
+
+    def subscribe(self, follower: OnRecord) -> Unsubscribe:
+        """Call it for each record from now on."""
+        return self._follower.subscribe(follower)
+
+    async def history(self, conversation: str, person: str) -> list[tuple[int, Record]]:
+        """Read a conversation; raises NotReadable."""
+        try:
+            return await self._follower.history(conversation, person)
+        except BusError as exc:
+            raise NotReadable(f"the history cannot be read at the moment: {exc}") from exc
 
 
 class DeskDoor:

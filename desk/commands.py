@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from desk.feed import Feed
 from desk.library import HistoryUnavailable, Library, NotKnown
-from desk.ports import Account, NotStored, Outside
+from desk.ports import Account, NotReadable, NotStored, Outside
 from desk.reading import require_reader
 from desk.transcript import Transcript, files, naming, with_files
 from desk.views import card, lists, may_open, touched
@@ -106,7 +106,7 @@ class Commands:
         try:
             async with asyncio.timeout(CONFIRMED_WITHIN):
                 history = await self._outside.ledger.history(conversation, known.person)
-        except TimeoutError:
+        except (TimeoutError, NotReadable):
             return None
         return next((each for each in history if (each[1].by, each[1].ref) == (who.id, id)), None)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from desk.faces import Faces
-from desk.ports import Ledger
+from desk.ports import Ledger, NotReadable
 from desk.transcript import Transcript, naming
 from desk.wire import ItemEvent
 from router.record import Record
@@ -87,8 +87,8 @@ class Library:
         try:
             async with asyncio.timeout(READ_WITHIN):
                 history = await self._ledger.history(conversation, person)
-        except TimeoutError as exc:
-            raise HistoryUnavailable(f"the history could not be read within {READ_WITHIN:g} s") from exc
+        except (TimeoutError, NotReadable) as exc:
+            raise HistoryUnavailable(str(exc) or f"the history could not be read within {READ_WITHIN:g} s") from exc
         records = {seq: record for seq, record in history if seq <= self._ledger.position}
         records.update(shelf.early)
         transcript = Transcript(conversation, self._name_of)

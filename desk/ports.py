@@ -25,6 +25,10 @@ class NotStored(Exception):
     """The store has not acknowledged an input in time. It may be stored all the same: repeat it with the same id."""
 
 
+class NotReadable(Exception):
+    """The log or the archive gives no history at the moment."""
+
+
 class Ledger(Protocol):
     """The followed log: the folded state and what stands behind it. One per process."""
 
@@ -64,6 +68,9 @@ class Ledger(Protocol):
         """Read all records of a conversation with their sequences, from the log or the archive; empty if unknown.
 
         It may hold records that the state has not folded yet.
+
+        Raises:
+            NotReadable: try again later.
         """
         ...
 

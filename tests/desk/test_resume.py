@@ -251,6 +251,19 @@ async def test_what_comes_while_a_history_is_read_is_neither_lost_nor_doubled(wo
     assert numbers == [1, 2, 3]
 
 
+async def test_a_history_that_cannot_be_read_now_is_said_so_and_the_socket_stays(world: World, ben: Console) -> None:
+    conversation = await taken(world, ben)
+    ledger = ben.browser.desk.ledger
+    ledger.away = True
+    seen = len(ben.frames)
+    await ben.send({"type": "watch", "conversation": conversation})
+    refused = await ben.frame(lambda frame: frame["type"] == "error", since=seen)
+    assert (refused["code"], refused["ref"]) == ("unavailable", conversation)
+    ledger.away = False
+    await ben.send({"type": "watch", "conversation": conversation})
+    await ben.until(lambda: conversation in ben.open)
+
+
 async def test_a_node_that_is_behind_says_so(ben: Console) -> None:
     ben.browser.desk.ledger.held = True
     beat = await ben.frame(lambda f: f["type"] == "beat" and f["lag"] > 0)

@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 
 from desk.app import NODE, make_desk
 from desk.node import Node
-from desk.ports import Account, DeskInput, NotStored, Outside, Typing
+from desk.ports import Account, DeskInput, NotReadable, NotStored, Outside, Typing
 from desk.settings import DeskSettings
 from normalizer.content import Content, StoredFile, Text
 from normalizer.envelope import Envelope, Sender
@@ -118,6 +118,7 @@ class MemoryLedger:
         self.ready = True
         self.held = False
         self.slow: asyncio.Event | None = None
+        self.away = False
         self._taken = 0
         self._followers: list[Callable[[int, str, Record], None]] = []
         log.ledgers.append(self)
@@ -143,6 +144,8 @@ class MemoryLedger:
 
     async def history(self, conversation: str, person: str) -> list[tuple[int, Record]]:
         del person
+        if self.away:
+            raise NotReadable("the log is away")
         found = [
             (seq, decode_record(payload))
             for seq, subject, payload in self._log.records
