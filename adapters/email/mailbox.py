@@ -20,12 +20,15 @@ from adapters.email.imap import MOST_AT_ONCE, CommandRefused, Connection, Folder
 from adapters.email.settings import AfterSettings
 from adapters.pace import HOUR
 
-BATCH_BYTES = 8_000_000
+BATCH_MAILS, BATCH_BYTES = 50, 8_000_000
 """Mails fetched together; a larger one is fetched alone."""
 
 DAY = 24 * HOUR
 OVERLAP = 3 * DAY
 """Time zones, and servers that note the time of delivery late."""
+
+SKEW = HOUR
+"""Clocks differ, and the server's is in seconds."""
 
 LOOKED_EVERY = HOUR
 """How often the position is saved while nothing comes."""
@@ -202,7 +205,7 @@ def place(known: Position | None, folder: Folder, *, now: int, first_start: int)
     if known.validity == folder.validity and known.uid <= last:
         return known
     # numbered anew; a server that restores a backup may do so without saying it
-    unfinished = known.older or Reach(until=last, after=max(known.begun, known.looked - OVERLAP))
+    unfinished = known.older or Reach(until=last, after=max(known.begun - SKEW, known.looked - OVERLAP))
     reach = replace(unfinished, until=last)
     return replace(known, validity=folder.validity, uid=0, older=reach)
 
@@ -230,7 +233,7 @@ def batches(items: Sequence[Item]) -> Iterator[list[Item]]:
     """Cut into batches that are fetched together."""
     batch: list[Item] = []
     for item in items:
-        if batch and sum(other.size for other in batch) + item.size > BATCH_BYTES:
+        if len(batch) == BATCH_MAILS or (batch and sum(other.size for other in batch) + item.size > BATCH_BYTES):
             yield batch
             batch = []
         batch.append(item)

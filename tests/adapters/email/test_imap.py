@@ -54,7 +54,7 @@ async def test_waiting_ends_by_itself_and_can_be_begun_again(connection: Connect
 
 
 async def test_thousands_of_mails_can_be_asked_for(dovecot: Dovecot, connection: Connection) -> None:
-    dovecot.deliver(*(mail(number) for number in range(600)))
+    dovecot.fill(*map(mail, range(600)))
     await connection.ask_for_news()
     uids = await connection.search("UID 1:*")
     assert len(uids) == 600
