@@ -1,0 +1,356 @@
+"""The events of an Asterisk, and what is done about them: who rings, who is connected with whom.
+
+Nothing is remembered of our own legs but their ids (:mod:`adapters.sip.asterisk.legs`), so that any node may order one,
+and whoever reads next goes on. Each order may come twice, and may come for a leg that has just hung up: both is normal.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from adapters.contract import Context, FileTooBig, Finding
+from adapters.errors import NotReachable, Refused, SendError
+from adapters.sip.asterisk import legs
+from adapters.sip.asterisk.client import quoted
+from adapters.sip.asterisk.legs import Agent, Customer, Leg, Ring, bridge_of
+from adapters.sip.asterisk.mapping import (
+    MEDIA_TYPES,
+    NORMAL,
+    ended,
+    in_our_hands,
+    incoming,
+    outgoing,
+    refusal,
+    said,
+    target,
+)
+from adapters.sip.asterisk.switchboard import Switchboard
+from adapters.sip.asterisk.wire import (
+    BRIDGES,
+    CHANNELS,
+    EVENT,
+    RINGING,
+    UP,
+    AriEvent,
+    Channel,
+    Recording,
+)
+from adapters.sip.call import TALKING, Event, Kind, Place
+from adapters.sip.inbox import Inbox
+from adapters.sip.ledger import Ledger
+from adapters.sip.settings import SipSettings
+from normalizer.content import Media
+
+T = TypeVar("T")
+
+LOOK_EVERY = 30.0
+WAIT_EVERY = 1.0
+LONGEST_RECORDING = 64 * 1024 * 1024
+
+
+class Handler(Protocol):
+    """What is done about an event of one type."""
+
+    def __call__(self, event: AriEvent, channel: Channel) -> Awaitable[None]:
+        """Do it."""
+        ...
+
+
+class Asterisk:
+    """An Asterisk whose dialplan gives calls to the Stasis application ``app``."""
+
+    def __init__(self, settings: SipSettings, context: Context) -> None:
+        self._settings = settings
+        self._context = context
+        self._board = Switchboard(settings, context)
+        self._ledger = Ledger(context, Place(context.channel, settings.country))
+        self._inbox = Inbox(self._work)
+        self._handlers: Mapping[str, Handler] = {
+            "StasisStart": self._entered,
+            "ChannelStateChange": self._changed,
+            "ChannelDestroyed": self._destroyed,
+            "ChannelHold": self._held,
+            "ChannelUnhold": self._held,
+        }
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """It posts nothing."""
+        return ()
+
+    async def check(self) -> Sequence[Finding]:
+        """Look whether ARI answers and lets us in. The feed is left alone: one that is open would lose its events."""
+        try:
+            await self._board.ari.order("GET", "/asterisk/info", only="system")
+            apps = await self._board.ari.order("GET", "/applications")
+        except SendError as exc:
+            raise NotReachable(exc.code, exc.message) from exc
+        known = f'"name":"{self._settings.app}"' in apps.decode("utf-8", "replace").replace(" ", "")
+        return (
+            Finding(what=f"Asterisk answers at {self._settings.url}", ok=True),
+            Finding(
+                what=f"the application {self._settings.app} is {'' if known else 'not '}read by somebody now", ok=True
+            ),
+        )
+
+    # --- in ---
+
+    async def run(self) -> None:
+        """Read the feed until it ends. Raises NotReachable, BadCredentials."""
+        feed = await self._board.ari.connect()
+        self._inbox.clear()
+        try:
+            async with asyncio.TaskGroup() as parts:
+                parts.create_task(self._read(feed))
+                await self._ledger.load()
+                await self._look(first=True)
+                parts.create_task(self._inbox.run())
+                parts.create_task(self._send_on())
+                while True:
+                    await asyncio.sleep(LOOK_EVERY)
+                    await self._look(first=False)
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await feed.close()
+
+    async def _read(self, feed: aiohttp.ClientWebSocketResponse) -> None:
+        async for message in feed:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self._inbox.add(message.data.encode())
+        raise NotReachable("feed_lost", f"Asterisk at {self._settings.url} has closed the feed of events")
+
+    async def _work(self, payloads: Sequence[bytes]) -> None:
+        for payload in payloads:
+            try:
+                event = EVENT.decode(payload)
+            except (msgspec.MsgspecError, UnicodeError) as exc:
+                await self._context.dead("event_refused", payload, str(exc))
+            else:
+                await self._heed(event)
+
+    async def _heed(self, event: AriEvent) -> None:
+        if event.type == "ApplicationReplaced":
+            message = f"somebody else reads the events of the application {self._settings.app}: give each its own `app`"
+            raise NotReachable("replaced", message)
+        try:
+            if event.type == "RecordingFinished" and event.recording is not None:
+                await self._keep(event, event.recording)
+            elif event.channel is not None and (handler := self._handlers.get(event.type)) is not None:
+                await handler(event, event.channel)
+        except SendError as exc:
+            self._context.count("not_done")
+            self._context.log.warning("sip.not_done", kind=event.type, code=exc.code, reason=exc.message)
+
+    async def _take(self, *events: Event) -> None:
+        await self._ledger.take(events)
+
+    def _talks(self, call: str) -> bool:
+        known = self._ledger.calls.get(call)
+        return known is not None and known.rank >= TALKING
+
+    # --- a leg comes into our hands ---
+
+    async def _entered(self, event: AriEvent, channel: Channel) -> None:
+        match legs.read(channel.id):
+            case None:
+                await self._take(incoming(event, channel, now=self._context.now()))
+                await self._board.attempt("POST", f"/channels/{quoted(channel.id)}/ring")
+            case Ring() as leg:
+                await self._connect_customer(event, leg, channel)
+            case Agent() as leg:
+                await self._call_customer(event, leg)
+            case Customer() as leg:
+                await self._connect_agent(event, leg)
+
+    async def _connect_customer(self, event: AriEvent, leg: Ring, channel: Channel) -> None:
+        """An operator has answered: connect the caller, unless somebody else was faster or the caller is gone."""
+        if self._talks(leg.call) or not (
+            await self._board.attempt("POST", f"/channels/{quoted(leg.call)}/answer")
+            and await self._board.connect(leg.call, leg.call, channel.id)
+        ):
+            await self._board.hang_up(channel.id)
+            return
+        phone = event.args[1] if len(event.args) > 1 else await self._board.phone(leg)
+        await self._take(said(event, "answered", leg.call, to=phone, now=self._context.now()))
+
+    async def _call_customer(self, event: AriEvent, leg: Agent) -> None:
+        """The operator who wants to call has answered: call the customer."""
+        number, phone = (*event.args, "", "")[1:3]
+        customer = Customer(leg.wish)
+        await self._take(outgoing(event, str(customer), number, phone, now=self._context.now()))
+        try:
+            await self._board.originate(
+                customer, self._settings.dial.replace("{number}", number), phone, f"customer,{phone}", caller=""
+            )
+        except Refused as exc:
+            await self._take(said(event, "failed", str(customer), reason=exc.message, now=self._context.now()))
+            await self._board.hang_up(str(leg))
+            return
+        if not await self._board.attempt("GET", f"/channels/{quoted(str(leg))}"):
+            await self._board.hang_up(str(customer))  # the operator has hung up meanwhile
+
+    async def _connect_agent(self, event: AriEvent, leg: Customer) -> None:
+        """The customer has answered: connect the operator, unless gone."""
+        call = str(leg)
+        if not await self._board.connect(call, str(Agent(leg.wish)), call):
+            await self._board.hang_up(call)
+            return
+        await self._take(said(event, "answered", call, to=await self._board.phone(leg), now=self._context.now()))
+
+    # --- a leg changes ---
+
+    async def _changed(self, event: AriEvent, channel: Channel) -> None:
+        leg = legs.read(channel.id)
+        if channel.state == RINGING and isinstance(leg, Ring | Customer):
+            phone = await self._board.phone(leg)
+            await self._take(said(event, "ringing", _call_of(leg), to=phone, now=self._context.now()))
+
+    async def _held(self, event: AriEvent, channel: Channel) -> None:
+        leg = legs.read(channel.id)
+        call = channel.id if leg is None else _call_of(leg)
+        if self._talks(call):
+            kind: Kind = "held" if event.type == "ChannelHold" else "answered"
+            await self._take(said(event, kind, call, now=self._context.now()))
+
+    async def _destroyed(self, event: AriEvent, channel: Channel) -> None:
+        match legs.read(channel.id):
+            case Ring() as leg:
+                await self._phone_gone(event, leg)
+            case Agent() as leg:
+                await self._agent_gone(event, leg)
+            case leg:
+                await self._customer_gone(event, channel, leg)
+
+    async def _phone_gone(self, event: AriEvent, leg: Ring) -> None:
+        """An operator's phone has hung up, or has not taken the call, which then still waits."""
+        bridge = await self._board.members(leg.call)
+        if self._talks(leg.call):
+            if leg.call in bridge and len(bridge) == 1:
+                await self._board.hang_up(leg.call)
+        elif event.cause not in NORMAL:
+            await self._context.report(refusal(leg.wish, event.cause, at=self._context.now()))
+
+    async def _agent_gone(self, event: AriEvent, leg: Agent) -> None:
+        customer = str(Customer(leg.wish))
+        if customer not in self._ledger.calls and event.cause not in NORMAL:
+            await self._context.report(refusal(leg.wish, event.cause, at=self._context.now()))
+        await self._board.hang_up(customer)
+
+    async def _customer_gone(self, event: AriEvent, channel: Channel, leg: Leg | None) -> None:
+        members = await self._board.members(channel.id)
+        if channel.id in self._ledger.calls:
+            await self._take(ended(event, channel.id, talking=self._talks(channel.id), now=self._context.now()))
+        others = [str(Agent(leg.wish))] if isinstance(leg, Customer) else await self._board.ringing(channel.id)
+        for other in {*members, *others} - {channel.id}:
+            await self._board.hang_up(other)
+        await self._board.attempt("DELETE", f"/bridges/{quoted(bridge_of(channel.id))}")
+
+    async def _keep(self, event: AriEvent, recording: Recording) -> None:
+        """Fetch a recording of a call that is known."""
+        call = target(recording.target_uri)
+        if call not in self._ledger.calls:
+            return
+        name = recording.name
+        media, reason = None, ""
+        try:
+            file = await self._context.media.put(
+                self._board.ari.fetch(f"/recordings/stored/{quoted(name)}/file"),
+                limit=LONGEST_RECORDING,
+                key=f"{call} {name}",
+            )
+            media = Media(
+                file=file,
+                type=MEDIA_TYPES.get(recording.format, "application/octet-stream"),
+                filename=f"{name.rpartition('/')[2]}.{recording.format}",
+                duration=None if recording.duration is None else recording.duration * 1_000,
+            )
+        except (SendError, FileTooBig) as exc:
+            reason = f"The recording {name} could not be fetched: {exc}"
+        await self._take(said(event, "recording", call, reason=reason, recording=media, now=self._context.now()))
+
+    # --- looking ---
+
+    async def _look(self, *, first: bool) -> None:
+        """Ask which calls live. Those that were known before and are gone have ended without our seeing it."""
+        known = frozenset(self._ledger.calls)
+        try:
+            channels = await self._board.ask("/channels", CHANNELS)
+            connected = {
+                legs.call_of(bridge.id) for bridge in await self._board.ask("/bridges", BRIDGES) if bridge.channels
+            }
+        except SendError as exc:
+            raise NotReachable(exc.code, exc.message) from exc
+        await self._inbox.work_off()
+        now = self._context.now()
+        live: dict[str, list[Event]] = {}
+        for channel in channels:
+            if channel.id in known or in_our_hands(channel, self._settings.app):
+                live[channel.id] = [] if channel.id in known else [incoming(None, channel, now=now)]
+                if channel.id in connected and channel.state == UP:
+                    live[channel.id].append(Event(call=channel.id, kind="answered", at=now, seq="listed"))
+        async with self._inbox.paused():
+            gone = await self._ledger.settle(known, live)
+        if gone:
+            self._context.count("gap")
+            self._context.log.warning("sip.calls_lost", count=gone)
+        if first:
+            await self._clear_away(channels, live)
+
+    async def _clear_away(self, channels: Sequence[Channel], live: Mapping[str, object]) -> None:
+        """Hang up legs of ours that belong to nothing any more: what they were for ended while nobody read."""
+        ids = {channel.id for channel in channels}
+        for name in ids:
+            match legs.read(name):
+                case Ring(call=call) if call not in live:
+                    await self._board.hang_up(name)
+                case Agent(wish=wish) if str(Customer(wish)) not in ids:
+                    await self._board.hang_up(name)
+                case Customer(wish=wish) if str(Agent(wish)) not in ids:
+                    await self._board.hang_up(name)
+                case _:
+                    pass
+
+    async def _send_on(self) -> None:
+        """Give callers who have waited too long back to the dialplan."""
+        while True:
+            await asyncio.sleep(WAIT_EVERY)
+            late = self._context.now() - self._settings.wait
+            for call in list(self._ledger.calls.values()):
+                if call.direction == "in" and call.rank < TALKING and call.begun < late:
+                    async with self._inbox.paused():
+                        await self._give_back(call.id)
+
+    async def _give_back(self, call: str) -> None:
+        for leg in await self._board.ringing(call):
+            await self._board.hang_up(leg)
+        if await self._board.attempt("POST", f"/channels/{quoted(call)}/continue"):
+            now = self._context.now()
+            await self._take(
+                Event(call=call, kind="failed", at=now, seq="given-back", reason="Nobody took the call in time.")
+            )
+
+    # --- orders ---
+
+    async def ring(self, call: str, phone: str, wish: str) -> None:
+        """Let a phone ring; those that ring for this call stop."""
+        await self._board.ring(call, phone, wish)
+
+    async def hang_up(self, call: str, wish: str) -> None:
+        """End a call; its other legs follow when that is heard."""
+        del wish
+        await self._board.hang_up(call)
+
+    async def dial(self, number: str, phone: str, wish: str) -> None:
+        """Let the operator's phone ring; the customer is called when it is answered."""
+        await self._board.dial(number, phone, wish)
+
+
+def _call_of(leg: Leg) -> str:
+    return leg.call if isinstance(leg, Ring) else str(Customer(leg.wish))

@@ -1,0 +1,216 @@
+"""The connections to a Kamailio."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+
+import aiohttp
+import msgspec
+from aiohttp import hdrs, web
+
+from adapters.contract import Context, Finding
+from adapters.errors import (
+    BadCredentials,
+    BadSettings,
+    ChannelError,
+    NotReachable,
+    OutcomeUnknown,
+    Refused,
+    SendError,
+    TryLater,
+)
+from adapters.sip import netstring
+from adapters.sip.call import Event, Place
+from adapters.sip.inbox import Inbox
+from adapters.sip.kamailio.mapping import (
+    REFUSED,
+    BadWord,
+    Dialog,
+    decode,
+    read_list,
+    to_event,
+    to_events,
+    to_refusal,
+)
+from adapters.sip.ledger import Ledger
+from adapters.sip.settings import SipSettings
+
+CONNECT_TIMEOUT = 5.0
+ORDER_TIMEOUT = 5.0
+LOOK_EVERY = 30.0
+"""Seconds between two looks at the calls that live: an event that was lost is missed no longer than this."""
+
+GONE, NO_ANSWER = "call_over", "no_answer"
+OVER = "The call is over, or somebody has answered it."
+
+
+class Kamailio:
+    """Kamailio with our routes in it. It forgets what nobody read, so the reader looks which calls there are."""
+
+    def __init__(self, settings: SipSettings, context: Context) -> None:
+        if settings.address is None:
+            raise BadSettings("no_address", "is needed with source: kamailio", key="address")
+        self._address = settings.address
+        self._url = settings.control_url()
+        self._token = settings.password.reveal()
+        self._dial = settings.dial
+        self._context = context
+        self._ledger = Ledger(context, Place(context.channel, settings.country))
+        self._inbox = Inbox(self._take)
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """It posts nothing."""
+        return ()
+
+    async def check(self) -> Sequence[Finding]:
+        """Look whether the feed and the control address answer, and whether the token is right."""
+        _, writer = await self._connect()
+        writer.close()
+        calls = await self._list()
+        return (
+            Finding(what=f"Kamailio's events can be read at {self._address}", ok=True),
+            Finding(what=f"wishes are taken at {self._url}; {len(calls)} calls live", ok=True),
+        )
+
+    # --- in ---
+
+    async def run(self) -> None:
+        """Read the feed until it ends. Raises NotReachable, BadCredentials."""
+        reader, writer = await self._connect()
+        self._inbox.clear()
+        try:
+            async with asyncio.TaskGroup() as parts:
+                parts.create_task(self._read(reader))
+                await self._ledger.load()
+                await self._look()
+                parts.create_task(self._inbox.run())
+                while True:
+                    await asyncio.sleep(LOOK_EVERY)
+                    await self._look()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        finally:
+            writer.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                return await asyncio.open_connection(self._address.host, self._address.port)
+        except (OSError, TimeoutError) as exc:
+            message = (
+                f"no connection to Kamailio's events at {self._address} ({type(exc).__name__}): does it run, "
+                "and is TRUNKLINE_EVENTS that address?"
+            )
+            raise NotReachable("not_reachable", message) from exc
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        try:
+            while (payload := await netstring.read(reader)) is not None:
+                self._inbox.add(payload)
+        except (netstring.Malformed, OSError) as exc:
+            raise NotReachable("feed_lost", f"the events of Kamailio at {self._address} broke off: {exc}") from exc
+        raise NotReachable("feed_lost", f"Kamailio at {self._address} has closed the connection")
+
+    async def _take(self, payloads: Sequence[bytes]) -> None:
+        events = [event for payload in payloads if (event := await self._translate(payload)) is not None]
+        await self._ledger.take(events)
+        await self._say_taken(event.call for event in events if event.kind == "initiated" and event.direction == "in")
+
+    async def _look(self) -> None:
+        """Ask which calls live. Those that were known before and are gone have ended without our seeing it."""
+        known = frozenset(self._ledger.calls)
+        dialogs = await self._list()
+        await self._inbox.work_off()
+        async with self._inbox.paused():
+            gone = await self._ledger.settle(known, to_events(dialogs, now=self._context.now()))
+        if gone:
+            self._context.count("gap")
+            self._context.log.warning("sip.calls_lost", count=gone)
+        await self._say_taken(dialog.call for dialog in dialogs if dialog.waits)
+
+    async def _translate(self, payload: bytes) -> Event | None:
+        now = self._context.now()
+        try:
+            said = decode(payload)
+            if said.event != REFUSED:
+                return to_event(said, now=now)
+        except BadWord as exc:
+            await self._context.dead("event_refused", payload, str(exc))
+            return None
+        if (receipt := to_refusal(said, now=now)) is not None:
+            await self._context.report(receipt)
+        return None
+
+    async def _say_taken(self, calls: Iterable[str]) -> None:
+        """Tell Kamailio that the calls are stored, so that they may wait; those that went on are not ours."""
+        results = await asyncio.gather(*(self._order("taken", call=call) for call in calls), return_exceptions=True)
+        for failure in results:
+            if isinstance(failure, ChannelError):
+                self._context.log.debug("sip.call_went_on", reason=failure.message)
+            elif isinstance(failure, BaseException):
+                raise failure
+
+    # --- out ---
+
+    async def ring(self, call: str, phone: str, wish: str) -> None:
+        """Let a phone ring. The same wish twice is one."""
+        await self._order("ring", call=call, to=phone, wish=wish)
+
+    async def hang_up(self, call: str, wish: str) -> None:
+        """End a call."""
+        del wish
+        try:
+            await self._order("end", call=call)
+        except Refused as exc:
+            if exc.code != GONE:
+                raise
+
+    async def dial(self, number: str, phone: str, wish: str) -> None:
+        """Let the phone ring, and refer it to the customer. Nothing tells a repetition from a second call."""
+        del wish
+        if not self._dial:
+            raise Refused("no_dial", "Nobody can be called from here: the channel has no `dial`.")
+        try:
+            await self._order("dial", to=phone, customer=self._dial.replace("{number}", number))
+        except TryLater as exc:
+            if exc.code == NO_ANSWER:
+                raise OutcomeUnknown(exc.code, "Kamailio did not say whether it lets the phone ring.") from exc
+            raise
+
+    async def _list(self) -> Sequence[Dialog]:
+        try:
+            return read_list(await self._order("list"))
+        except (SendError, BadWord) as exc:
+            raise NotReachable("no_list", f"{self._url} does not give the calls that live: {exc}") from exc
+
+    async def _order(self, do: str, **words: str) -> bytes:
+        """Post a wish. Raises SendError, BadCredentials."""
+        headers = {hdrs.CONNECTION: "close", **({hdrs.AUTHORIZATION: f"Bearer {self._token}"} if self._token else {})}
+        body = msgspec.json.encode({"do": do, **words})
+        try:
+            async with (
+                asyncio.timeout(ORDER_TIMEOUT),
+                self._context.http.post(self._url, data=body, headers=headers, allow_redirects=False) as response,
+            ):
+                answer = await response.read()
+        except aiohttp.ClientConnectorError as exc:
+            raise TryLater("not_reachable", f"{self._url} does not answer") from exc
+        except (aiohttp.ClientError, TimeoutError) as exc:
+            raise TryLater(NO_ANSWER, f"{self._url} gave no answer to {do} ({type(exc).__name__})") from exc
+        return _judge(response.status, answer)
+
+
+def _judge(status: int, answer: bytes) -> bytes:
+    match status:
+        case HTTPStatus.OK:
+            return answer
+        case HTTPStatus.GONE:
+            raise Refused(GONE, OVER)
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            raise BadCredentials(
+                "bad_token", "Kamailio refuses the `password`: is it TRUNKLINE_TOKEN of trunkline.cfg?"
+            )
+        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise TryLater(f"http_{status}", f"Kamailio failed with HTTP status {status}.")
+        case _:
+            raise Refused(f"http_{status}", f"Kamailio refused the wish with HTTP status {status}.")

@@ -1,0 +1,136 @@
+"""The calls that live now, kept so that the end of none is missed.
+
+No telephone system repeats its events. So each change is noted in the channel's memory before it is accepted: whoever
+reads next accepts the latest one again (which is recognised), asks the telephone system which calls there are, and
+closes those that are gone (promise P1).
+"""
+
+import asyncio
+import zlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import msgspec
+
+from adapters.contract import Context
+from adapters.errors import EnvelopeRefused, NotAccepted
+from adapters.sip.call import LONGEST_ID, Event, LiveCall, Place, advance, begin, vanished
+from normalizer.address import AddressError
+from normalizer.envelope import Envelope
+
+PAGES = 16
+"""The notes are cut into so many, so that a change of one call does not write all of them."""
+
+REPEAT_WITHIN = 24 * 3_600_000
+"""Milliseconds for which what is accepted again is surely recognised as a repetition (promise P2)."""
+
+RETRY_AFTER = 1.0
+"""Seconds between two tries to store an event; each takes its own time."""
+
+_PAGE = msgspec.json.Decoder(dict[str, LiveCall])
+
+
+class Ledger:
+    """The live calls of a channel. One reader at a time."""
+
+    def __init__(self, context: Context, place: Place) -> None:
+        self._context = context
+        self._place = place
+        self._calls: dict[str, LiveCall] = {}
+
+    @property
+    def calls(self) -> Mapping[str, LiveCall]:
+        """The calls that are not over."""
+        return self._calls
+
+    async def load(self) -> None:
+        """Read the notes, and accept again what may not have been stored."""
+        pages = await asyncio.gather(*(self._context.memory.load(_page(number)) for number in range(PAGES)))
+        found = [call for page in pages if page for call in _PAGE.decode(page).values()]
+        await self._accept(
+            {call.id: [call.last] for call in found if call.last is not None and self._is_fresh(call.last)}
+        )
+        self._calls = {call.id: call for call in found}
+        await self._strike_out()
+
+    async def take(self, events: Iterable[Event]) -> None:
+        """Store the news among some events, in order for each call."""
+        envelopes: defaultdict[str, list[Envelope]] = defaultdict(list)
+        for event in events:
+            if (call := await self._advance(event)) is not None and call.last is not None:
+                self._calls[call.id] = call
+                envelopes[call.id].append(call.last)
+        if envelopes:
+            await self._note(envelopes)
+            await self._accept(envelopes)
+            await self._strike_out()
+
+    async def settle(self, known: Collection[str], live: Mapping[str, Sequence[Event]]) -> int:
+        """Take what the telephone system says of the calls that live, and close those of ``known`` that are gone.
+
+        Gives how many were gone.
+        """
+        gone = [self._calls[name] for name in known if name in self._calls and name not in live]
+        await self.take(event for events in live.values() for event in events)
+        await self.take(vanished(call, self._context.now()) for call in gone)
+        return len(gone)
+
+    async def _strike_out(self) -> None:
+        over = [name for name, call in self._calls.items() if call.over]
+        for name in over:
+            del self._calls[name]
+        await self._note(over)
+
+    def _is_fresh(self, envelope: Envelope) -> bool:
+        return self._context.now() - envelope.at < REPEAT_WITHIN
+
+    async def _advance(self, event: Event) -> LiveCall | None:
+        if not 0 < len(event.call) <= LONGEST_ID:
+            await self._give_up(event, f"the id of a call must have 1 to {LONGEST_ID} characters")
+            return None
+        try:
+            call = self._calls.get(event.call) or begin(event, self._place)
+            return advance(call, event, self._place, new_id=self._context.new_id())
+        except AddressError as exc:
+            await self._give_up(event, str(exc))
+            return None
+
+    async def _give_up(self, event: Event, reason: str) -> None:
+        await self._context.dead("event_refused", msgspec.json.encode(event), reason)
+
+    async def _note(self, changed: Iterable[str]) -> None:
+        pages: dict[str, dict[str, LiveCall]] = {_page_of(name): {} for name in changed}
+        for call in self._calls.values():
+            if (page := pages.get(_page_of(call.id))) is not None:
+                page[call.id] = call
+        save = self._context.memory.save
+        await asyncio.gather(*(save(name, msgspec.json.encode(page)) for name, page in pages.items()))
+
+    async def _accept(self, envelopes: Mapping[str, Sequence[Envelope]]) -> None:
+        results = await asyncio.gather(*map(self._accept_line, envelopes.values()), return_exceptions=True)
+        for failure in filter(None, results):
+            raise failure
+
+    async def _accept_line(self, line: Sequence[Envelope]) -> None:
+        for envelope in line:
+            try:
+                await self._accept_at_last(envelope)
+            except EnvelopeRefused as exc:
+                self._context.log.warning("sip.event_refused", kind=envelope.native_id, reason=exc.message)
+
+    async def _accept_at_last(self, envelope: Envelope) -> None:
+        """Hold on to an envelope until it is stored: nobody says it again. Raises EnvelopeRefused."""
+        while True:
+            try:
+                return await self._context.accept(envelope)
+            except NotAccepted as exc:
+                self._context.log.warning("sip.not_stored", reason=exc.message)
+            await asyncio.sleep(RETRY_AFTER)
+
+
+def _page_of(call: str) -> str:
+    return _page(zlib.crc32(call.encode()) % PAGES)
+
+
+def _page(number: int) -> str:
+    return f"calls-{number}"

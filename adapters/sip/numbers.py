@@ -1,0 +1,88 @@
+"""Who is on the line: SIP URIs and numbers, written as the one address of a person. Pure.
+
+A number in international form (E.164) is a ``tel:`` address. Whoever has none is known within this channel only, as
+``sip:<channel>/user@host``; a caller who hides is somebody new in each call.
+"""
+
+import re
+
+import phonenumbers
+from msgspec import Struct
+
+from normalizer.address import address
+
+SCHEME = "sip"
+LONGEST_URI = 255
+
+_URI = re.compile(r"(?:(?P<scheme>sips?|tel):)?(?P<user>[^@;?<>\s]*)(?:@(?P<host>[^;?<>\s]+))?")
+_NUMBER = re.compile(r"\+?[0-9][0-9 ().-]{2,30}")
+_HIDDEN = frozenset({"", "anonymous", "unavailable", "unknown", "restricted", "private", "withheld"})
+HIDDEN_HOST = "anonymous.invalid"
+"""RFC 3323 section 4.1.1.3."""
+
+
+class Uri(Struct, frozen=True):
+    """What matters of a SIP or tel URI (RFC 3261 section 19.1, RFC 3966); parameters are left out."""
+
+    user: str
+    host: str = ""
+
+    def __str__(self) -> str:
+        return f"sip:{self.user}@{self.host}" if self.host else f"sip:{self.user}"
+
+
+def parse(text: str) -> Uri:
+    """Read a URI, a plain number, or a name-addr such as ``"Zoe" <sip:+48...@host;user=phone>``."""
+    inner = text.partition("<")[2].partition(">")[0] if "<" in text else text
+    match = _URI.match(inner.strip()[:LONGEST_URI])
+    if match is None:
+        return Uri("")
+    host = (match["host"] or "").lower()
+    return Uri(match["user"].partition(":")[0], host)
+
+
+def plain(text: str) -> str:
+    """Write a URI without name and parameters, the way an operator's phone stands in the configuration."""
+    return str(parse(text)) if text.strip() else ""
+
+
+def number(user: str, country: str) -> str | None:
+    """Give the number as E.164, or None. ``country`` (ISO 3166) is where numbers without a + are at home."""
+    if not _NUMBER.fullmatch(user):
+        return None
+    try:
+        found = phonenumbers.parse(user, country or None)
+    except phonenumbers.NumberParseException:
+        return None
+    return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164) if _is_one(found) else None
+
+
+def _is_one(found: phonenumbers.PhoneNumber) -> bool:
+    """Whether it can be somebody's number; short ones are extensions of the telephone system."""
+    return bool(phonenumbers.is_possible_number(found))
+
+
+def person(text: str, *, channel: str, country: str, call: str) -> str:
+    """Give the address of whoever a URI means; of somebody who hides, one of this ``call`` alone."""
+    uri = parse(text)
+    found = number(uri.user, country)
+    if found is not None:
+        return address("tel", found)
+    if uri.user.lower() in _HIDDEN or uri.host == HIDDEN_HOST:
+        return address(SCHEME, f"{channel}/anonymous-{call}"[:LONGEST_URI])
+    return address(SCHEME, f"{channel}/{uri.user}@{uri.host}" if uri.host else f"{channel}/{uri.user}")
+
+
+def called(text: str, country: str) -> str:
+    """Give our own number that was called: E.164 where it is one, else as it was dialled."""
+    user = parse(text).user
+    return number(user, country) or user
+
+
+def dialled(to: str, channel: str) -> str:
+    """Give what is dialled to reach an address of :func:`person`; empty where nobody knows."""
+    scheme, _, value = to.partition(":")
+    if scheme == "tel":
+        return value
+    user = value.removeprefix(f"{channel}/")
+    return "" if scheme != SCHEME or user == value or user.startswith("anonymous-") else user
