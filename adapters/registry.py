@@ -15,6 +15,7 @@ BUILT_IN: Mapping[str, str] = {
     "email": "adapters.email:Email",
     "twilio": "adapters.twilio:Twilio",
     "telegram": "adapters.telegram:Telegram",
+    "sip": "adapters.sip:Sip",
     "webchat": "adapters.webchat:WebChat",
     "webhook": "adapters.webhook:Webhook",
 }
