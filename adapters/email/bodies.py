@@ -9,15 +9,18 @@ import re
 import msgspec
 from msgspec import Struct
 
+from adapters.email.charsets import decode
 from adapters.email.headers import read_headers
 from adapters.email.mime import Part, Reader
 from adapters.email.wire import Attachment, Limits
 from normalizer.html import html_to_text, sanitise_html
 from normalizer.plain import clean_line, clean_text
 
-MAX_HTML = 2_000_000
-"""Characters of HTML that are read: a second of work for each million."""
+MAX_SHOWN = 1_000_000
+"""Bytes of all shown parts together that are read: some seconds of work where all of it is hostile HTML."""
 
+SIGNATURE = "-- "
+WHOLE = "message.txt"
 MAX_QUOTE_DEPTH = 20
 MAX_CONTENT_ID = 255
 MAX_NAME = 200
@@ -32,7 +35,6 @@ _QUOTE_TAG = re.compile(r"<(/?)blockquote\b[^<>]*>", re.IGNORECASE)
 _QUOTE_OPENS, _QUOTE_CLOSES = "\ue000", "\ue001"
 """Private characters (Unicode 23.5) that mark quotes while HTML becomes text."""
 _QUOTE_MARKS = re.compile(f"[{_QUOTE_OPENS}{_QUOTE_CLOSES}]")
-_STUFFED = re.compile(r"(>*) ?")
 
 
 class Body(Struct, frozen=True):
@@ -58,8 +60,8 @@ def read_content(root: Part, reader: Reader, limits: Limits) -> Content:
     html = "<hr>".join(filter(None, (body.html for body in bodies)))
     shown = _shortened(plain, limits.text)
     if len(shown) < len(plain):
-        reader.note(f"Only {len(shown):,} characters of the text are shown: the whole is attached as message.txt.")
-        collector.files.insert(0, Attachment(filename="message.txt", type="text/plain", data=plain.encode()))
+        reader.note(f"Only {len(shown):,} characters of the text are shown: the whole is attached as {WHOLE}.")
+        collector.keep_first(Attachment(filename=WHOLE, type="text/plain", data=plain.encode()))
     return Content(shown, sanitise_html(html) if html.strip() else "", tuple(collector.files))
 
 
@@ -69,6 +71,7 @@ class _Collector:
     def __init__(self, reader: Reader, limits: Limits) -> None:
         self._reader = reader
         self._limits = limits
+        self._left = MAX_SHOWN
         self.files: list[Attachment] = []
 
     def collect(self, part: Part) -> list[Body]:
@@ -91,54 +94,66 @@ class _Collector:
         return [Body(plain, html)]
 
     def _body(self, part: Part) -> Body:
-        text = clean_text(self._reader.text(part))
+        text = clean_text(self._text(part))
         if part.type == "text/html":
-            if len(text) > MAX_HTML:
-                self._reader.note(f"The HTML is longer than {MAX_HTML:,} characters: the rest is left out.")
-            return Body(html=text[:MAX_HTML])
+            return Body(html=text)
         if part.headers.parameter("content-type", "format").lower() == "flowed":
             text = unflow(text, delsp=part.headers.parameter("content-type", "delsp").lower() == "yes")
         return Body(plain=text)
 
-    def _keep(self, part: Part) -> None:
-        name = _filename(part, self._reader)
-        label = name or part.type
-        if len(self.files) >= self._limits.attachments:
-            self._reader.note(f"More than {self._limits.attachments} attachments: {label} is left out.")
-            return
+    def _text(self, part: Part) -> str:
+        """Give the text of a part; what is too long to be shown is kept as a file as well."""
         data = self._reader.content(part)
-        if len(data) > self._limits.attachment_size:
-            limit = f"{self._limits.attachment_size:,}"
-            self._reader.note(f"The attachment {label} has {len(data):,} bytes, more than {limit}: it is left out.")
-            return
+        shown = data[: self._left]
+        self._left -= len(shown)
+        if len(shown) < len(data):
+            name = "message.html" if part.type == "text/html" else WHOLE
+            self._reader.note(f"A text of {len(data):,} bytes is shown in part only: the whole is attached as {name}.")
+            self._add(Attachment(filename=name, type=part.type, data=data))
+        charset = part.headers.parameter("content-type", "charset")
+        return decode(shown, charset, cut=len(shown) < len(data))
+
+    def _keep(self, part: Part) -> None:
         content_id = clean_line(part.headers.first("content-id").strip().strip("<>"), 1_000)
-        self.files.append(
+        self._add(
             Attachment(
-                filename=name,
+                filename=_filename(part, self._reader),
                 type=part.type,
-                data=data,
+                data=self._reader.content(part),
                 content_id=content_id if len(content_id) <= MAX_CONTENT_ID else "",
             )
         )
 
+    def keep_first(self, whole: Attachment) -> None:
+        """Put the whole text before all other files, unless it is there already."""
+        if not any(file.filename == WHOLE for file in self.files):
+            self.files.insert(0, whole)
+
+    def _add(self, file: Attachment) -> None:
+        label = file.filename or file.type
+        if len(self.files) >= self._limits.attachments:
+            self._reader.note(f"More than {self._limits.attachments} attachments: {label} is left out.")
+        elif len(file.data) > self._limits.attachment_size:
+            allowed = f"{self._limits.attachment_size:,}"
+            self._reader.note(f"The file {label} has {len(file.data):,} bytes, more than {allowed}: it is left out.")
+        else:
+            self.files.append(file)
+
 
 def unflow(text: str, *, delsp: bool = False) -> str:
     """Join the lines of format=flowed (RFC 3676): one that ends in a blank goes on in the next of the same depth."""
-    lines: list[str] = []
+    pieces: list[str] = []
     flowing: str | None = None
     for line in text.split("\n"):
-        quotes = _STUFFED.match(line)
-        depth = quotes[1] if quotes else ""
-        content = line[quotes.end() :] if quotes else line
-        if flowing == depth and content != "-- ":
-            lines[-1] += content
-        else:
-            lines.append(f"{depth} {content}" if depth else content)
-        flows = content.endswith(" ") and content != "-- "
-        if flows and delsp:
-            lines[-1] = lines[-1][:-1]
+        content = line.lstrip(">")
+        depth = line[: len(line) - len(content)]
+        content = content.removeprefix(" ")
+        if flowing != depth or content == SIGNATURE:
+            pieces += ("\n", depth, " " if depth else "")
+        flows = content.endswith(" ") and content != SIGNATURE
+        pieces.append(content[:-1] if flows and delsp else content)
         flowing = depth if flows else None
-    return "\n".join(lines)
+    return "".join(pieces[1:])
 
 
 def _shortened(text: str, limit: int) -> str:

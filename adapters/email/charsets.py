@@ -27,23 +27,28 @@ _NO_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_esc
 _LIKELY = ["cp1251", "koi8_r", "cp1250", "cp1252", "iso8859_2"]
 
 
-def decode(data: bytes, declared: str = "") -> str:
-    """Decode as declared, else as UTF-8, else as what it looks like, else as Latin-1."""
-    text = _strictly(data, declared)
+def decode(data: bytes, declared: str = "", *, cut: bool = False) -> str:
+    """Decode as declared, else as UTF-8, else as what it looks like, else as Latin-1.
+
+    ``cut``: the data goes on, so a character that is not complete at the end is left out.
+    """
+    text = _strictly(data, declared, cut=cut)
     if text is None:
-        text = _strictly(data, "utf-8")
+        text = _strictly(data, "utf-8", cut=cut)
     if text is None:
-        text = _strictly(data, _guess(data))
+        text = _strictly(data, _guess(data), cut=cut)
     return data.decode("cp1252", "replace") if text is None else text
 
 
-def _strictly(data: bytes, charset: str) -> str | None:
+def _strictly(data: bytes, charset: str, *, cut: bool) -> str | None:
     name = charset.strip().strip("\"'").lower()
     try:
         codec = codecs.lookup(ALIASES.get(name, name) or "utf-8")
         if codec.name in _NO_CHARSETS:
             return None
-        return data.decode(codec.name)
+        if not codec._is_text_encoding:  # noqa: SLF001  # bytes.decode looks at the same mark
+            return None
+        return codecs.getincrementaldecoder(codec.name)().decode(data, final=not cut)
     except (LookupError, ValueError):
         return None
 

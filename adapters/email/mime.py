@@ -10,11 +10,10 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from adapters.email.charsets import decode
 from adapters.email.headers import Headers, read_headers
 from adapters.email.wire import Limits
 
-_GUESSED_BOUNDARY = re.compile(rb"(?:\A|\n)--([^\r\n\s][^\r\n]{0,199})\r?\n")
+_GUESSED_BOUNDARY = re.compile(rb"\n--([^\r\n\s][^\r\n]{0,199})\r?\n")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 _AS_IT_IS = frozenset({"", "7bit", "8bit", "binary", "none"})
 
@@ -76,10 +75,6 @@ class Reader:
             self.note(f"The transfer encoding {encoding[:40]!r} is not known: the part is left as it stands.")
         return body
 
-    def text(self, part: Part) -> str:
-        """Give the body of a part as text."""
-        return decode(self.content(part), part.headers.parameter("content-type", "charset"))
-
     def note(self, defect: str) -> None:
         """Keep a sentence about a defect, once, and not without end."""
         if defect not in self.defects and len(self.defects) < self._limits.parts:
@@ -94,15 +89,15 @@ class Reader:
         """Give where the parts stand: between the delimiters, the last one up to the end if nothing closes it."""
         marker = boundary.encode("utf-8", "replace")
         if not marker:
-            guessed = _GUESSED_BOUNDARY.search(self.data, start, end)
+            guessed = _GUESSED_BOUNDARY.search(self.data, start - 1, end)
             if not guessed:
                 return []
             marker = guessed[1].rstrip()
             self.note("A multipart does not name its boundary: it was guessed.")
-        delimiter = re.compile(rb"(?:\A|\n)--" + re.escape(marker) + rb"(--)?[ \t]*(?:\r?\n|\r?\Z)")
+        delimiter = re.compile(rb"\n--" + re.escape(marker) + rb"(--)?[ \t]*(?:\r?\n|\r?\Z)")
         spans: list[tuple[int, int]] = []
         opened = -1
-        position = max(start - 1, 0)
+        position = start - 1  # the header has ended with a line break
         while found := delimiter.search(self.data, position, end):
             if opened >= 0:
                 spans.append((opened, _before_newline(self.data, opened, found.start())))
