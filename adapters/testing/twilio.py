@@ -39,7 +39,7 @@ from adapters.testing.twilio_api import (
     TwilioApi,
     new_sid,
 )
-from adapters.testing.twilio_rules import FILE_LIMIT, IMAGE_LIMIT, WHATSAPP
+from adapters.testing.twilio_rules import WHATSAPP
 
 CUSTOMER = "whatsapp:+48600100200"
 WAIT = 15.0
@@ -230,12 +230,7 @@ class TwilioSimulator(TwilioApi):
         task.add_done_callback(self._tasks.discard)
 
     async def _follow(self, kept: Kept, news: Sequence[News]) -> None:
-        """Fetch its files, then tell what becomes of a message, as ``repeated`` and ``shuffled`` say."""
-        if kept.links:
-            files = [await self._load(link) for link in kept.links]
-            good = all(_carried(*file) for file in files)
-            news = news if good else (News(status="failed", code=63019),)
-            self.show(kept, news, files)
+        """Tell what becomes of a message, as ``repeated`` and ``shuffled`` say."""
         order = [one for one in news for _ in range(2 if self.repeated else 1)]
         if order:
             kept.status, kept.code = order[-1].status, order[-1].code
@@ -243,8 +238,8 @@ class TwilioSimulator(TwilioApi):
             if kept.callback:
                 await self.call(kept.callback, self._status(kept, one))
 
-    async def _load(self, link: str) -> tuple[str, int]:
-        """Fetch a file as Twilio does: the type that the server says, and the size."""
+    async def load(self, link: str) -> tuple[str, int]:
+        """Fetch a file as Twilio does, asking for its type first."""
         try:
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=WAIT)) as session:
                 place = URL(self._place(link), encoded=True)
@@ -294,11 +289,6 @@ class TwilioSimulator(TwilioApi):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _carried(media_type: str, size: int) -> bool:
-    limit = IMAGE_LIMIT if media_type.startswith("image/") else FILE_LIMIT
-    return media_type not in ("", "application/octet-stream") and size <= limit
 
 
 def _message_type(kept: Kept) -> str:

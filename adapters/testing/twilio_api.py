@@ -1,4 +1,7 @@
-"""Twilio's API as far as messages go: strict on what it takes, with a memory. Status callbacks are somebody else's."""
+"""Twilio's API as far as messages go: strict on what it takes, with a memory. Status callbacks are somebody else's.
+
+Other than at Twilio our files are fetched before a request is answered, so that a test need not wait for them.
+"""
 
 import secrets
 from collections import deque
@@ -15,7 +18,16 @@ from yarl import URL
 
 from adapters.testing.peer import Shown
 from adapters.testing.simulator import Simulator
-from adapters.testing.twilio_rules import LONGEST_TEMPLATE, WHATSAPP, WINDOW, Refusal, check, filled
+from adapters.testing.twilio_rules import (
+    FILE_LIMIT,
+    IMAGE_LIMIT,
+    LONGEST_TEMPLATE,
+    WHATSAPP,
+    WINDOW,
+    Refusal,
+    check,
+    filled,
+)
 
 ACCOUNT = "AC" + "a1" * 16
 TOKEN = "0123456789abcdef" * 2
@@ -60,7 +72,8 @@ class Kept(Struct, kw_only=True):
 class TwilioApi(Simulator):
     """The API. ``senders`` are our numbers and the webhook of each, ``templates`` the approved texts by Content SID.
 
-    ``outcomes`` says what becomes of the next messages; ``typed`` are the messages that were answered with typing.
+    ``course`` is what becomes of a message, ``outcomes`` what becomes of the next ones; ``typed`` are the messages at
+    which an operator was seen typing.
     """
 
     sending = r"^POST /2010-04-01/Accounts/[^/]+/Messages\.json"
@@ -70,6 +83,7 @@ class TwilioApi(Simulator):
         self.senders: dict[str, str] = {OWN: "", OWN_SMS: ""}
         self.templates = {TEMPLATE: TEMPLATE_TEXT}
         self.messages: dict[str, Kept] = {}
+        self.course: Sequence[News] = (News(status="sent"), News(status="delivered"))
         self.outcomes: deque[Sequence[News]] = deque()
         self.typed: list[str] = []
 
@@ -92,6 +106,10 @@ class TwilioApi(Simulator):
 
     def start_status(self, kept: Kept, news: Sequence[News]) -> None:
         """Begin to tell what becomes of a message."""
+        raise NotImplementedError
+
+    async def load(self, link: str) -> tuple[str, int]:
+        """Fetch a file of ours: its type as our server says it, empty where something is wrong, and its size."""
         raise NotImplementedError
 
     def _guard(self, handler: Handler) -> Handler:
@@ -118,11 +136,13 @@ class TwilioApi(Simulator):
         form = MultiDict((key, str(value)) for key, value in (await request.post()).items())
         check(form, self.senders, self.templates)
         kept = self._keep(form)
-        news = self.outcomes.popleft() if self.outcomes else (News(status="sent"), News(status="delivered"))
+        news = self.outcomes.popleft() if self.outcomes else self.course
         if fault := self._late_fault(form):
             news = (News(status="failed", code=fault),)
-        if not kept.links:
-            self.show(kept, news, ())
+        files = [await self.load(link) for link in kept.links]
+        if not all(_carried(*file) for file in files):
+            news = (News(status="failed", code=63019),)
+        self._show(kept, news, files)
         self.start_status(kept, news)
         return web.json_response(self.view(kept), status=201)
 
@@ -152,7 +172,7 @@ class TwilioApi(Simulator):
         ]
         return 63016 if heard and self.now() - max(heard) > WINDOW else 0
 
-    def show(self, kept: Kept, news: Sequence[News], files: Sequence[tuple[str, int]]) -> None:
+    def _show(self, kept: Kept, news: Sequence[News], files: Sequence[tuple[str, int]]) -> None:
         """Let the customer get a message, unless it fails."""
         if not any(one.status in ("failed", "undelivered") for one in news):
             self.shown.append(Shown(to=kept.to, text=kept.body, files=files))
@@ -280,6 +300,11 @@ def _refused(refusal: Refusal) -> web.Response:
         "status": refusal.status,
     }
     return web.json_response(body, status=refusal.status)
+
+
+def _carried(media_type: str, size: int) -> bool:
+    limit = IMAGE_LIMIT if media_type.startswith("image/") else FILE_LIMIT
+    return media_type not in ("", "application/octet-stream") and size <= limit
 
 
 def new_sid(prefix: str) -> str:

@@ -126,7 +126,7 @@ class TwilioSettings(
         dict[Annotated[str, Meta(min_length=1, max_length=64)], TemplateSettings],
         Meta(description="WhatsApp's approved texts, by a name of your own."),
     ] = {}
-    media: MediaSettings = MediaSettings()
+    media: Annotated[MediaSettings, Meta(description="Files that customers send.")] = MediaSettings()
     variants: Annotated[
         list[Country],
         Meta(

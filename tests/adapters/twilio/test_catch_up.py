@@ -81,8 +81,7 @@ async def test_it_goes_on_after_a_failure_of_twilio(connect: Connect) -> None:
     line = await connect(catch_up=Duration(10))
     line.simulator.will(Answer(status=500), on="GET")
     running = asyncio.create_task(line.adapter.run())
-    while line.context.memory.notes == {}:  # type: ignore[attr-defined] # the fake one
-        await asyncio.sleep(0.01)
+    await line.simulator.wait_for(6)  # one list a number, the first of them failed
     running.cancel()
     await asyncio.wait([running])
     assert line.context.logged[0]["event"] == "twilio.not_caught_up"

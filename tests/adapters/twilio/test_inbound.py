@@ -18,7 +18,12 @@ from tests.adapters.twilio.conftest import ADDRESS, Connect, Line
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00" + b"\x00" * 64
 OGG = b"OggS\x00\x02" + b"\x00" * 22 + b"\x01\x13OpusHead" + b"\x00" * 64
 PDF = b"%PDF-1.4\n" + b"x" * 100
-CARD = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Jan Nowak\r\nitem1.TEL;type=CELL:+48 22 123 45 67\r\nEMAIL:jan@a.example\r\nEND:VCARD\r\n"
+CARD = b"""BEGIN:VCARD\r
+FN:Jan Nowak\r
+item1.TEL;type=CELL:+48 22 123 45 67\r
+EMAIL:jan@a.example\r
+END:VCARD\r
+"""
 
 
 async def written(line: Line, **said: Any) -> Content:  # noqa: ANN401 - any field
@@ -213,8 +218,7 @@ async def test_a_text_does_not_overtake_a_picture_that_takes_long(line: Line) ->
     picture = line.simulator.receive(Write(media=[File(type="image/png", data=PNG)]))
     text = line.simulator.receive(Write(body="did you get it?"))
     first = asyncio.create_task(line.simulator.deliver(picture.sid))
-    while not any("Media" in request.path for request in line.simulator.requests):
-        await asyncio.sleep(0)
+    await line.simulator.wait_for(1)  # it asks for the picture
     await asyncio.gather(first, line.simulator.deliver(text.sid))
     assert [one.native_id for one in line.context.accepted] == [picture.sid, text.sid]
 

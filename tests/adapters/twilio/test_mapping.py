@@ -1,5 +1,7 @@
 """Whatever Twilio signs, the mapping gives envelopes that the router takes, or says what is wrong."""
 
+import contextlib
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from adapters.twilio.mapping import Found, Missing, read_card, read_trace, to_en
 from adapters.twilio.numbers import to_address
 from adapters.twilio.wire import ATTRIBUTES, Unreadable, read_form, read_json, read_message, read_status
 from normalizer.address import AddressError
-from normalizer.codec import EnvelopeRefused, encode_envelope
+from normalizer.codec import encode_envelope
 from normalizer.content import ContactCard, Media, StoredFile
 
 NAMES = [
@@ -53,10 +55,7 @@ def test_a_message_is_envelopes_or_unreadable(pairs: list[tuple[str, str]], sid:
     assert {one.address for one in made} == {address}
     for envelope in made:
         assert read_trace(envelope.channel_data) is not None
-        try:
-            encode_envelope(envelope)
-        except EnvelopeRefused as exc:  # noqa: PERF203 - each is judged
-            assert "bytes" in exc.reason, "only its size may be wrong: it lies with the dead letters"
+        encode_envelope(envelope)
 
 
 @given(PARAMS, st.text())
@@ -103,7 +102,5 @@ def test_a_name_in_parts_and_folded_lines_are_read() -> None:
 
 @pytest.mark.parametrize("body", [b"[" * 5_000, b"null", b"[]", b'{"a": {"b": 1}}', b'{"a": "\\ud800"}', b"\xff"])
 def test_json_that_is_no_set_of_parameters(body: bytes) -> None:
-    try:
+    with contextlib.suppress(Unreadable):
         assert read_json(body) == MultiDict()
-    except Unreadable as exc:
-        assert str(exc).startswith("not a JSON object")
