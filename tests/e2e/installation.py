@@ -36,7 +36,9 @@ CONVERSATIONS = 8
 """So many conversations an operator has at once: as many as a desk socket can watch."""
 
 
-def settings_of(bus: BusSettings, operators: Sequence[str], provider: str) -> dict[str, object]:
+def settings_of(
+    bus: BusSettings, operators: Sequence[str], provider: str, channels: Mapping[str, object]
+) -> dict[str, object]:
     """The file of the workspace; each actor is a network address of its own behind a proxy that is trusted."""
     login = bus.credentials
     assert login is not None
@@ -56,11 +58,9 @@ def settings_of(bus: BusSettings, operators: Sequence[str], provider: str) -> di
                 "limits": {"messages_per_minute": 6_000, "sessions_per_minute": 6_000},
             },
             "hook": {"type": "webhook", "secrets": [SECRET], "url": provider, "timeout": "2s", "retry_for": "1h"},
+            **channels,
         },
-        "capacity": {
-            "site": {"units": 100 // CONVERSATIONS},
-            "hook": {"units": 100 // CONVERSATIONS},
-        },
+        "capacity": {name: {"units": 100 // CONVERSATIONS} for name in ("site", "hook", *channels)},
         "operators": {name: {"name": name.title(), "password_hash": PASSWORD_HASH} for name in operators},
         "routing": [{"name": "everything"}],
         "times": {"grace": "120s"},
@@ -141,9 +141,11 @@ class Part:
 
 
 class Installation:
-    """Servers and parts; ``parts`` maps a name to what it runs."""
+    """Servers and parts; ``parts`` maps a name to what it runs, ``channels`` are beside the two of every one."""
 
-    def __init__(self, folder: Path, nodes: int, operators: Sequence[str], provider: str) -> None:
+    def __init__(
+        self, folder: Path, nodes: int, operators: Sequence[str], provider: str, channels: Mapping[str, object]
+    ) -> None:
         self.folder = folder
         self.operators = operators
         self.servers = Servers(folder / "nats", nodes)
@@ -151,6 +153,7 @@ class Installation:
         self.data = folder / "data"
         self.parts: dict[str, Part] = {}
         self._provider = provider
+        self._channels = channels
 
     @property
     def bus(self) -> BusSettings:
@@ -161,7 +164,7 @@ class Installation:
         """Start the servers and the parts, and wait until people can come in."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.servers.start()
-        settings = settings_of(self.bus, self.operators, self._provider)
+        settings = settings_of(self.bus, self.operators, self._provider, self._channels)
         self.file.write_text(json.dumps(settings))
         self.add(parts)
 
@@ -228,11 +231,17 @@ class Installation:
 
 
 @contextmanager
-def installed(
-    folder: Path, *, nodes: int, operators: Sequence[str], parts: Mapping[str, Sequence[str]], provider: str
+def installed(  # noqa: PLR0913  # what differs between installations, by name
+    folder: Path,
+    *,
+    nodes: int,
+    operators: Sequence[str],
+    parts: Mapping[str, Sequence[str]],
+    provider: str,
+    channels: Mapping[str, object] | None = None,
 ) -> Iterator[Installation]:
     """An installation that is certainly gone afterwards."""
-    installation = Installation(folder, nodes, operators, provider)
+    installation = Installation(folder, nodes, operators, provider, channels or {})
     try:
         installation.open(parts)
         yield installation

@@ -263,8 +263,8 @@ async def test_an_answer_goes_out_and_the_reply_to_it_finds_back(
 
 def _reply(sink: Sink, native_id: str) -> bytes:
     return (
-        f"From: {ZOE}\r\nTo: {ADDRESS}\r\nSubject: Re: question 1\r\nMessage-ID: <back{len(sink.taken)}@customer.example>"
-        f"\r\nIn-Reply-To: {native_id}\r\n\r\nThank you.\r\n\r\n> We do.\r\n"
+        f"From: {ZOE}\r\nTo: {ADDRESS}\r\nSubject: Re: question 1\r\n"
+        f"Message-ID: <back{len(sink.taken)}@customer.example>\r\nIn-Reply-To: {native_id}\r\n\r\nThank you.\r\n\r\n> We do.\r\n"
     ).encode()
 
 
