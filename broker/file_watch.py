@@ -52,13 +52,13 @@ class FileWatch:
             return
         self._scrubber.add(secrets_in(source.settings))
         try:
-            proposal = await self._versions.propose(source, by="watch")
+            await self._versions.propose(source, by="watch")
         except BusError as exc:
             self._log.warning("file not proposed", reason=str(exc))
             return
         self._digest = source.document.digest
         self._board.clear(WRONG)
-        self._log.info("file proposed", hash=proposal.hash)
+        self._log.info("file proposed")
 
     def _wrong(self, why: str) -> None:
         text = f"{self._path} has changed and is not put in force: {why}"

@@ -7,8 +7,10 @@ from msgspec import Struct, defstruct
 
 from adapters.contract import Adapter
 from adapters.registry import BUILT_IN, RegistryError, adapter_names, adapter_types
+from broker.compile import compile_rules
 from broker.workspace import WorkspaceSettings, settings_type
 from config import ConfigErrors, Document, Problem, decode, read
+from router.policy import BadRules, Policy
 
 
 class Source(Struct, frozen=True):
@@ -53,6 +55,10 @@ def decode_source(document: Document, env: Mapping[str, str], built_in: Mapping[
         raise ConfigErrors([*problems, *others]) from exc
     if problems:
         raise ConfigErrors(problems)
+    try:
+        Policy(compile_rules(loaded.value))
+    except BadRules as exc:
+        raise ConfigErrors([document.problem(("routing",), str(exc))]) from exc
     return Source(loaded.value, loaded.document, types)
 
 

@@ -70,12 +70,11 @@ class Versions:
         name = hmac.new(self._naming, whole, hashlib.sha256).hexdigest()[:HASH_LENGTH]
         return RulesProposed(hash=name, rules=rules, by=by)
 
-    async def propose(self, source: Source, by: str) -> RulesProposed:
-        """Keep the files of a version, then put it on IN; the router decides."""
+    async def propose(self, source: Source, by: str) -> int:
+        """Keep the files of a version, then put it on IN, where the router finds it; gives the input's sequence."""
         proposal = self.proposal(source, by)
         await self._keep(proposal.hash, source.document.sources)
-        await self._bus.publish(self._subject, encode_input(proposal))
-        return proposal
+        return (await self._bus.publish(self._subject, encode_input(proposal))).seq
 
     async def load(self, name: str, folder: Path, env: Mapping[str, str]) -> Source:
         """Read the files of a version as this process understands them; relative ones are looked for in ``folder``.

@@ -153,6 +153,27 @@ def locate(node: Node, path: KeyPath) -> Place:
     return place
 
 
+def at(node: Node | None, path: KeyPath) -> Node | None:
+    """The value at `path` below `node`; None where there is none."""
+    for part in path:
+        if isinstance(part, str):
+            node = find(node, part)
+        else:
+            node = node.items[part] if isinstance(node, Row) and part < len(node.items) else None
+    return node
+
+
+def source_text(node: Node | None) -> str:
+    """What stands in the file: a word, or a list in brackets; empty for anything else."""
+    match node:
+        case Word():
+            return node.source
+        case Row():
+            return f"[{', '.join(map(source_text, node.items))}]"
+        case _:
+            return ""
+
+
 def find(node: Node | None, name: str) -> Node | None:
     """The value of the key `name`; None where there is none."""
     return dict(pairs(node)).get(name)

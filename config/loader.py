@@ -17,11 +17,13 @@ from config.documents import (
     Refused,
     Table,
     Word,
+    at,
     compose,
     find,
     locate,
     outline,
     pairs,
+    source_text,
 )
 from config.problems import ConfigErrors, KeyPath, Problem, render_path
 from config.substitution import Surroundings, substitute
@@ -52,6 +54,10 @@ class Document:
     def problem(self, key: KeyPath, found: str, expected: str = "", remedy: str = "") -> Problem:
         """Say what is wrong with the value at `key`, for checks that span several parts of the file."""
         return locate(self.root, key).problem(found, expected, remedy, render_path(key))
+
+    def written(self, key: KeyPath) -> str:
+        """What stands in the file at `key`, references as such; empty where there is nothing or a mapping."""
+        return source_text(at(self.root, key))
 
     def choices(self, table: str, name: str, env: Mapping[str, str]) -> dict[str, str]:
         """Which word each entry of the mapping `table` has under `name`, where it is written as one."""

@@ -3,7 +3,6 @@
 import os
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -13,19 +12,14 @@ from adapters.registry import adapter_types, settings_types
 from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, say
 from broker.compile import propose
 from broker.source import read_source
-from broker.workspace import WorkspaceSettings, settings_type
+from broker.workspace import settings_type
 from config import json_schema, reference
 from normalizer.codec import envelope_schema
 
 
-def read_settings(path: Path) -> WorkspaceSettings:
-    """Read the file; raises ConfigErrors."""
-    return read_source(path, os.environ).settings
-
-
 def check(file: ConfigPath = DEFAULT_CONFIG) -> None:
     """Check the file and say every mistake at once; exit 0 when it is right, 1 when it is not."""
-    settings = read_settings(file)
+    settings = read_source(file, os.environ).settings
     rules = propose(settings)
     say(f"{file}: right. Workspace {settings.workspace}, rules {rules.hash[:12]}.")
     say(f"  {len(settings.channels)} channels: {', '.join(settings.channels)}")

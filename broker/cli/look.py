@@ -1,18 +1,19 @@
 """``trunkline status``, ``tail`` and ``explain``: what holds now, what happens, and why."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from broker.alarms import merged
 from broker.bus.reader import Reader, Stored, stream_state
 from broker.cli.lines import describe_input, describe_record
-from broker.cli.session import Session, connected, run_session
+from broker.cli.session import Session, connected, folded, run_session
 from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, DataPath, fail, say
+from broker.nodes import Beat, call_roll
 from broker.place import DEFAULT_DATA
-from broker.routing.follower import Follower
 from router.explain import explain as explain_records
 from router.people import Conversation
 from router.state import State
@@ -20,16 +21,14 @@ from router.state import State
 SHOWN = 50
 """The most conversations that are listed."""
 
-FOLD_TIMEOUT = 60.0
-"""Seconds that a command waits until it has read the log."""
-
 
 def status(file: ConfigPath = DEFAULT_CONFIG, data: DataPath = DEFAULT_DATA) -> None:
-    """Say who waits, who is online, and how much lies in the streams."""
+    """Say what is wrong, who waits, who is online, what runs, and how much lies in the streams."""
 
     async def job() -> None:
-        async with connected(file, data) as session, _folded(session) as follower:
-            for line in _status_lines(follower.state):
+        async with connected(file, data) as session, folded(session) as follower:
+            beats = await call_roll(session.bus, session.workspace)
+            for line in (*_alarm_lines(beats), *_status_lines(follower.state), *_node_lines(beats)):
                 say(line)
             for name in (session.workspace.in_stream, session.workspace.log_stream):
                 kept = await stream_state(session.bus, name)
@@ -57,7 +56,7 @@ def explain(
     """Say why a conversation went where it went, decision by decision."""
 
     async def job() -> list[str]:
-        async with connected(file, data) as session, _folded(session) as follower:
+        async with connected(file, data) as session, folded(session) as follower:
             known = follower.state.conversations.get(conversation)
             records = await follower.history(conversation, known.person if known is not None else "")
             return explain_records([record for _, record in records])
@@ -71,17 +70,25 @@ def explain(
         say(line)
 
 
-@asynccontextmanager
-async def _folded(session: Session) -> AsyncIterator[Follower]:
-    follower = Follower(session.bus, session.workspace)
-    running = asyncio.create_task(follower.run())
-    try:
-        async with asyncio.timeout(FOLD_TIMEOUT):
-            await follower.wait_ready()
-        yield follower
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+def _alarm_lines(beats: list[Beat]) -> list[str]:
+    if not beats:
+        return ["ALARM      no process serves channels or the desk: `trunkline up` starts them"]
+    lines = []
+    for alarm in merged(beat.alarms for beat in beats):
+        since = datetime.fromtimestamp(alarm.since / 1_000, tz=UTC).isoformat(timespec="minutes")
+        lines.append(f"ALARM      {alarm.text} ({alarm.name}, since {since})\n           {alarm.remedy}")
+    return lines
+
+
+def _node_lines(beats: list[Beat]) -> list[str]:
+    lines = []
+    for beat in beats:
+        runs = ", ".join(beat.parts) or "everything"
+        lines.append(f"process    {beat.host} {beat.pid}: runs {runs}, works by version {beat.version}")
+        for status in beat.channels.values():
+            reason = f": {status.reason}" if status.reason else ""
+            lines.append(f"  channel  {status.channel} ({status.type}): {status.state}{reason}")
+    return lines
 
 
 def _status_lines(state: State) -> list[str]:

@@ -4,7 +4,7 @@ import typer
 
 from adapters.registry import RegistryError
 from broker.bus.errors import BusError
-from broker.cli import dead, fake, files, look, passwords, run
+from broker.cli import apply, channels, dead, fake, files, look, passwords, run
 from broker.cli.terminal import fail
 from broker.place import BusNotStarted
 from config import ConfigErrors
@@ -20,12 +20,17 @@ app = typer.Typer(
 app.command("up")(run.up)
 app.command("demo")(run.demo)
 app.command("check")(files.check)
+app.command("apply")(apply.apply)
+app.command("rollback")(apply.rollback)
+app.command("versions")(apply.versions)
+app.command("channels")(channels.channels)
 app.command("schema")(files.schema)
 app.command("status")(look.status)
 app.command("tail")(look.tail)
 app.command("explain")(look.explain)
 app.command("fake")(fake.fake)
 app.command("hash-password")(passwords.hash_password)
+app.add_typer(channels.app, name="channel")
 app.add_typer(dead.app, name="dead")
 
 

@@ -59,6 +59,10 @@ class Positions:
                 continue
             return
 
+    async def forget(self, name: str) -> None:
+        """Wait for `name` no longer."""
+        await self._bucket.delete(self._prefix + name)
+
     async def all(self) -> dict[str, int]:
         """Every position by name."""
         found = [pair async for pair in self._bucket.entries(f"{self._prefix}>")]
