@@ -27,23 +27,33 @@ _NO_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_esc
 _LIKELY = ["cp1251", "koi8_r", "cp1250", "cp1252", "iso8859_2"]
 
 
-def decode(data: bytes, declared: str = "", *, cut: bool = False) -> str:
-    """Decode as declared, else as UTF-8, else as what it looks like, else as Latin-1.
+def decode(data: bytes, declared: str = "", *, cut: bool = False, guessing: bool = True) -> str:
+    """Decode as declared, else as UTF-8, else, with ``guessing``, as what it looks like, else as Latin-1.
 
     ``cut``: the data goes on, so a character that is not complete at the end is left out.
     """
-    text = _strictly(data, declared, cut=cut)
-    if text is None:
-        text = _strictly(data, "utf-8", cut=cut)
-    if text is None:
-        text = _strictly(data, _guess(data), cut=cut)
+    for charset in (declared, "utf-8"):
+        text = _strictly(data, charset, cut=cut)
+        if text is not None:
+            return text
+    text = _strictly(data, guess(data), cut=cut) if guessing else None
     return data.decode("cp1252", "replace") if text is None else text
+
+
+def guess(data: bytes) -> str:
+    """Say which charset data looks like, or nothing; takes some hundredths of a second.
+
+    The likely ones are tried first: a short line of Russian also reads as Chinese.
+    """
+    sample = data[:SAMPLE]
+    best = from_bytes(sample, cp_isolation=_LIKELY).best() or from_bytes(sample).best()
+    return best.encoding if best else ""
 
 
 def _strictly(data: bytes, charset: str, *, cut: bool) -> str | None:
     name = charset.strip().strip("\"'").lower()
     try:
-        codec = codecs.lookup(ALIASES.get(name, name) or "utf-8")
+        codec = codecs.lookup(ALIASES.get(name, name))
         if codec.name in _NO_CHARSETS:
             return None
         if not codec._is_text_encoding:  # noqa: SLF001  # bytes.decode looks at the same mark
@@ -51,10 +61,3 @@ def _strictly(data: bytes, charset: str, *, cut: bool) -> str | None:
         return codecs.getincrementaldecoder(codec.name)().decode(data, final=not cut)
     except (LookupError, ValueError):
         return None
-
-
-def _guess(data: bytes) -> str:
-    """Ask for the likely ones first: a short line of Russian also reads as Chinese or Thai."""
-    sample = data[:SAMPLE]
-    best = from_bytes(sample, cp_isolation=_LIKELY).best() or from_bytes(sample).best()
-    return best.encoding if best else ""

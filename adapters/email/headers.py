@@ -12,8 +12,9 @@ from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from email.utils import collapse_rfc2231_value, getaddresses, parsedate_to_datetime
+from functools import cached_property
 
-from adapters.email.charsets import decode
+from adapters.email.charsets import decode, guess
 from adapters.email.wire import Mailbox
 from normalizer.address import AddressError, address, split
 from normalizer.plain import clean_line
@@ -42,10 +43,21 @@ class Headers:
     def __init__(self, fields: list[tuple[str, bytes]]) -> None:
         self._fields = fields
 
+    @cached_property
+    def _charset(self) -> str:
+        """What the bytes beyond ASCII are in, which no header says; looked at once, for all fields together."""
+        return guess(b"\n".join(value for _, value in self._fields if not value.isascii()))
+
     def raw(self, name: str) -> list[str]:
-        """Give the values as they stand, unfolded, bytes beyond ASCII read by the ladder of :mod:`.charsets`."""
+        """Give the values as they stand, unfolded; bytes beyond ASCII are UTF-8 or what they look like."""
         wanted = name.lower()
-        return [_unfold(value) for field, value in self._fields if field == wanted]
+        return [self._unfold(value) for field, value in self._fields if field == wanted]
+
+    def _unfold(self, value: bytes) -> str:
+        text = _decoded(value)
+        if text is None:
+            text = decode(value, self._charset, guessing=False)
+        return " ".join(text.replace("\r", "\n").split("\n")).strip()
 
     def first(self, name: str) -> str:
         """Give the topmost value as it stands, or nothing."""
@@ -153,13 +165,15 @@ def _flush(parts: list[tuple[bytes, str]]) -> str:
         data, charset = parts.pop(0)
         while parts and parts[0][1] == charset:
             data += parts.pop(0)[0]
-        text += decode(data, charset)
+        text += decode(data, charset, guessing=False)
     return text
 
 
-def _unfold(value: bytes) -> str:
-    text = value.decode("ascii") if value.isascii() else decode(value)
-    return " ".join(text.replace("\r", "\n").split("\n")).strip()
+def _decoded(value: bytes) -> str | None:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _after_empty_line(data: bytes, position: int, end: int) -> int:
