@@ -20,8 +20,8 @@ from adapters.twilio.settings import API, TwilioSettings
 from adapters.twilio.wire import ATTRIBUTES, Incoming, MediaRef
 
 NOTE = "caught up"
-MARGIN = 60_000
-"""A message of the last minute may still be on its way through the webhook."""
+MARGIN = 30_000
+"""Milliseconds in which a message may still be on its way: the webhook and its fallback have 15 s each."""
 
 OVERLAP = 10 * 60_000
 FURTHEST = 3 * 86_400_000

@@ -1,0 +1,159 @@
+"""WhatsApp through the running broker: from Twilio's webhook to an operator's desk, and back; and under fire."""
+
+import asyncio
+import itertools
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from adapters.testing.steps import After, Cut
+from adapters.testing.twilio import ACCOUNT, CUSTOMER, OWN, OWN_SMS, TOKEN, File, News, TwilioSimulator, Write
+from broker.bus.server import free_port
+from tests.e2e.actors import Operator, answer_to
+from tests.e2e.installation import Installation, Part, installed
+from tests.e2e.provider import WebhookProvider
+
+pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(300)]
+
+PORT = free_port()
+PARTS = {"router": ["router"], "desk": ["desk"], "wa": ["wa"]}
+CUSTOMERS = 4
+ROUNDS = 6
+SETTLED = 120.0
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00" + b"\x00" * 64
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    channel = {
+        "type": "twilio",
+        "account_sid": ACCOUNT,
+        "auth_token": TOKEN,
+        "from": [OWN, OWN_SMS],
+        "api": f"http://127.0.0.1:{PORT}",
+        "media_hosts": ["localhost"],
+        "timeout": "2s",
+        "catch_up": "2s",
+    }
+    folder = tmp_path_factory.mktemp("twilio")
+    with installed(
+        folder, nodes=1, operators=("anna",), parts=PARTS, provider=WebhookProvider().url, channels={"wa": channel}
+    ) as installation:
+        yield installation
+
+
+@pytest.fixture
+async def twilio(running: Installation) -> AsyncIterator[TwilioSimulator]:
+    simulator = TwilioSimulator()
+    await simulator.start(port=PORT)
+    simulator.webhook = f"{running.parts['wa'].url}/channels/wa/messages"
+    yield simulator
+    await simulator.go_down()
+
+
+def anna_of(installation: Installation, *, answering: bool) -> Operator:
+    return Operator(lambda: installation.parts["desk"].url, "anna", "10.1.0.1", answering=answering)
+
+
+async def until(look: Callable[[], object], what: str, within: float = 60.0) -> None:
+    end = time.monotonic() + within
+    while not look():
+        assert time.monotonic() < end, f"not within {within:g} s: {what}"
+        await asyncio.sleep(0.05)
+
+
+def receipts(anna: Operator, conversation: str) -> dict[str, str]:
+    """What the desk shows of each answer."""
+    items = anna.items.get(conversation, {}).values()
+    return {item["content"]["text"]: str(item.get("receipt", "queued")) for item in items if item["kind"] == "reply"}
+
+
+async def test_a_whatsapp_message_is_answered_and_the_operator_sees_it_delivered_and_read(
+    running: Installation, twilio: TwilioSimulator
+) -> None:
+    async with anna_of(running, answering=False) as anna:
+        await until(lambda: anna.card.get("state") == "available", "anna is available")
+        await twilio.write(Write(body="Where is my parcel?", name="Ola"))
+        assert twilio.answers == [200]
+        await until(lambda: anna.mine, "anna has the conversation")
+        [conversation] = anna.mine
+        await until(lambda: anna.said(conversation, "message") == ["Where is my parcel?"], "anna sees it")
+        await twilio.write(Write(media=[File(type="image/png", data=PNG)]))
+        await until(
+            lambda: any(
+                item["content"]["kind"] == "media" for item in anna.items[conversation].values() if "content" in item
+            ),
+            "anna sees the picture",
+        )
+        anna.reply(conversation, "It comes tomorrow.")
+        await until(lambda: twilio.shown, "the customer has the answer")
+        assert (twilio.shown[0].to, twilio.shown[0].text) == (CUSTOMER, "It comes tomorrow.")
+        await until(lambda: receipts(anna, conversation) == {"It comes tomorrow.": "delivered"}, "it was delivered")
+        await twilio.change(News(status="read"))
+        await until(lambda: receipts(anna, conversation) == {"It comes tomorrow.": "read"}, "it was read")
+        twilio.outcomes.append((News(status="undelivered", code=63024),))
+        anna.reply(conversation, "Are you there?")
+        await until(lambda: receipts(anna, conversation).get("Are you there?") == "failed", "anna sees that it failed")
+        twilio.will(After(Cut()))
+        anna.reply(conversation, "Anybody?")
+        await until(lambda: receipts(anna, conversation).get("Anybody?") == "delivered", "the doubt is dispelled")
+        assert Counter(kept.body for kept in twilio.sent)["Anybody?"] == 1
+        anna.order({"do": "close", "conversation": conversation})
+        await until(lambda: not anna.mine, "it is closed")
+
+
+async def test_a_forged_message_reaches_nobody(twilio: TwilioSimulator) -> None:
+    twilio.token = "somebody else's"
+    await twilio.write(Write(body="I am your customer"))
+    assert twilio.answers == [403]
+
+
+async def test_kills_of_the_channel_lose_and_double_nothing(running: Installation, twilio: TwilioSimulator) -> None:
+    """What comes while the channel is down is found in Twilio's list; what was in a call is found there too."""
+    written: list[str] = []
+    async with anna_of(running, answering=True) as anna:
+        await until(lambda: anna.card.get("state") == "available", "anna is available")
+        for round_ in range(ROUNDS):
+            writes = [_write(number, round_) for number in range(CUSTOMERS)]
+            written += [write.body for write in writes]
+            customers = asyncio.gather(*map(twilio.write, writes))
+            await asyncio.sleep(random.uniform(0, 1.0))  # noqa: S311 - so that kills meet every moment
+            await asyncio.to_thread(_strike, round_, running.parts["wa"])
+            await customers
+        await until(lambda: sorted(_all(anna, "message")) == sorted(written), "every message is on the desk", SETTLED)
+        await until(lambda: sorted(_all(anna, "reply")) == sorted(map(answer_to, written)), "all is answered", SETTLED)
+        await until(
+            lambda: set(_outcomes(anna).values()) <= {"sent", "delivered", "unknown"}, "all have an outcome", SETTLED
+        )
+        outcomes = _outcomes(anna)
+    sent = Counter(kept.body for kept in twilio.sent)
+    assert set(sent.values()) <= {1}, "an answer was sent twice"
+    assert [text for text, outcome in outcomes.items() if outcome != "unknown" and text not in sent] == []
+    assert len(outcomes) == len(written)
+    assert sum(outcome != "unknown" for outcome in outcomes.values()) > len(written) // 2
+
+
+_numbers = itertools.count(1)
+
+
+def _write(customer: int, round_: int) -> Write:
+    return Write(sender=f"whatsapp:+4860010030{customer}", body=f"question {next(_numbers)} of round {round_}")
+
+
+def _strike(round_: int, channel: Part) -> None:
+    """Kill the channel, for a moment or for long."""
+    channel.signal(signal.SIGKILL)
+    time.sleep(round_ % 3)
+    channel.start()
+
+
+def _all(anna: Operator, kind: str) -> list[str]:
+    return [text for conversation in anna.items for text in anna.said(conversation, kind)]
+
+
+def _outcomes(anna: Operator) -> dict[str, str]:
+    return {text: state for conversation in anna.items for text, state in receipts(anna, conversation).items()}
