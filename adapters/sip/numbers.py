@@ -15,6 +15,7 @@ SCHEME = "sip"
 LONGEST_URI = 255
 
 _URI = re.compile(r"(?:(?P<scheme>sips?|tel):)?(?P<user>[^@;?<>\s]*)(?:@(?P<host>[^;?<>\s]+))?")
+_PORT = re.compile(r":[0-9]{1,5}$")
 _NUMBER = re.compile(r"\+?[0-9][0-9 ().-]{2,30}")
 _HIDDEN = frozenset({"", "anonymous", "unavailable", "unknown", "restricted", "private", "withheld"})
 HIDDEN_HOST = "anonymous.invalid"
@@ -70,7 +71,8 @@ def person(text: str, *, channel: str, country: str, call: str) -> str:
         return address("tel", found)
     if uri.user.lower() in _HIDDEN or uri.host == HIDDEN_HOST:
         return address(SCHEME, f"{channel}/anonymous-{call}"[:LONGEST_URI])
-    return address(SCHEME, f"{channel}/{uri.user}@{uri.host}" if uri.host else f"{channel}/{uri.user}")
+    host = _PORT.sub("", uri.host)  # a phone may come from another port each time
+    return address(SCHEME, f"{channel}/{uri.user}@{host}" if host else f"{channel}/{uri.user}")
 
 
 def called(text: str, country: str) -> str:
@@ -80,9 +82,9 @@ def called(text: str, country: str) -> str:
 
 
 def dialled(to: str, channel: str) -> str:
-    """Give what is dialled to reach an address of :func:`person`; empty where nobody knows."""
+    """Give what is dialled to reach an address of :func:`person`, an extension perhaps; empty where nobody knows."""
     scheme, _, value = to.partition(":")
     if scheme == "tel":
         return value
     user = value.removeprefix(f"{channel}/")
-    return "" if scheme != SCHEME or user == value or user.startswith("anonymous-") else user
+    return "" if scheme != SCHEME or user == value or user.startswith("anonymous-") else user.partition("@")[0]
