@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from adapters.contract import Adapter, Context, Finding, Sent
 from adapters.email import imap, smtp
 from adapters.email.caps import Caps, whole_id
@@ -24,7 +22,7 @@ from adapters.email.oauth import Tokens
 from adapters.email.providers import login_hint
 from adapters.email.settings import EmailSettings
 from adapters.email.wire import Known, Limits, Ours, Signature, Writer
-from adapters.errors import BadCredentials, BadSettings, NotReachable, OutcomeUnknown, Refused, StartError
+from adapters.errors import BadCredentials, BadSettings, NotAccepted, NotReachable, OutcomeUnknown, Refused, StartError
 from adapters.pace import MINUTE, SECOND, Pace
 from config import Secret
 from normalizer.address import address
@@ -38,6 +36,7 @@ LARGEST_FILE = 18_000_000
 FIRST_PAUSE, LONGEST_PAUSE = 20 * SECOND, 30 * MINUTE
 """Grey-listing servers want to see the same mail again after some minutes, and not after some hours."""
 
+FIRST_STORE_PAUSE, LONGEST_STORE_PAUSE = 0.5, 30.0
 PARALLEL = 4
 SPARE = 10.0
 """Seconds for storing notes and composing, beside the times for the server."""
@@ -108,12 +107,23 @@ class Email(Adapter):
             except CommandRefused as exc:
                 raise self._no_folder(exc) from exc
             while True:
-                await mailbox.catch_up()
+                await self._catch_up(mailbox)
                 await self._wait(connection)
         except CommandRefused as exc:
             raise NotReachable("command_refused", f"{self._imap.host} refuses a command: {exc}") from exc
         finally:
             await connection.close()
+
+    async def _catch_up(self, mailbox: Mailbox) -> None:
+        """Look at everything new; what the store does not take now stays in the mailbox, and is looked at again."""
+        pause = FIRST_STORE_PAUSE
+        while True:
+            try:
+                return await mailbox.catch_up()
+            except NotAccepted as exc:
+                self.context.log.warning("email.not_stored", reason=exc.message)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_STORE_PAUSE)
 
     async def _wait(self, connection: Connection) -> None:
         """Wait for a push, or where the server has none for the time of the next look."""
@@ -157,7 +167,7 @@ class Email(Adapter):
         await self._caps.admit(outbound)
         files = {file.name: await self._read(file) for file in _files(outbound)}
         try:
-            mail = await asyncio.to_thread(compose, named(outbound), files, self._ours, self._writer)
+            mail = await asyncio.to_thread(compose, outbound, files, self._ours, self._writer)
         except ValueError as exc:
             raise Refused("not_composed", f"no mail can be made of this: {exc}") from exc
         del files
@@ -175,7 +185,7 @@ class Email(Adapter):
         """Look in the folder of sent mail, where the provider keeps one. What is not there may still come."""
         if not self.settings.sent_folder:
             return None
-        wanted = message_id_of(named(outbound), self._ours, self._writer)
+        wanted = message_id_of(outbound, self._ours, self._writer)
         connection = await self._open()
         try:
             await connection.select(self.settings.sent_folder)
@@ -297,11 +307,6 @@ def _writer(settings: EmailSettings) -> Writer:
 def _tls(ca_file: Path | None) -> ssl.SSLContext:
     """Make a context once for all mailboxes: it holds every certificate of the system."""
     return ssl.create_default_context(cafile=ca_file)
-
-
-def named(outbound: Outbound) -> Outbound:
-    """Give a piece of a message a name that can stand in a Message-ID."""
-    return replace(outbound, id=outbound.id.replace("~", "_"))
 
 
 def _files(outbound: Outbound) -> list[StoredFile]:

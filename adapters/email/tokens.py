@@ -16,9 +16,9 @@ from msgspec import Struct
 from adapters.email.wire import Ours
 
 _TOKEN = re.compile(
-    r"(?<![a-z0-9])([a-z0-9][a-z0-9_-]{0,79})-([0-9a-f]{8,12})-([a-z2-7]{8})-([a-z2-7]{16})(?![a-z0-9])"
+    r"(?<![a-z0-9])([a-z0-9][a-z0-9_~-]{0,79})-([0-9a-f]{8,12})-([a-z2-7]{8})-([a-z2-7]{16})(?![a-z0-9])"
 )
-_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
+_ID = re.compile(r"[a-z0-9][a-z0-9_~-]{0,79}")
 _WHOSE = 8
 _SIGNATURE = 16
 
@@ -42,7 +42,7 @@ class Token(Struct, frozen=True):
 def issue(outbound: str, address: str, at: int, ours: Ours) -> str:
     """Make the token of an outbound message to ``address``, sent ``at`` (ms). Raises ValueError for a foreign id."""
     if not _ID.fullmatch(outbound):
-        raise ValueError(f"The outbound id {outbound!r} is none of ours: lower-case letters, digits, _ and - only.")
+        raise ValueError(f"The outbound id {outbound!r} is none of ours: lower-case letters, digits, _, ~ and - only.")
     body = f"{outbound}-{at:08x}-{_hash(ours.key, 'address', address, _WHOSE)}"
     return f"{body}-{_hash(ours.key, 'token', body, _SIGNATURE)}"
 
