@@ -42,6 +42,9 @@ from adapters.testing.twilio_api import (
 from adapters.testing.twilio_rules import WHATSAPP
 
 CUSTOMER = "whatsapp:+48600100200"
+CHANNEL = "whatsapp"
+"""The channel's name in the settings that are shown."""
+
 WAIT = 15.0
 """Seconds that Twilio waits for a webhook in all."""
 
@@ -89,15 +92,15 @@ class TwilioSimulator(TwilioApi):
         """Give the YAML of a channel that talks to this simulator."""
         return "\n".join(
             [
-                "type: twilio",
-                f"account_sid: {ACCOUNT}",
-                f"auth_token: {TOKEN}",
-                f'from: ["{OWN}", "{OWN_SMS}"]',
-                f"api: {url}",
-                "media_hosts: [localhost]",
-                "catch_up: 10s",
-                "templates:",
-                f'  order_ready: {{content_sid: {TEMPLATE}, language: en, text: "{TEMPLATE_TEXT}"}}',
+                f"{CHANNEL}:",
+                "  type: twilio",
+                f"  account_sid: {ACCOUNT}",
+                f"  auth_token: {TOKEN}",
+                f'  from: ["{OWN}", "{OWN_SMS}"]',
+                f"  api: {url}",
+                "  media_hosts: [localhost]",
+                "  templates:",
+                f'    order_ready: {{content_sid: {TEMPLATE}, language: en, text: "{TEMPLATE_TEXT}"}}',
             ]
         )
 
@@ -115,13 +118,13 @@ class TwilioSimulator(TwilioApi):
     # --- customers ---
 
     async def say(self, said: Said) -> None:
-        """Let a customer write; ``sender`` is Twilio's word for them. Raises ValueError without a webhook."""
+        """Let a customer write; ``sender`` is Twilio's word for them. Raises ValueError where nobody takes it."""
         await self.write(Write(sender=said.sender or CUSTOMER, body=said.text, name=said.name))
+        if self.answers[-1] != HTTPStatus.OK:
+            raise ValueError(f"{self._target} answered with status {self.answers[-1]}")
 
     async def write(self, said: Write) -> str:
         """Let a customer write, wait until the webhook has answered, and give the message's SID."""
-        if not self.webhook:
-            raise ValueError("no webhook is known: post it to /_control/connect first")
         kept = self.receive(said)
         await self.deliver(kept.sid, name=said.name, more=said.more)
         return kept.sid
@@ -145,10 +148,14 @@ class TwilioSimulator(TwilioApi):
     async def deliver(self, sid: str, *, name: str = "Ola", more: Mapping[str, str] | None = None) -> int:
         """Call the webhook with a message, and once more (the fallback) when it fails; gives the last status."""
         params = self._parameters(self.messages[sid], name) | dict(more or {})
-        status = await self.call(self.webhook, params)
+        status = await self.call(self._target, params)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR and self.fallback:
-            status = await self.call(self.webhook, params | {"ErrorCode": "11200", "ErrorUrl": self.webhook})
+            status = await self.call(self._target, params | {"ErrorCode": "11200", "ErrorUrl": self._target})
         return status
+
+    @property
+    def _target(self) -> str:
+        return self.webhook or f"{self.trunkline}/channels/{CHANNEL}/messages"
 
     async def call(self, url: str, params: Mapping[str, str]) -> int:
         """Call a webhook, signed; gives the status, 599 when there was no answer."""

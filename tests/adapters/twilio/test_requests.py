@@ -12,11 +12,14 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from msgspec import Struct
 from multidict import MultiDict
 
-from adapters.testing.twilio import TEMPLATE, TEMPLATE_TEXT
+from adapters.testing.simulator import Said
+from adapters.testing.twilio import ACCOUNT, TEMPLATE, TEMPLATE_TEXT, TwilioSimulator
 from adapters.testing.twilio_rules import PARAMETERS, Parameter, Refusal, check, faults
-from config import Duration
+from adapters.twilio.settings import TwilioSettings
+from config import Duration, load
 from normalizer.content import Content, Location, Media, StoredFile, Template, Text
 from tests.adapters.twilio.conftest import Connect, Line
 
@@ -111,3 +114,16 @@ def test_the_simulator_takes_one_file_a_message_on_whatsapp() -> None:
     with pytest.raises(Refusal) as caught:
         check(form, {WHATSAPP: ""}, {})
     assert caught.value.code == 21623
+
+
+class Channels(Struct):
+    whatsapp: TwilioSettings
+
+
+async def test_what_trunkline_fake_prints_are_right_settings(tmp_path: Path) -> None:
+    async with TwilioSimulator() as simulator:
+        (tmp_path / "channel.yaml").write_text(simulator.settings(simulator.url))
+        simulator.trunkline = simulator.url
+        with pytest.raises(ValueError, match="channels/whatsapp/messages answered with status 404"):
+            await simulator.say(Said(text="Hello"))
+    assert load(tmp_path / "channel.yaml", Channels, env={}).value.whatsapp.account_sid == ACCOUNT
