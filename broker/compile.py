@@ -64,7 +64,7 @@ def _channel(channel: Struct, work: ChannelWork | None) -> ChannelRule:
         type=type_,
         kind=work.kind or kind,
         units=units if work.units is None else work.units,
-        accept=work.accept,
+        accept=work.accept or ("manual" if type_ == "sip" else "auto"),
         offer_timeout=int(work.offer_timeout),
     )
 
@@ -74,6 +74,7 @@ def _operator(operator: OperatorSettings) -> OperatorRule:
         name=operator.name,
         role=operator.role,
         avatar=operator.avatar,
+        phone=operator.phone,
         skills=dict(operator.skills),
         languages={code: LANGUAGE_LEVELS[level] for code, level in operator.languages.items()},
         units=operator.capacity.get("units", 100),

@@ -12,6 +12,7 @@ from broker.bus.server import Durability
 from config import Duration, ListenAddress, Secret, SettingError, load
 from config.problems import nearest
 from desk.settings import DeskSettings
+from router.policy import phone_key
 from router.rules import ChannelClass
 
 _QUIET = re2.Options()
@@ -101,6 +102,14 @@ class OperatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="A supervisor sees all conversations and may take, give and force."),
     ] = "operator"
     avatar: Annotated[str, Meta(description="Address of a picture.")] = ""
+    phone: Annotated[
+        str,
+        Meta(
+            pattern=r"^(sips?:[^\s@<>]+@[^\s@<>]+)?$",
+            description="SIP address of the phone that rings for this operator, such as sip:anna@pbx.example; "
+            "none: calls go to others.",
+        ),
+    ] = ""
     skills: Annotated[dict[Token, Level], Meta(description="Skill to level, 1 to 5.")] = field(default_factory=dict)
     languages: Annotated[dict[Token, LanguageLevel], Meta(description="Language to level; none named: any.")] = field(
         default_factory=dict
@@ -119,9 +128,10 @@ class ChannelWork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         ChannelClass | None,
         Meta(description="`exclusive` needs a free operator, `deferrable` does not keep anybody from other work."),
     ] = None
-    accept: Annotated[Literal["auto", "manual"], Meta(description="Whether the operator has to accept an offer.")] = (
-        "auto"
-    )
+    accept: Annotated[
+        Literal["auto", "manual"] | None,
+        Meta(description="Whether the operator has to accept an offer; a call always rings first."),
+    ] = None
     offer_timeout: Annotated[Duration, Meta(description="How long an offer that must be accepted stands.")] = Duration(
         20_000
     )
@@ -243,6 +253,7 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         problems = [*self._channel_problems(), *self._routing_problems(), *self._operator_problems()]
+        problems += _shared_phones(self.operators)
         if problems:
             raise ExceptionGroup("workspace", problems)
 
@@ -312,6 +323,18 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             for kind in operator.capacity
             if kind not in kinds
         ]
+
+
+def _shared_phones(operators: Mapping[str, OperatorSettings]) -> list[SettingError]:
+    """Find phones that stand with two operators: nobody could say then who has answered."""
+    owners: dict[str, str] = {}
+    problems = []
+    for name, operator in operators.items():
+        first = owners.setdefault(phone_key(operator.phone), name) if operator.phone else name
+        if first != name:
+            said = f"is {first}'s phone already; with two operators on one phone nobody knows who has answered"
+            problems.append(SettingError(said, key=("operators", name, "phone")))
+    return problems
 
 
 def _pattern_fault(pattern: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from router import ending, handover, identity, inputs, presence, talking
+from router import calls, ending, handover, identity, inputs, presence, talking
 from router.draft import Draft, Refused
 from router.inputs import Command
 from router.presence import operator_line
@@ -23,6 +23,8 @@ HANDLERS: Mapping[type, Handler] = MappingProxyType(
         inputs.Reopen: ending.reopen,
         inputs.Take: handover.take,
         inputs.Release: handover.release,
+        inputs.Dial: calls.dial,
+        inputs.HangUp: calls.hang_up,
         inputs.MarkRead: talking.read,
         inputs.Link: identity.link,
         inputs.Unlink: identity.unlink,

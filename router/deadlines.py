@@ -8,11 +8,12 @@ UNANSWERED = "unanswered"
 ORPHAN = "orphan"
 WRAP_UP = "wrap"
 ARCHIVE = "archive"
+CALL = "call"
 PARK = "park"
 GRACE = "grace"
 NODE = "node"
 
 
 def timer_id(kind: str, *about: str) -> str:
-    """Name the timer of ``kind`` about these ids, none of which can hold a colon."""
+    """Name the timer of ``kind`` about these ids; none but the last can hold a colon."""
     return ":".join((kind, *about))

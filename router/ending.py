@@ -2,37 +2,20 @@
 
 from router import facts as f
 from router.draft import Draft, Refused
+from router.entries import end, end_wrap_up
 from router.handover import check_room
 from router.inputs import Close, Command, Reopen
-from router.intake import end_wrap_up
-from router.people import Conversation
-from router.queueing import assign, begin, leave, withdraw
+from router.phone import held_call
+from router.queueing import assign, begin
 from router.rights import find, find_mine, find_person
 
 
 def close(d: Draft, command: Command, action: Close) -> None:
     """End the conversation; the units stay charged while the operator writes down what it was about."""
     conversation = find_mine(d, command, action.conversation)
+    if held_call(conversation) is not None:
+        raise Refused("on_call", "The call is still going on. Hang up first.", now=conversation.owner or "")
     end(d, conversation, command.operator, action.result, d.rules.times.wrap_up)
-
-
-def end(d: Draft, conversation: Conversation, by: str, result: str, wrap_up: int) -> None:
-    """Close it; offers are taken back in the same step."""
-    times = d.rules.times
-    withdraw(d, conversation)
-    until = d.now + wrap_up if wrap_up and conversation.owner is not None else 0
-    if not until:
-        leave(d, conversation, "closed")
-    d.emit(
-        f.ConversationClosed(
-            conversation=conversation.id,
-            by=by,
-            result=result,
-            wrap_up_until=until,
-            archive_at=max(d.now + times.archive, until + 1),
-            park_at=d.now + times.park_person,
-        )
-    )
 
 
 def reopen(d: Draft, command: Command, action: Reopen) -> None:

@@ -7,6 +7,7 @@ import msgspec
 
 from router.change import Change, Fold
 from router.deadlines import ARCHIVE, timer_id
+from router.fold_calls import CALLS
 from router.fold_conversations import CONVERSATIONS
 from router.fold_operators import OPERATORS, WORKSPACE, operator_of
 from router.fold_people import PEOPLE
@@ -14,7 +15,7 @@ from router.people import PersonRecord
 from router.record import Record
 from router.state import State
 
-FOLDS: Mapping[type, Fold] = MappingProxyType({**PEOPLE, **CONVERSATIONS, **OPERATORS, **WORKSPACE})
+FOLDS: Mapping[type, Fold] = MappingProxyType({**PEOPLE, **CONVERSATIONS, **CALLS, **OPERATORS, **WORKSPACE})
 """How each fact changes the state."""
 KEEP_COMMANDS = 256
 """Command ids remembered, per operator."""

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from normalizer.content import Call, Content
 from router import facts as f
 from router.matching import obstacle
 from router.policy import Policy
@@ -19,6 +20,7 @@ _REASONS: Mapping[str, str] = MappingProxyType(
         "not_responding": "not responding",
         "unknown": "not in the rules",
         "owner": "the owner already",
+        "phone": "without a phone",
         "operators": "not one of the operators asked for",
         "language": "lacking the language",
         "debt": "over capacity already",
@@ -86,7 +88,8 @@ def _because(why: Why, version: int) -> str:
 def _queued(fact: f.ConversationQueued) -> str:
     need = fact.steps[fact.step].need
     skills = ", ".join(f"{skill} {level}" for skill, level in sorted(need.skills.items())) or "no skill"
-    return f"Queued ({fact.reason}): {skills}, languages {', '.join(need.languages) or 'any'}."
+    phone = ", a phone" if need.phone else ""
+    return f"Queued ({fact.reason}): {skills}{phone}, languages {', '.join(need.languages) or 'any'}."
 
 
 def _unroutable(fact: f.Unroutable) -> str:
@@ -106,7 +109,24 @@ def _assigned(fact: f.Assigned) -> str:
     return f"{fact.operator} owns it now{by}{': ' + fact.reason if fact.reason else ''}."
 
 
+_WISHES: Mapping[str, str] = MappingProxyType(
+    {"ringing": "should ring", "initiated": "should ring and then the customer's", "ended": "should hang up"}
+)
+
+
+def _wished(content: Content) -> str:
+    assert isinstance(content, Call)  # noqa: S101  # wishes are about calls
+    return f"The phone {content.to or 'of the call'} {_WISHES[content.event]}."
+
+
+def _call(fact: f.CallChanged) -> str:
+    who = f" by {fact.operator or 'somebody unknown'}" if fact.state == "answered" else ""
+    return f"The call {'from' if fact.direction == 'in' else 'to'} {fact.address} is {fact.state}{who}."
+
+
 def _sent(fact: f.ReplySent) -> str:
+    if fact.wish:
+        return _wished(fact.outbound.content)
     what = "A holding phrase" if fact.waiting is not None else f"An answer of {fact.by}"
     return f"{what} went to {fact.outbound.channel}."
 
@@ -132,7 +152,11 @@ _SENTENCES: Mapping[type, Callable[[Any], str]] = MappingProxyType(
         f.ConversationOpened: lambda fact: f"Opened on {fact.channel} by {fact.person}.",
         f.MessageTaken: lambda fact: f"The customer wrote entry {fact.n} on {fact.envelope.channel}.",
         f.ConversationJoined: lambda fact: f"It goes on for {fact.other} as well: both are of one customer.",
-        f.ConversationReopened: lambda fact: f"Reopened by {fact.by or 'the customer'}.",
+        f.ConversationReopened: lambda fact: (
+            f"Reopened: {fact.undelivered} did not reach the customer."
+            if fact.undelivered
+            else f"Reopened by {fact.by or 'the customer'}."
+        ),
         f.ConversationQueued: _queued,
         f.ConversationRelaxed: lambda fact: f"Nobody came in time: requirement step {fact.step} is in force.",
         f.ExclusionEnded: lambda fact: f"{', '.join(fact.operators)} may be asked again.",
@@ -142,7 +166,9 @@ _SENTENCES: Mapping[type, Callable[[Any], str]] = MappingProxyType(
         f.Assigned: _assigned,
         f.Unassigned: lambda fact: f"{fact.operator} does not own it any more: {fact.reason}.",
         f.ReplySent: _sent,
-        f.NoteAdded: lambda fact: f"{fact.by} added a note.",
+        f.CallChanged: _call,
+        f.ConversationWeighed: lambda fact: f"It takes {fact.units} units ({fact.kind}) now.",
+        f.NoteAdded: lambda fact: f"{fact.by or 'The router'} added a note.",
         f.EntriesRead: _silent,
         f.OutboundChanged: lambda fact: (
             f"{fact.outbound} is {fact.state.value}{': ' + fact.error if fact.error else ''}."

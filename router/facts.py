@@ -26,6 +26,8 @@ Todo = Literal[
     "merge",
     "unstaffed",
     "warn",
+    "calls",
+    "bounced",
 ]
 """What can be left to do: see ``router.todo``."""
 
@@ -87,7 +89,8 @@ class MessageTaken(Fact, frozen=True, kw_only=True, tag="message.taken"):
 
     ``forget`` oldest native ids leave the duplicate guard with this one. ``waits``: from now on the customer waits for
     an answer; then ``say_at`` is the time of the first holding phrase and ``unanswered_at`` when the owner loses it
-    (0: never). ``languages`` replaces what was known, unless it is empty.
+    (0: never). ``languages`` replaces what was known, unless it is empty. ``aside``: answers go where they went before.
+    ``heard`` is when the customer wrote it, where that counts for the provider's window (0: it does not).
     """
 
     conversation: str
@@ -98,13 +101,16 @@ class MessageTaken(Fact, frozen=True, kw_only=True, tag="message.taken"):
     say_at: int = 0
     unanswered_at: int = 0
     languages: tuple[str, ...] = ()
+    aside: bool = False
+    heard: int = 0
 
 
 class ConversationJoined(Fact, frozen=True, kw_only=True, tag="conversation.joined"):
     """A link made one of both: this one goes on for ``other`` too, which is closed next.
 
     ``address`` is where the customer wrote last. The customer waits here since ``unanswered`` (0: not at all) and has
-    been told ``said`` phrases; ``say_at`` and ``unanswered_at`` are as in :class:`MessageTaken`.
+    been told ``said`` phrases; ``say_at`` and ``unanswered_at`` are as in :class:`MessageTaken`. The calls of the other
+    go over. ``tier`` and ``v`` are set where the other was more urgent.
     """
 
     conversation: str
@@ -114,15 +120,21 @@ class ConversationJoined(Fact, frozen=True, kw_only=True, tag="conversation.join
     said: int = 0
     say_at: int = 0
     unanswered_at: int = 0
+    tier: int | None = None
+    v: int | None = None
 
 
 class ConversationReopened(Fact, frozen=True, kw_only=True, tag="conversation.reopened"):
-    """The customer wrote again (on ``channel``, from ``address``), or ``by`` opened it, within the reopening time."""
+    """The customer wrote again (on ``channel``, from ``address``), or ``by`` opened it, within the reopening time.
+
+    ``undelivered`` is the answer that came back and opened it.
+    """
 
     conversation: str
     by: str = ""
     channel: str = ""
     address: str = ""
+    undelivered: str = ""
 
 
 class ConversationQueued(Fact, frozen=True, kw_only=True, tag="conversation.queued"):
@@ -152,6 +164,9 @@ class ConversationQueued(Fact, frozen=True, kw_only=True, tag="conversation.queu
         "transferred",
         "unanswered",
         "rules",
+        "call",
+        "missed",
+        "undelivered",
     ] = "new"
     exclude: dict[str, int] = {}
 
@@ -188,6 +203,7 @@ class Offered(Fact, frozen=True, kw_only=True, tag="offer.made"):
     """``operator`` is asked; the units are charged now. ``expires`` 0: accepted by itself in the same step.
 
     ``transfer_from`` owns the conversation until it is accepted; ``direct``: it was handed to this one operator.
+    ``ring`` is the outbound message of the same record that lets the operator's phone ring.
     """
 
     conversation: str
@@ -198,6 +214,7 @@ class Offered(Fact, frozen=True, kw_only=True, tag="offer.made"):
     expires: int
     transfer_from: str | None = None
     direct: bool = False
+    ring: str = ""
 
 
 class OfferEnded(Fact, frozen=True, kw_only=True, tag="offer.ended"):
@@ -206,7 +223,7 @@ class OfferEnded(Fact, frozen=True, kw_only=True, tag="offer.ended"):
     conversation: str
     offer: str
     operator: str
-    reason: Literal["declined", "no_answer", "operator_lost", "withdrawn", "lost_race"]
+    reason: Literal["declined", "no_answer", "operator_lost", "withdrawn", "lost_race", "unreachable"]
     silent: int = 0
 
 
@@ -228,7 +245,7 @@ class Unassigned(Fact, frozen=True, kw_only=True, tag="conversation.unassigned")
 
     conversation: str
     operator: str
-    reason: Literal["closed", "transferred", "operator_lost", "released", "unanswered", "taken"]
+    reason: Literal["closed", "transferred", "operator_lost", "released", "unanswered", "taken", "call"]
 
 
 class ReplySent(Fact, frozen=True, kw_only=True, tag="reply.sent"):
@@ -236,7 +253,8 @@ class ReplySent(Fact, frozen=True, kw_only=True, tag="reply.sent"):
 
     It stands in a record whose subject names the channel: the record is the outbox. ``again`` is the outbound
     message that it replaces. ``waiting`` is the index of the holding phrase, for those, and ``say_at`` the time of
-    the next one (0: none).
+    the next one (0: none). ``wish``: it asks the channel of a call for something (ring, call, hang up) and tells the
+    customer nothing.
     """
 
     conversation: str
@@ -246,6 +264,38 @@ class ReplySent(Fact, frozen=True, kw_only=True, tag="reply.sent"):
     again: str | None = None
     waiting: int | None = None
     say_at: int = 0
+    wish: bool = False
+
+
+class CallChanged(Fact, frozen=True, kw_only=True, tag="call.changed"):
+    """A phone call of the conversation is now in ``state``; ``operator`` has answered it (empty: nobody we know).
+
+    ``limit_at`` is when it counts as over without a word (0: as before), the rest as in ``router.people.LiveCall``.
+    """
+
+    conversation: str
+    call: str
+    channel: str
+    address: str
+    at: int = 0
+    direction: Literal["in", "out"] = "in"
+    state: Literal["ringing", "answered", "over", "missed"]
+    operator: str = ""
+    fresh: bool = False
+    hang_up: str = ""
+    limit_at: int = 0
+
+
+class ConversationWeighed(Fact, frozen=True, kw_only=True, tag="conversation.weighed"):
+    """It costs those who hold it so much from now on: a call has begun or ended.
+
+    ``unanswered_at`` is when the owner loses it, as in :class:`MessageTaken`.
+    """
+
+    conversation: str
+    kind: ChannelClass
+    units: int
+    unanswered_at: int = 0
 
 
 class NoteAdded(Fact, frozen=True, kw_only=True, tag="note.added"):
@@ -417,6 +467,8 @@ AnyFact = (
     | Assigned
     | Unassigned
     | ReplySent
+    | CallChanged
+    | ConversationWeighed
     | NoteAdded
     | EntriesRead
     | OutboundChanged

@@ -5,13 +5,14 @@ from types import MappingProxyType
 
 import msgspec
 
+from normalizer.envelope import Envelope
 from normalizer.outbound import RECEIPT_RANK, ReceiptState
 from router import facts as f
 from router.change import Change, Fold
 from router.deadlines import ARCHIVE, EXCLUDED, OFFER, ORPHAN, PARK, SAY, STEP, UNANSWERED, WRAP_UP, timer_id
-from router.fold_operators import operator_of
-from router.people import Conversation, Offer, Sending
-from router.state import Operator
+from router.fold_calls import move_call, served
+from router.fold_operators import charge, free, operator_of
+from router.people import AddressState, Conversation, Offer, Sending
 
 KEEP_OUTBOUNDS = 256
 """Answers whose news are followed, per conversation."""
@@ -38,11 +39,30 @@ def _message_taken(c: Change, fact: f.MessageTaken) -> None:
     for _ in range(fact.forget):
         c.drop_first(seen)
     c.put(seen, f"{channel}/{envelope.native_id}", c.now)
-    if address.channel != channel:
-        c.set(address, "channel", channel)
+    if fact.heard:
+        c.put(address.heard, channel, fact.heard)
     c.set(conversation, "n", fact.n)
-    if conversation.last_address != envelope.address:
+    _answer_here(c, conversation, address, envelope, aside=fact.aside)
+    if fact.languages:
+        c.set(conversation, "languages", fact.languages)
+    if fact.waits:
+        c.set(conversation, "unanswered", c.now)
+        c.set(conversation, "said", 0)
+        c.timer(SAY, fact.conversation, fact.say_at)
+        c.timer(UNANSWERED, fact.conversation, fact.unanswered_at)
+
+
+def _answer_here(
+    c: Change, conversation: Conversation, address: AddressState, envelope: Envelope, *, aside: bool
+) -> None:
+    """Remember where answers go: what is said ``aside`` never leads them to another channel."""
+    channel, known = envelope.channel, conversation.sendings.get(envelope.address)
+    if address.channel != channel and not (aside and address.channel):
+        c.set(address, "channel", channel)
+    if conversation.last_address != envelope.address and not (aside and conversation.last_address):
         c.set(conversation, "last_address", envelope.address)
+    if aside and known is not None:
+        return
     data = envelope.channel_data
     c.put(
         conversation.sendings,
@@ -51,13 +71,6 @@ def _message_taken(c: Change, fact: f.MessageTaken) -> None:
             channel=channel, reply_to=envelope.native_id, channel_data=_NO_DATA if data == _NO_DATA else data.copy()
         ),
     )
-    if fact.languages:
-        c.set(conversation, "languages", fact.languages)
-    if fact.waits:
-        c.set(conversation, "unanswered", c.now)
-        c.set(conversation, "said", 0)
-        c.timer(SAY, fact.conversation, fact.say_at)
-        c.timer(UNANSWERED, fact.conversation, fact.unanswered_at)
 
 
 def _joined(c: Change, fact: f.ConversationJoined) -> None:
@@ -69,6 +82,12 @@ def _joined(c: Change, fact: f.ConversationJoined) -> None:
     c.set(conversation, "said", fact.said)
     c.timer(SAY, fact.conversation, fact.say_at)
     c.timer(UNANSWERED, fact.conversation, fact.unanswered_at)
+    if fact.tier is not None:
+        c.set(conversation, "tier", fact.tier)
+    if fact.v is not None:
+        c.set(conversation, "v", fact.v)
+    for call in list(other.calls.values()):
+        move_call(c, call, other, conversation)
 
 
 def _reopened(c: Change, fact: f.ConversationReopened) -> None:
@@ -131,11 +150,12 @@ def _offered(c: Change, fact: f.Offered) -> None:
         expires=fact.expires,
         transfer_from=fact.transfer_from,
         direct=fact.direct,
+        ring=fact.ring,
     )
     c.set(conversation, "offers", [*conversation.offers, offer])
     c.set(conversation, "status", "offered")
     c.set(conversation, "epoch", fact.epoch)
-    _charge(c, fact.operator, conversation, fact.units)
+    charge(c, fact.operator, conversation, fact.units)
     _leave_queue(c, conversation)
     if fact.expires:
         c.put(c.state.timers, timer_id(OFFER, fact.conversation, fact.offer), fact.expires)
@@ -151,7 +171,7 @@ def _offer_ended(c: Change, fact: f.OfferEnded) -> None:
     _drop_offer(c, conversation, fact.offer)
     c.set(conversation, "status", "assigned" if conversation.owner else "open")
     c.set(operator_of(c, fact.operator), "silent", fact.silent)
-    _free(c, fact.operator, conversation)
+    free(c, fact.operator, conversation)
 
 
 def _drop_offer(c: Change, conversation: Conversation, offer: str) -> None:
@@ -163,7 +183,7 @@ def _assigned(c: Change, fact: f.Assigned) -> None:
     conversation = c.state.conversations[fact.conversation]
     operator = operator_of(c, fact.operator)
     if fact.offer is None:
-        _charge(c, fact.operator, conversation, fact.units)
+        charge(c, fact.operator, conversation, fact.units)
     else:
         _drop_offer(c, conversation, fact.offer)
         c.set(operator, "silent", 0)
@@ -181,41 +201,10 @@ def _unassigned(c: Change, fact: f.Unassigned) -> None:
     c.set(conversation, "owner", None)
     if conversation.status == "assigned":
         c.set(conversation, "status", "open")
-    _free(c, fact.operator, conversation)
+    free(c, fact.operator, conversation)
     c.set(operator_of(c, fact.operator), "idle_since", c.now)
     c.timer(UNANSWERED, fact.conversation, 0)
     c.timer(ORPHAN, fact.conversation, 0)
-
-
-def _charge(c: Change, operator: str, conversation: Conversation, units: int) -> None:
-    value = operator_of(c, operator)
-    c.put(value.held, conversation.id, units)
-    _weigh(c, value, conversation, units, 1)
-
-
-def _free(c: Change, operator: str, conversation: Conversation) -> None:
-    value = operator_of(c, operator)
-    _weigh(c, value, conversation, -value.held[conversation.id], -1)
-    c.drop(value.held, conversation.id)
-
-
-def _weigh(c: Change, operator: Operator, conversation: Conversation, units: int, count: int) -> None:
-    _count(c, operator, conversation.channel, count)
-    if conversation.kind == "deferrable":
-        c.set(operator, "deferred", operator.deferred + units)
-        c.set(operator, "mails", operator.mails + count)
-        return
-    c.set(operator, "load", operator.load + units)
-    if conversation.kind == "exclusive":
-        c.set(operator, "calls", operator.calls + count)
-
-
-def _count(c: Change, operator: Operator, channel: str, more: int) -> None:
-    count = operator.counts.get(channel, 0) + more
-    if count:
-        c.put(operator.counts, channel, count)
-    else:
-        c.drop(operator.counts, channel)
 
 
 def _reply_sent(c: Change, fact: f.ReplySent) -> None:
@@ -228,18 +217,17 @@ def _reply_sent(c: Change, fact: f.ReplySent) -> None:
         _forget_outbound(c, conversation, fact.again)
     if len(conversation.outbounds) > KEEP_OUTBOUNDS:
         _forget_outbound(c, conversation, min(conversation.outbounds, key=_entry_number))
+    if fact.wish:
+        return
+    if fact.by:
+        c.put(conversation.authors, fact.outbound.id, fact.by)
     c.timer(SAY, fact.conversation, fact.say_at)
     if fact.waiting is not None:
         c.set(conversation, "said", fact.waiting + 1)
         return
     c.set(conversation, "replied", fact.n)
     c.set(conversation, "replied_by", fact.by)
-    c.set(conversation, "unanswered", 0)
-    c.set(conversation, "said", 0)
-    c.timer(UNANSWERED, fact.conversation, 0)
-    person = c.state.people[conversation.person]
-    c.set(person, "last_operator", fact.by)
-    c.set(person, "last_served", c.now)
+    served(c, conversation, fact.by)
 
 
 def _entry_number(outbound: str) -> int:
@@ -250,6 +238,7 @@ def _forget_outbound(c: Change, conversation: Conversation, outbound: str) -> No
     c.drop(conversation.outbounds, outbound)
     c.drop(conversation.targets, outbound)
     c.drop(conversation.channels, outbound)
+    c.drop(conversation.authors, outbound)
 
 
 def _note_added(c: Change, fact: f.NoteAdded) -> None:
@@ -305,7 +294,7 @@ def _closed(c: Change, fact: f.ConversationClosed) -> None:
 def _wrap_up_ended(c: Change, fact: f.WrapUpEnded) -> None:
     conversation = c.state.conversations[fact.conversation]
     c.set(conversation, "owner", None)
-    _free(c, fact.operator, conversation)
+    free(c, fact.operator, conversation)
     c.set(operator_of(c, fact.operator), "idle_since", c.now)
     c.timer(WRAP_UP, fact.conversation, 0)
 

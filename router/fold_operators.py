@@ -22,6 +22,39 @@ def operator_of(change: Change, name: str) -> Operator:
     return operator
 
 
+def charge(c: Change, operator: str, conversation: Conversation, units: int) -> None:
+    """Let a conversation weigh on an operator."""
+    value = operator_of(c, operator)
+    c.put(value.held, conversation.id, units)
+    _weigh(c, value, conversation, units, 1)
+
+
+def free(c: Change, operator: str, conversation: Conversation) -> None:
+    """Take the weight of a conversation from an operator."""
+    value = operator_of(c, operator)
+    _weigh(c, value, conversation, -value.held[conversation.id], -1)
+    c.drop(value.held, conversation.id)
+
+
+def _weigh(c: Change, operator: Operator, conversation: Conversation, units: int, count: int) -> None:
+    _count(c, operator, conversation.channel, count)
+    if conversation.kind == "deferrable":
+        c.set(operator, "deferred", operator.deferred + units)
+        c.set(operator, "mails", operator.mails + count)
+        return
+    c.set(operator, "load", operator.load + units)
+    if conversation.kind == "exclusive":
+        c.set(operator, "calls", operator.calls + count)
+
+
+def _count(c: Change, operator: Operator, channel: str, more: int) -> None:
+    count = operator.counts.get(channel, 0) + more
+    if count:
+        c.put(operator.counts, channel, count)
+    else:
+        c.drop(operator.counts, channel)
+
+
 def _node_alive(c: Change, fact: f.NodeAlive) -> None:
     c.put(c.state.nodes, fact.node, fact.until)
     c.timer(NODE, fact.node, fact.until)

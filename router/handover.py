@@ -6,6 +6,7 @@ from router.draft import Draft, Refused
 from router.inputs import Accept, Command, Decline, Release, Take, Transfer
 from router.matching import absence, mismatch, need_of, shortage
 from router.people import Conversation, Offer
+from router.phone import held_call, ringing_call
 from router.queueing import (
     accept as take_offer,
 )
@@ -20,6 +21,7 @@ from router.queueing import (
     place,
     requeue,
     send_back,
+    wish,
     withdraw,
 )
 from router.rights import find_mine, find_open, find_operator, require_supervisor
@@ -77,7 +79,9 @@ def transfer(d: Draft, command: Command, action: Transfer) -> None:
 
 
 def _transfer_to(d: Draft, conversation: Conversation, target: str) -> None:
-    find_operator(d, target)
+    rule = find_operator(d, target)
+    if held_call(conversation) is not None and not rule.phone:
+        raise Refused("no_phone", f"{rule.name} has no phone to take the call.", now=target)
     if target == conversation.owner:
         raise Refused("already_owner", "The conversation belongs to this operator already.", now=target)
     _check_present(d, target)
@@ -87,7 +91,12 @@ def _transfer_to(d: Draft, conversation: Conversation, target: str) -> None:
 
 def _transfer_to_skills(d: Draft, conversation: Conversation, skills: dict[str, int]) -> None:
     before = need_of(conversation)
-    need = Need(skills=skills, languages=before.languages, language_level=before.language_level)
+    need = Need(
+        skills=skills,
+        languages=before.languages,
+        language_level=before.language_level,
+        phone=held_call(conversation) is not None or before.phone,
+    )
     owner = conversation.owner
     exclude = exclusion(d, conversation, owner) if owner is not None else {}
     steps = (f.Step(at=d.now, need=need),)
@@ -116,6 +125,9 @@ def take(d: Draft, command: Command, action: Take) -> None:
             raise Refused("not_qualified", f"{rule.name} lacks what is needed: {lacking}.", now=lacking)
         _check_room(d, conversation, action.operator)
     assign(d, conversation, action.operator, by=command.operator, reason=action.reason)
+    call = ringing_call(conversation)
+    if call is not None and rule.phone:
+        wish(d, conversation, call, "ringing", rule.phone)
 
 
 def release(d: Draft, command: Command, action: Release) -> None:

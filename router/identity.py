@@ -4,7 +4,8 @@ from router import facts as f
 from router.deadlines import PARK, SAY, UNANSWERED, timer_id
 from router.draft import Draft, Refused
 from router.inputs import Command, Link, Unlink
-from router.people import Conversation, Person, PersonRecord
+from router.people import Conversation, LiveCall, Person, PersonRecord
+from router.phone import live_calls
 from router.queueing import answer_due
 from router.rights import find_person
 
@@ -39,7 +40,8 @@ def link(d: Draft, command: Command, action: Link) -> None:
     d.parked.append(PersonRecord(person=Person(id=other.id, addresses=[], moved=person.id), addresses=[]))
     if len(going_on) > 1 and going_on[1].status != "closed":
         older, younger = going_on[0].id, going_on[1].id
-        d.emit(f.Scheduled(items=(("join", f"{older}:{younger}"), ("merge", younger))))
+        calls: tuple[tuple[f.Todo, str], ...] = (("calls", older),) if live_calls(going_on[1]) else ()
+        d.emit(f.Scheduled(items=(("join", f"{older}:{younger}"), ("merge", younger), *calls)))
     elif not going_on or going_on[0].status == "closed":
         d.emit(f.TimerSet(timer=timer_id(PARK, person.id), due=d.now + d.rules.times.park_person))
 
@@ -69,8 +71,17 @@ def join(d: Draft, about: str) -> None:
             said=first.said,
             say_at=timers.get(timer_id(SAY, first.id), 0),
             unanswered_at=due,
+            tier=younger.tier if younger.tier < conversation.tier else None,
+            v=_ahead(d, conversation, younger),
         )
     )
+
+
+def _ahead(d: Draft, conversation: Conversation, other: Conversation) -> int | None:
+    """Carry over what let the other go first: its boost, within bounds; None if it does not help."""
+    boost = min(other.enqueued_at - other.v, d.rules.times.boost_max)
+    moved = conversation.enqueued_at - boost
+    return moved if moved < conversation.v else None
 
 
 def _heard(d: Draft, address: str) -> int:
@@ -87,6 +98,8 @@ def unlink(d: Draft, command: Command, action: Unlink) -> None:
         raise Refused("no_address", "The address does not belong to this person.")
     if len(person.addresses) == 1:
         raise Refused("only_address", "It is the only address of this person: there is nothing to separate.")
+    if any(call.address == action.address for call in _calls_of(d, person)):
+        raise Refused("on_call", "There is a call with this number now. Separate it when the call is over.")
     name = f"p{d.input}"
     d.emit(
         f.AddressTaken(
@@ -94,3 +107,9 @@ def unlink(d: Draft, command: Command, action: Unlink) -> None:
         )
     )
     d.emit(f.TimerSet(timer=timer_id(PARK, name), due=d.now + d.rules.times.park_person))
+
+
+def _calls_of(d: Draft, person: Person) -> list[LiveCall]:
+    names = (*person.past, person.conversation)
+    found = (d.state.conversations[name] for name in names if name is not None)
+    return [call for conversation in found for call in live_calls(conversation)]

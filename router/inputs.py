@@ -152,6 +152,19 @@ class Release(Struct, frozen=True, kw_only=True, tag_field="do", tag="release"):
     conversation: Id
 
 
+class Dial(Struct, frozen=True, kw_only=True, tag_field="do", tag="call", omit_defaults=True):
+    """Call the customer: first the operator's own phone rings. ``address`` None means the number they are known by."""
+
+    conversation: Id
+    address: Annotated[str, Meta(max_length=400)] | None = None
+
+
+class HangUp(Struct, frozen=True, kw_only=True, tag_field="do", tag="hang_up"):
+    """End the call that is going on."""
+
+    conversation: Id
+
+
 class MarkRead(Struct, frozen=True, kw_only=True, tag_field="do", tag="read"):
     """The operator has the entries up to number ``upto`` on the screen."""
 
@@ -186,6 +199,8 @@ Action = (
     | Reopen
     | Take
     | Release
+    | Dial
+    | HangUp
     | MarkRead
     | Link
     | Unlink

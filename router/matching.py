@@ -53,6 +53,8 @@ def mismatch(policy: Policy, name: str, rule: OperatorRule, need: Need) -> str |
     """Say what this operator lacks for ``need``, if anything."""
     if need.operators and name not in need.operators:
         return "operators"
+    if need.phone and not rule.phone:
+        return "phone"
     for skill, level in need.skills.items():
         if rule.skills.get(skill, 0) < level:
             return f"skill:{skill}"
@@ -78,7 +80,7 @@ def shortage(policy: Policy, operator: Operator, rule: OperatorRule, new: Conver
         return "limit"
     if new.kind == "deferrable":
         return "capacity" if limit is None and operator.deferred + new.units > rule.units else None
-    if operator.calls or (new.kind == "exclusive" and len(operator.held) > operator.mails):
+    if operator.talking or operator.calls or (new.kind == "exclusive" and len(operator.held) > operator.mails):
         return "exclusive"
     return "capacity" if operator.load + new.units > rule.units else None
 

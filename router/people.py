@@ -35,13 +35,15 @@ class AddressState(Struct, kw_only=True, omit_defaults=True, gc=False):
     """One address of a person, with the duplicate guard.
 
     ``channel`` is the one it wrote through last. ``seen`` maps ``<channel>/<native id>`` to the time it was taken,
-    oldest first (promise P2).
+    oldest first (promise P2). ``heard`` maps a channel to the time of the last message that the customer wrote there
+    themselves: some providers let us answer for a while only.
     """
 
     address: str
     person: str
     channel: str = ""
     seen: dict[str, int] = field(default_factory=dict)
+    heard: dict[str, int] = field(default_factory=dict)
 
 
 class Sending(Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -52,8 +54,29 @@ class Sending(Struct, kw_only=True, omit_defaults=True, gc=False):
     channel_data: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class LiveCall(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
+    """A phone call of a conversation: ``answered`` by ``operator`` (empty: by somebody unknown), or where it stands.
+
+    It began at ``at``. ``fresh``: the conversation began with it. ``hang_up`` is the outbound message that asked the
+    channel to end it.
+    """
+
+    id: str
+    channel: str
+    address: str
+    at: int = 0
+    direction: Literal["in", "out"] = "in"
+    state: Literal["ringing", "answered", "over", "missed"] = "ringing"
+    operator: str = ""
+    fresh: bool = False
+    hang_up: str = ""
+
+
 class Offer(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
-    """A running offer; the units are charged to the operator. ``transfer_from`` still owns the conversation."""
+    """A running offer; the units are charged to the operator. ``transfer_from`` still owns the conversation.
+
+    ``ring`` is the outbound message that lets the operator's phone ring.
+    """
 
     id: str
     operator: str
@@ -61,6 +84,7 @@ class Offer(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     expires: int
     transfer_from: str | None = None
     direct: bool = False
+    ring: str = ""
 
 
 class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -74,7 +98,8 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     ``warned``: since it waits it has been said that nobody signed in (``unstaffed``), or nobody at all
     (``unroutable``), can take it.
     ``outbounds`` holds the state of answers that may still change, ``targets`` the address of each, ``channels`` the
-    channel that it went through (of those sent since that is remembered).
+    channel that it went through (of those sent since that is remembered), ``authors`` the operator who wrote it.
+    ``calls`` are the phone calls, oldest first, with those that are over.
     Times are ms since the epoch.
     """
 
@@ -111,6 +136,8 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     outbounds: dict[str, ReceiptState] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
     channels: dict[str, str] = field(default_factory=dict)
+    authors: dict[str, str] = field(default_factory=dict)
+    calls: dict[str, LiveCall] = field(default_factory=dict)
     closed_at: int = 0
     result: str = ""
 

@@ -1,6 +1,9 @@
 """Rules at work: which route a conversation takes, and what it needs at which time. A function of its arguments."""
 
+import re
+
 import re2
+from msgspec import structs
 
 from normalizer.content import Choice, Content, Edit, Form, Language, Media, Rating, Template, Text, Unsupported
 from normalizer.envelope import Envelope
@@ -12,6 +15,7 @@ SURE = 0.8
 NATIVE = 7
 
 _DEFAULT = Route(name="")
+_SIP_URI = re.compile(r"(?:sips?:)?(?:([^@:;]*)[^@]*@)?(\[[^\]]*\]|[^:;?>]*)", re.IGNORECASE)
 
 
 class BadRules(ValueError):
@@ -32,6 +36,7 @@ class Policy:
             raise BadRules(f"the last route, {rules.routes[-1].name}, must match everything: leave out its conditions")
         if not all(phrase.say for phrase in rules.waiting):
             raise BadRules("a phrase for those who wait has no text in any language")
+        self._phones = {phone_key(one.phone): name for name, one in rules.operators.items() if one.phone}
         self._spoken: dict[str, int] = {}
         for operator in rules.operators.values():
             for language, level in self.languages_of(operator).items():
@@ -44,6 +49,20 @@ class Policy:
     def channel(self, name: str) -> ChannelRule:
         """Give the rule of a channel; one that is not configured any more costs the usual."""
         return self.rules.channels.get(name) or ChannelRule(type=name)
+
+    @property
+    def has_phones(self) -> bool:
+        """Whether calls can ring anywhere."""
+        return bool(self._phones)
+
+    def whose_phone(self, uri: str) -> str | None:
+        """Name the operator whose phone this SIP URI is."""
+        return self._phones.get(phone_key(uri))
+
+    def phone_channel(self, preferred: str) -> str | None:
+        """Name the channel that makes calls: ``preferred`` if it does, else the first by name."""
+        able = sorted(name for name, rule in self.rules.channels.items() if makes_calls(rule))
+        return preferred if preferred in able else next(iter(able), None)
 
     def route(self, envelope: Envelope, languages: tuple[str, ...]) -> Route:
         """Find the first route whose conditions all hold."""
@@ -86,6 +105,18 @@ class Policy:
         return ()
 
 
+def makes_calls(rule: ChannelRule) -> bool:
+    """Tell whether a channel is a phone: one of SIP, or whatever else needs an operator's whole attention."""
+    return rule.type == "sip" or rule.kind == "exclusive"
+
+
+def phone_key(uri: str) -> str:
+    """Reduce a SIP URI to what names the phone: user, and host in lower case (RFC 3261 section 19.1.4)."""
+    found = _SIP_URI.match(uri.strip().rpartition("<")[2])
+    assert found is not None  # noqa: S101  # every part of the pattern may be empty
+    return f"{found[1] or ''}@{found[2].lower()}"
+
+
 def _compile(route: Route) -> list["re2._Regexp[str]"]:
     options = re2.Options()
     options.case_sensitive = False
@@ -109,7 +140,7 @@ def _found(patterns: list["re2._Regexp[str]"], text: str) -> bool:
 
 
 def _speaking(need: Need, languages: tuple[str, ...]) -> Need:
-    return Need(skills=need.skills, languages=languages, language_level=need.language_level, operators=need.operators)
+    return structs.replace(need, languages=languages)
 
 
 def words(content: Content) -> str:

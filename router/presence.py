@@ -6,6 +6,7 @@ from router.draft import Draft
 from router.inputs import Command, DeskAlive, OperatorLost, OperatorUp, SetPresence
 from router.matching import place_of
 from router.people import Conversation
+from router.phone import ringing_call
 from router.queueing import end_offer, leave, send_back
 from router.state import Operator
 
@@ -109,12 +110,12 @@ def _schedule(d: Draft, items: list[tuple[f.Todo, str]]) -> None:
 
 
 def orphan(d: Draft, name: str) -> None:
-    """Queue a conversation again whose operator is gone, ahead of others; a call is left to its channel.
+    """Queue a conversation again whose operator is gone, ahead of others; a call that they talk in is left alone.
 
     Deferrable work waits for the operator to come back until ``times.orphan`` is over.
     """
     conversation = d.conversation(name)
-    if conversation.owner is None or conversation.kind == "exclusive":
+    if conversation.owner is None or (conversation.kind == "exclusive" and ringing_call(conversation) is None):
         return
     if conversation.kind == "deferrable":
         d.emit(f.TimerSet(timer=timer_id(ORPHAN, name), due=d.now + d.rules.times.orphan))

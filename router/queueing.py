@@ -3,29 +3,52 @@
 from collections.abc import Mapping
 from typing import Literal
 
+import msgspec
 from msgspec import structs
 
+from normalizer.content import Call
 from normalizer.envelope import Envelope
+from normalizer.outbound import Author, Outbound
 from router import facts as f
+from router.deadlines import UNANSWERED, timer_id
 from router.draft import Draft
 from router.matching import explain, key_of, others_could, survey, understaffed
-from router.people import Conversation, Offer
+from router.people import Conversation, LiveCall, Offer
+from router.phone import held_call, is_follow_up, ringing_call, weight, with_phone
 from router.policy import languages
 from router.record import Candidate, Why
-from router.rules import Route
+from router.rules import ChannelClass, Route
 
-Back = Literal["declined", "no_answer", "operator_lost", "released", "transferred", "unanswered", "rules"]
-End = Literal["declined", "no_answer", "operator_lost", "withdrawn", "lost_race"]
-Leave = Literal["closed", "transferred", "operator_lost", "released", "unanswered", "taken"]
+New = Literal["new", "reopened", "missed", "undelivered"]
+Back = Literal[
+    "declined",
+    "no_answer",
+    "operator_lost",
+    "released",
+    "transferred",
+    "unanswered",
+    "rules",
+    "call",
+    "missed",
+]
+End = Literal["declined", "no_answer", "operator_lost", "withdrawn", "lost_race", "unreachable"]
+Leave = Literal["closed", "transferred", "operator_lost", "released", "unanswered", "taken", "call"]
 
 
-def enqueue(d: Draft, conversation: Conversation, envelope: Envelope, reason: Literal["new", "reopened"]) -> None:
+_NO_DATA = msgspec.Raw(b"null")
+
+
+def enqueue(d: Draft, conversation: Conversation, envelope: Envelope, reason: New) -> None:
     """Queue a new conversation, or one that begins anew, by the rules; offer it at once if somebody is free."""
+    admit(d, conversation, envelope, reason)
+    place_or_announce(d, conversation)
+
+
+def admit(d: Draft, conversation: Conversation, envelope: Envelope, reason: New) -> None:
+    """Give a new conversation, or one that begins anew, its place in the queue by the rules."""
     codes, sure = languages(envelope)
     route = d.policy.route(envelope, codes)
     begin(d, conversation, route, codes or conversation.languages, sure=sure, reason=reason)
-    if not place(d, conversation):
-        announce(d, conversation)
 
 
 def begin(  # noqa: PLR0913  # each stands for a word of the fact
@@ -35,10 +58,10 @@ def begin(  # noqa: PLR0913  # each stands for a word of the fact
     codes: tuple[str, ...],
     *,
     sure: bool,
-    reason: Literal["new", "reopened"],
+    reason: New,
 ) -> None:
     """Give the conversation its place in the queue, counted from now."""
-    channel = d.policy.channel(conversation.channel)
+    kind, units = weight(d.policy, conversation)
     d.emit(
         f.ConversationQueued(
             conversation=conversation.id,
@@ -47,9 +70,9 @@ def begin(  # noqa: PLR0913  # each stands for a word of the fact
             v=d.now - min(route.boost, d.rules.times.boost_max),
             seq=d.input,
             enqueued_at=d.now,
-            units=channel.units,
-            kind=channel.kind,
-            steps=d.policy.steps(route, codes, d.now, sure=sure),
+            units=units,
+            kind=kind,
+            steps=with_phone(d.policy, conversation, d.policy.steps(route, codes, d.now, sure=sure)),
             reason=reason,
         )
     )
@@ -64,11 +87,19 @@ def requeue(  # noqa: PLR0913  # each stands for a word of the fact
     boost: int = 0,
     rule: str | None = None,
     steps: tuple[f.Step, ...] = (),
+    weigh: bool = False,
 ) -> None:
-    """Queue it again: the age, the deadlines and so the place stay; ``boost`` (ms) moves it forward within bounds."""
+    """Queue it again: the age, the deadlines and so the place stay; ``boost`` (ms) moves it forward within bounds.
+
+    With ``weigh`` a call has begun or ended: what it costs and whether it needs a phone is found anew.
+    """
     out = {name: until for name, until in conversation.excluded.items() if until > d.now}
     out.update(exclude or {})
     known = steps or conversation.steps
+    kind, units = conversation.kind, conversation.units
+    if weigh:
+        known = with_phone(d.policy, conversation, known)
+        kind, units = weight(d.policy, conversation)
     d.emit(
         f.ConversationQueued(
             conversation=conversation.id,
@@ -77,8 +108,8 @@ def requeue(  # noqa: PLR0913  # each stands for a word of the fact
             v=min(conversation.v, max(conversation.v - boost, conversation.enqueued_at - d.rules.times.boost_max)),
             seq=conversation.seq,
             enqueued_at=conversation.enqueued_at,
-            units=conversation.units,
-            kind=conversation.kind,
+            units=units,
+            kind=kind,
             steps=known,
             step=max(index for index, step in enumerate(known) if step.at <= d.now or index == 0),
             reason=reason,
@@ -99,6 +130,11 @@ def send_back(  # noqa: PLR0913  # each stands for a word of the fact
 ) -> None:
     """Queue it again and offer it to the next one at once, if there is one."""
     requeue(d, conversation, reason, exclude=exclude, boost=boost)
+    place_or_announce(d, conversation, lapse=lapse)
+
+
+def place_or_announce(d: Draft, conversation: Conversation, *, lapse: bool = True) -> None:
+    """Offer it to the best operator, or let it wait; who waits for nobody is not waiting in silence."""
     if not place(d, conversation, lapse=lapse):
         announce(d, conversation)
 
@@ -147,14 +183,17 @@ def announce(d: Draft, conversation: Conversation) -> None:
 def offer(d: Draft, conversation: Conversation, operator: str, *, expires: int = 0) -> None:
     """Charge the operator and ask; where the channel says so the answer is yes by itself.
 
-    With ``expires`` it is a transfer to this one operator, who is always asked.
+    With ``expires`` it is a transfer to this one operator, who is always asked. A call rings at the operator's phone.
     """
     direct = bool(expires)
-    channel = d.policy.channel(conversation.channel)
+    call = held_call(conversation)
+    channel = d.policy.channel(conversation.channel if call is None else call.channel)
     epoch = conversation.epoch + 1
     name = f"{conversation.id}-o{epoch}"
-    if not expires and channel.accept == "manual":
-        expires = d.now + channel.offer_timeout
+    asks = channel.accept == "manual" and not is_follow_up(d.policy, conversation)
+    if not expires and (call is not None or asks):
+        expires = d.now + max(channel.offer_timeout, 1)
+    phone = d.rules.operators[operator].phone if call is not None else ""
     d.emit(
         f.Offered(
             conversation=conversation.id,
@@ -165,10 +204,37 @@ def offer(d: Draft, conversation: Conversation, operator: str, *, expires: int =
             expires=expires,
             transfer_from=conversation.owner,
             direct=direct,
+            ring=f"{conversation.id}-{conversation.n + 1}" if phone else "",
         )
     )
+    if call is not None and phone:
+        wish(d, conversation, call, "ringing", phone)
     if not expires:
         accept(d, conversation, conversation.offers[-1])
+
+
+def wish(  # noqa: PLR0913, PLR0917  # each stands for a word of the message
+    d: Draft,
+    conversation: Conversation,
+    call: LiveCall,
+    event: Literal["ringing", "initiated", "ended"],
+    phone: str = "",
+    by: str = "",
+) -> None:
+    """Ask the channel of a call for something; the record goes there."""
+    sending = conversation.sendings.get(call.address)
+    known = sending is not None and sending.channel == call.channel
+    outbound = Outbound(
+        id=f"{conversation.id}-{conversation.n + 1}",
+        conversation=conversation.id,
+        channel=call.channel,
+        address=call.address,
+        at=d.now,
+        content=Call(call=call.id, event=event, direction=call.direction, to=phone),
+        author=Author(kind="operator" if by else "system", id=by),
+        channel_data=sending.channel_data if sending is not None and known else _NO_DATA,
+    )
+    d.emit(f.ReplySent(conversation=conversation.id, n=conversation.n + 1, outbound=outbound, by=by, wish=True))
 
 
 def accept(d: Draft, conversation: Conversation, taken: Offer, *, by: str = "") -> None:
@@ -196,9 +262,34 @@ def assign(  # noqa: PLR0913  # each stands for a word of the fact
 
 
 def answer_due(d: Draft, conversation: Conversation) -> int:
-    """When the owner loses a conversation that nobody answers; never for calls and mail."""
-    allowed = d.rules.times.unanswered
-    return d.now + allowed if allowed and conversation.kind == "interactive" else 0
+    """When the owner loses a conversation that nobody answers; never for mail.
+
+    Who accepts a call on the desk has as long as an offer lasts to pick up the phone.
+    """
+    allowed = patience(d, conversation, conversation.kind)
+    return d.now + allowed if allowed else 0
+
+
+def patience(d: Draft, conversation: Conversation, kind: ChannelClass) -> int:
+    """So long (ms) the owner of a conversation of this class may let the customer wait; 0: for ever."""
+    call = ringing_call(conversation)
+    if call is not None:
+        return max(d.policy.channel(call.channel).offer_timeout, 1_000)
+    return d.rules.times.unanswered if kind == "interactive" else 0
+
+
+def weigh(d: Draft, conversation: Conversation) -> None:
+    """Let those who have the conversation carry what it costs now."""
+    kind, units = weight(d.policy, conversation)
+    if (kind, units) == (conversation.kind, conversation.units):
+        return
+    owner, due = conversation.owner, 0
+    if owner is not None and conversation.unanswered and (allowed := patience(d, conversation, kind)):
+        due = d.state.timers.get(timer_id(UNANSWERED, conversation.id)) or d.now + allowed
+    d.emit(f.ConversationWeighed(conversation=conversation.id, kind=kind, units=units, unanswered_at=due))
+    d.freed.update(dict.fromkeys(running.operator for running in conversation.offers))
+    if owner is not None:
+        d.freed[owner] = None
 
 
 def leave(d: Draft, conversation: Conversation, reason: Leave) -> None:
@@ -223,11 +314,14 @@ def end_offer(d: Draft, conversation: Conversation, ended: Offer, reason: End) -
         d.emit(f.OperatorState(operator=ended.operator, state="not_responding"))
 
 
-def after_offer(d: Draft, conversation: Conversation, ended: Offer, reason: Literal["declined", "no_answer"]) -> None:
+def after_offer(
+    d: Draft, conversation: Conversation, ended: Offer, reason: Literal["declined", "no_answer", "unreachable"]
+) -> None:
     """Go on after an offer that was not taken: back to who handed it over, or on to the next one."""
     if ended.direct and conversation.owner is not None:
         return
-    send_back(d, conversation, reason, exclude=exclusion(d, conversation, ended.operator))
+    back: Back = "no_answer" if reason == "unreachable" else reason
+    send_back(d, conversation, back, exclude=exclusion(d, conversation, ended.operator))
 
 
 def withdraw(d: Draft, conversation: Conversation) -> None:

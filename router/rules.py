@@ -30,11 +30,13 @@ class OperatorRule(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``skills`` maps a skill to its level 1-5; ``languages`` to a CEFR level 1-6 (A1..C2), 7 for native.
     ``limits`` is the greatest number of conversations per adapter type; none named means no limit but the units.
+    ``phone`` is the SIP URI that rings for this operator; empty: calls go to others.
     """
 
     name: str
     role: Literal["operator", "supervisor"] = "operator"
     avatar: str = ""
+    phone: str = ""
     skills: dict[str, int] = {}
     languages: dict[str, int] = {}
     units: Annotated[int, Meta(ge=0, le=10_000)] = 100
@@ -42,12 +44,16 @@ class OperatorRule(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Need(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an operator must have: every skill at least at its level, and one of the languages (none: any)."""
+    """What an operator must have: every skill at least at its level, and one of the languages (none: any).
+
+    ``phone``: and a phone, for this is a call.
+    """
 
     skills: dict[str, int] = {}
     languages: tuple[str, ...] = ()
     language_level: int = 4
     operators: tuple[str, ...] = ()
+    phone: bool = False
 
 
 class Relax(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,6 +120,10 @@ class Times(Struct, frozen=True, kw_only=True, omit_defaults=True):
     park_person: Ms = 600_000
     """People without an open conversation leave the memory after this."""
     archive: Ms = 2 * 86_400_000
+    receipts: Ms = 8 * 86_400_000
+    """So long a closed conversation stays out of the archive while an answer by mail may still come back."""
+    call: Ms = 4 * 3_600_000
+    """A call of which nothing more is heard counts as over after this."""
 
 
 class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True):

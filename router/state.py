@@ -17,6 +17,7 @@ class Operator(Struct, kw_only=True, omit_defaults=True, gc=False):
     maps the conversations that cost something (offered, owned, in wrap-up) to their units; ``calls`` and ``mails`` are
     how many of them are exclusive and deferrable, ``counts`` how many there are of each channel. ``idle_since`` orders
     the longest idle; ``silent`` counts unanswered offers in a row. ``grace_until`` is set while no socket is open.
+    ``talking`` maps the calls that this operator has answered to their conversations, whoever owns those.
     ``commands`` remembers the ids of recent commands, oldest first.
     """
 
@@ -32,6 +33,7 @@ class Operator(Struct, kw_only=True, omit_defaults=True, gc=False):
     counts: dict[str, int] = field(default_factory=dict)
     idle_since: int = 0
     silent: int = 0
+    talking: dict[str, str] = field(default_factory=dict)
     commands: dict[str, int] = field(default_factory=dict)
 
 

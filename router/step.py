@@ -4,6 +4,7 @@ Each is a step, each step one record. A step that raises is undone and recorded 
 """
 
 import heapq
+import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -17,11 +18,12 @@ from router.commands import obey
 from router.deadlines import PARK
 from router.draft import Draft, Refused, Surroundings
 from router.evolve import FOLDS, consume, load, settle
-from router.inputs import Command, Input, Message
-from router.intake import take_message, take_receipt
+from router.inputs import Command, Input, Message, Reported
+from router.intake import take_message
 from router.people import Conversation, PersonRecord
 from router.policy import Policy
 from router.presence import keep_node, lose_socket, sign_in
+from router.receipts import conversation_of, take_receipt
 from router.record import WORKSPACE_LINE, Entry, Record
 from router.state import State
 from router.timers import TIMERS
@@ -33,6 +35,10 @@ JUMP: Final = 5_000
 Cause = Literal["input", "timer", "todo", "clock", "position"]
 
 
+_OURS: Final = re.compile(r"c[0-9]{1,20}")
+"""What a conversation's id looks like; a stranger's receipt may claim anything."""
+
+
 class Undecodable(Struct, frozen=True):
     """Stands for an input whose bytes the shell could not decode; ``reason`` is a short word for what was wrong."""
 
@@ -40,10 +46,11 @@ class Undecodable(Struct, frozen=True):
 
 
 class Wanted(Struct, frozen=True):
-    """What an input needs in memory: people by address and by id."""
+    """What an input needs in memory: people by address, by id, and by a conversation of theirs."""
 
     addresses: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
+    conversations: tuple[str, ...] = ()
 
 
 def wanted(value: Input | Undecodable) -> Wanted:
@@ -56,6 +63,9 @@ def wanted(value: Input | Undecodable) -> Wanted:
             return Wanted(people=(action.person, action.other))
         if isinstance(action, inputs.Reopen | inputs.Unlink):
             return Wanted(people=(action.person,))
+    if isinstance(value, Reported):
+        name = conversation_of(value.receipt)
+        return Wanted(conversations=(name,)) if _OURS.fullmatch(name) else Wanted()
     return Wanted()
 
 
@@ -94,6 +104,7 @@ class Machine:
         return Wanted(
             addresses=tuple(a for a in need.addresses if a not in self.state.addresses),
             people=tuple(p for p in need.people if p not in self.state.people),
+            conversations=tuple(c for c in need.conversations if c not in self.state.conversations),
         )
 
     def advance(
@@ -150,7 +161,8 @@ class Machine:
     def _staying(self, value: Input | Undecodable) -> set[str]:
         need = wanted(value)
         known = (self.state.addresses.get(address) for address in need.addresses)
-        return {*need.people, *(one.person for one in known if one is not None)}
+        of = (self.state.conversations.get(name) for name in need.conversations)
+        return {*need.people, *(one.person for one in (*known, *of) if one is not None)}
 
     def _drop_stale(self) -> bool:
         """Drop timers from the top of the heap that were moved or cleared; False when none is left."""
@@ -304,7 +316,7 @@ def _refuse(d: Draft, value: Undecodable) -> None:
 _INPUTS: Mapping[type, Callable[[Draft, Any], None]] = MappingProxyType(
     {
         Message: take_message,
-        inputs.Reported: take_receipt,
+        Reported: take_receipt,
         inputs.Tick: _tick,
         inputs.RulesProposed: take_rules,
         inputs.DeskAlive: keep_node,

@@ -5,13 +5,15 @@ from types import MappingProxyType
 
 from router import deadlines
 from router import facts as f
+from router.calls import ran_out
 from router.deadlines import UNANSWERED, timer_id
 from router.draft import Draft
 from router.evolve import gather
 from router.identity import person_line
 from router.matching import others_could
+from router.phone import live_calls
 from router.presence import abandon, lose_node, sign_out
-from router.queueing import after_offer, end_offer, exclusion, leave, place, send_back
+from router.queueing import after_offer, end_offer, exclusion, leave, patience, place, send_back
 from router.record import Why
 from router.talking import hold
 
@@ -40,7 +42,7 @@ def _exclusion_is_over(d: Draft, name: str) -> None:
 def _nobody_answered(d: Draft, name: str) -> None:
     """Give the conversation to somebody else; while there is nobody else, its owner is the best there is."""
     conversation = d.conversation(name)
-    owner, allowed = conversation.owner, d.rules.times.unanswered
+    owner, allowed = conversation.owner, patience(d, conversation, conversation.kind)
     if not allowed:
         return
     if owner is not None and conversation.status == "assigned" and others_could(d.state, d.policy, conversation, d.now):
@@ -77,7 +79,7 @@ def _park(d: Draft, name: str) -> None:
     conversations = [d.state.conversations[one] for one in (*person.past, person.conversation) if one is not None]
     if any(one.status != "closed" for one in conversations):
         return
-    if any(one.owner is not None for one in conversations):
+    if any(one.owner is not None or live_calls(one) for one in conversations):
         later = d.now + max(d.rules.times.park_person, 1_000)
         d.emit(f.TimerSet(timer=timer_id(deadlines.PARK, name), due=later))
         return
@@ -96,6 +98,7 @@ TIMERS: Mapping[str, Callable[[Draft, str], None]] = MappingProxyType(
         deadlines.WRAP_UP: _wrap_up_is_over,
         deadlines.ARCHIVE: _archive,
         deadlines.PARK: _park,
+        deadlines.CALL: ran_out,
         deadlines.GRACE: sign_out,
         deadlines.NODE: lose_node,
     }

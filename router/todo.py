@@ -6,6 +6,7 @@ from types import MappingProxyType
 import msgspec
 
 from router import facts as f
+from router.calls import regroup
 from router.draft import Draft
 from router.ending import merge
 from router.handover import TRANSFER_RULE
@@ -13,9 +14,11 @@ from router.identity import join
 from router.inputs import RulesProposed
 from router.matching import absence, best_waiting, first_pair, mismatch, need_of, understaffed
 from router.people import Conversation, Warned
+from router.phone import with_phone
 from router.policy import Policy
 from router.presence import check_staff, lose_node_of, operator_line, orphan, revoke, sign_out
 from router.queueing import announce, give, place, requeue, withdraw
+from router.receipts import tell_of_bounce
 
 SWEEP = 500
 """So many conversations are looked at again in one go after a change of the rules: a record stays small."""
@@ -65,7 +68,8 @@ def _steps(d: Draft, conversation: Conversation) -> tuple[f.Step, ...]:
         return conversation.steps
     route = d.policy.named(conversation.rule)
     sure = len(conversation.steps[0].need.languages) <= 1
-    return d.policy.steps(route, conversation.languages, conversation.enqueued_at, sure=sure)
+    steps = d.policy.steps(route, conversation.languages, conversation.enqueued_at, sure=sure)
+    return with_phone(d.policy, conversation, steps)
 
 
 def reroute(d: Draft, name: str) -> None:
@@ -156,6 +160,8 @@ TODO: Mapping[str, Callable[[Draft, str], None]] = MappingProxyType(
         "merge": merge,
         "unstaffed": unstaffed,
         "warn": warn,
+        "calls": regroup,
+        "bounced": tell_of_bounce,
     }
 )
 

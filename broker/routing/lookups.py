@@ -9,13 +9,14 @@ from router.state import State
 from router.step import Wanted
 
 Key = tuple[str, str]
-"""("a", address) or ("p", person)."""
+"""("a", address), ("p", person) or ("c", conversation)."""
 
 
 def keys_of(need: Wanted) -> Iterator[Key]:
     """Everything that may have to be read."""
     yield from (("a", address) for address in need.addresses)
     yield from (("p", person) for person in need.people)
+    yield from (("c", conversation) for conversation in need.conversations)
 
 
 class Lookups:
@@ -28,7 +29,7 @@ class Lookups:
     def __init__(self, store: PeopleStore, state: State) -> None:
         self._store = store
         self._state = state
-        self._reading: dict[Key, asyncio.Task[PersonRecord | None]] = {}
+        self._reading: dict[Key, asyncio.Task[PersonRecord | str | None]] = {}
 
     def begin(self, need: Wanted) -> None:
         """Start to read who is neither in the state nor on the way to the bucket; several inputs share one read."""
@@ -44,8 +45,11 @@ class Lookups:
         for address in need.addresses:  # plain loops: this is asked twice for every message
             if address not in addresses:
                 return False
-        for person in need.people:  # noqa: SIM110  # likewise
+        for person in need.people:
             if person not in people:
+                return False
+        for conversation in need.conversations:  # noqa: SIM110  # likewise
+            if conversation not in self._state.conversations:
                 return False
         return True
 
@@ -76,7 +80,11 @@ class Lookups:
                 if reading is None or not reading.done():
                     yield key
                     return
-                record = reading.result()
+                found_there = reading.result()
+                if isinstance(found_there, str):  # whose conversation it is: a merge since then left a pointer
+                    key = ("p", found_there)
+                    continue
+                record = found_there
             if record is None:
                 return
             if record.person.moved is None:
@@ -86,25 +94,33 @@ class Lookups:
 
     def _in_memory(self, key: Key) -> bool:
         kind, name = key
+        if kind == "c":
+            return name in self._state.conversations
         return name in (self._state.addresses if kind == "a" else self._state.people)
 
     def _buffered(self, key: Key) -> PersonRecord | None:
         kind, name = key
         buffer = self._store.buffer
+        if kind == "c":
+            return None
         return buffer.address(name) if kind == "a" else buffer.person(name)
 
-    def _read(self, key: Key) -> asyncio.Task[PersonRecord | None]:
+    def _read(self, key: Key) -> asyncio.Task[PersonRecord | str | None]:
         reading = self._reading.get(key)
         if reading is None:
-            kind, name = key
-            bucket = self._store.bucket
-            reading = asyncio.create_task(bucket.address(name) if kind == "a" else bucket.person(name))
+            reading = asyncio.create_task(self._ask(*key))
             reading.add_done_callback(_retrieve)
             self._reading[key] = reading
         return reading
 
+    async def _ask(self, kind: str, name: str) -> PersonRecord | str | None:
+        bucket = self._store.bucket
+        if kind == "c":
+            return await bucket.owner(name)
+        return await (bucket.address(name) if kind == "a" else bucket.person(name))
 
-def _retrieve(task: asyncio.Task[PersonRecord | None]) -> None:
+
+def _retrieve(task: asyncio.Task[PersonRecord | str | None]) -> None:
     """Take note of a failure even if the input that asked is never stepped; `found` raises it for one that is."""
     if not task.cancelled():
         task.exception()

@@ -17,11 +17,12 @@ import structlog
 from broker.bus.connection import Bus
 from broker.bus.errors import BusError, KeyExists, WrongRevision
 from broker.bus.kv import Bucket, kv_key
+from broker.bus.reader import next_by_subject
 from broker.bus.streams import Workspace
 from router.evolve import gather
-from router.facts import PersonMerged, PersonParked
+from router.facts import ConversationOpened, PersonMerged, PersonParked
 from router.people import Person, PersonRecord
-from router.record import Record
+from router.record import Record, decode_record
 from router.state import State
 
 WRITES_AT_ONCE = 32
@@ -168,6 +169,8 @@ class PeopleBucket:
     """
 
     def __init__(self, bus: Bus, workspace: Workspace) -> None:
+        self._bus = bus
+        self._workspace = workspace
         self._bucket = Bucket(bus, workspace.people_bucket)
 
     async def person(self, person: str) -> PersonRecord | None:
@@ -182,6 +185,18 @@ class PeopleBucket:
             return None
         record = await self.person(_owner(entry.value).person)
         return record if record is not None and address in record.person.addresses else None
+
+    async def owner(self, conversation: str) -> str | None:
+        """Who began a conversation that is not archived yet, by the first record of its line. Raises `NoAnswer`.
+
+        No index is kept for it: it is asked for only when news of an answer come long after the closing.
+        """
+        line = self._workspace.line_subjects(conversation)
+        first = await next_by_subject(self._bus, self._workspace.log_stream, line)
+        if first is None:
+            return None
+        facts = decode_record(first.payload).facts
+        return next((fact.person for fact in facts if isinstance(fact, ConversationOpened)), None)
 
     async def write(self, record: PersonRecord) -> None:
         """Store somebody as of `record.log`; what is newer already stays. Raises `NoAnswer`, `PublishUnknown`."""

@@ -245,7 +245,7 @@ class ActiveRouter:
         """Decode, and start to look up who is needed."""
         value = self._decode(stored.subject[self._source :], stored.payload)
         need = wanted(value)
-        if not need.addresses and not need.people:
+        if not (need.addresses or need.people or need.conversations):
             return stored, value, NOBODY
         lookups.begin(need)
         return stored, value, need

@@ -88,6 +88,22 @@ def test_a_mistake_is_said_with_its_line(tmp_path: Path, found: str, instead: st
     assert f"{tmp_path / 'trunkline.yaml'}:" in text
 
 
+PHONES = """workspace: acme
+channels: {site: {type: webchat, origins: ["https://shop.example"]}}
+operators:
+  anna: {name: Anna, phone: "sip:anna@pbx.example"}
+  ben: {name: Ben, phone: "sip:anna@PBX.example:5060"}
+routing: [{name: all}]
+"""
+
+
+def test_operators_have_phones_of_their_own(tmp_path: Path) -> None:
+    assert "is anna's phone already" in mistakes(tmp_path, PHONES)
+    rules = compile_rules(read(tmp_path, PHONES.replace("sip:anna@PBX.example:5060", "sip:ben@pbx.example")))
+    assert rules.operators["ben"].phone == "sip:ben@pbx.example"
+    assert rules.channels["site"].accept == "auto"
+
+
 def test_rules_are_plain_json(tmp_path: Path) -> None:
     proposal = propose(read(tmp_path, WHOLE))
     assert msgspec.json.decode(msgspec.json.encode(proposal), type=type(proposal)) == proposal

@@ -5,9 +5,11 @@
 
 from collections import Counter
 
+from normalizer.content import Call
 from router import facts as f
 from router.matching import absence, key_of, mismatch, need_of, obstacle, place_of, understaffed
 from router.people import Conversation
+from router.phone import is_missed, ringing_call
 from router.policy import Policy
 from router.record import Entry, Record
 from router.state import State
@@ -28,10 +30,12 @@ def check_record(before: State, entry: Entry, record: Record, after: State) -> N
             _check_offer(before, record, after, policy, fact)
         elif isinstance(fact, f.ConversationQueued):
             _check_age(before, fact)
+        elif isinstance(fact, f.ReplySent) and fact.wish:
+            _check_wish(before, record, after, fact)
         elif isinstance(fact, f.ReplySent):
             conversation = after.conversations[fact.conversation]
             assert after.addresses[fact.outbound.address].person == conversation.person, "P7: the address is theirs"
-    _check_epochs(before, after)
+    _check_epochs(before, record, after)
     check_books(after)
 
 
@@ -65,6 +69,7 @@ def _check_offer(before: State, record: Record, after: State, policy: Policy, fa
     assert absence(operator) is None, "I2: nobody who is away"
     assert operator.load <= rule.units, "I1: never over capacity"
     assert fact.offer == f"{fact.conversation}-o{fact.epoch}"
+    assert conversation.kind == "deferrable" or not operator.talking, "I1: nothing for who is on the phone"
     if fact.direct:
         return
     assert mismatch(policy, fact.operator, rule, need_of(conversation)) is None, "I2: qualified"
@@ -97,22 +102,54 @@ def _check_age(before: State, fact: f.ConversationQueued) -> None:
     known = before.conversations.get(fact.conversation)
     bound = before.rules.times.boost_max
     assert fact.enqueued_at - bound <= fact.v <= fact.enqueued_at, "I4: boosts are bounded"
-    if known is None or fact.reason in ("new", "reopened"):
+    if known is None or fact.reason in ("new", "reopened", "undelivered"):
         return
     assert fact.enqueued_at == known.enqueued_at, "I7: the age is kept"
     assert (fact.tier, fact.seq) == (known.tier, known.seq)
     assert fact.v <= known.v
-    if fact.reason not in ("transferred", "rules"):
+    if fact.reason not in ("transferred", "rules", "call", "missed"):
         assert fact.steps == known.steps, "I7: deadlines are kept"
         assert fact.step >= known.step
 
 
-def _check_epochs(before: State, after: State) -> None:
+def _check_wish(before: State, record: Record, after: State, fact: f.ReplySent) -> None:
+    """One phone rings at a time for a call: that of the operator who is asked, or was given it."""
+    conversation, content = after.conversations[fact.conversation], fact.outbound.content
+    assert isinstance(content, Call)
+    if content.event != "ringing":
+        assert fact.by, "only operators call and hang up"
+        return
+    offers = [running for running in conversation.offers if running.ring == fact.outbound.id]
+    asked = offers[0].operator if offers else conversation.owner
+    assert asked is not None
+    assert after.rules.operators[asked].phone == content.to
+    assert conversation.calls[content.call].state in ("ringing", "answered")
+    if conversation.id in before.conversations:
+        standing = {running.id for running in before.conversations[conversation.id].offers}
+        ended = {one.offer for one in record.facts if isinstance(one, f.OfferEnded)}
+        assert standing <= ended, "the phone that rang before has been given up"
+
+
+def _check_calls(state: State) -> None:
+    """Who is said to be talking is; a missed call is somebody's, or waits."""
+    talking: dict[str, dict[str, str]] = {name: {} for name in state.operators}
+    for name, one in state.conversations.items():
+        for call in one.calls.values():
+            assert (f"call:{name}:{call.id}" in state.timers) == (call.state in ("ringing", "answered"))
+            if call.state == "answered" and call.operator:
+                talking[call.operator][call.id] = name
+    assert {name: one.talking for name, one in state.operators.items()} == talking
+
+
+def _check_epochs(before: State, record: Record, after: State) -> None:
+    entries = Counter(
+        fact.conversation for fact in record.facts if isinstance(fact, f.MessageTaken | f.ReplySent | f.NoteAdded)
+    )
     for name, one in after.conversations.items():
         known = before.conversations.get(name)
         if known is not None:
             assert one.epoch >= known.epoch
-            assert one.n in (known.n, known.n + 1), "entries are numbered without holes"
+            assert one.n == known.n + entries[name], "entries are numbered without holes"
             if one.owner not in (known.owner, None):
                 assert one.epoch > known.epoch, "I6: a new owner, a new epoch"
 
@@ -145,6 +182,7 @@ def check_books(state: State) -> None:
         assert (operator.calls, operator.mails) == (kinds.count("exclusive"), kinds.count("deferrable"))
         assert bool(operator.grace_until) == (f"grace:{name}" in state.timers)
     _check_people(state)
+    _check_calls(state)
 
 
 def _check_people(state: State) -> None:
@@ -177,6 +215,11 @@ def check_rest(state: State, *, kept: frozenset[str] = frozenset()) -> None:
             for operator in policy.rules.operators:
                 assert obstacle(state, policy, one, operator) is not None, f"{operator} could take {one.id}"
             _check_warned(state, policy, one)
+        if is_missed(one) and one.status != "closed":
+            assert one.status in ("waiting", "offered", "assigned"), "a missed call is never lost"
+        ringing = ringing_call(one)
+        if ringing is not None and one.status != "closed":
+            assert one.kind == policy.channel(ringing.channel).kind, "a call waits as one"
         if one.status == "assigned" and one.kind == "interactive" and one.unanswered and policy.rules.times.unanswered:
             assert f"unanswered:{one.id}" in state.timers, f"{one.id} has to be answered"
 

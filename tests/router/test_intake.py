@@ -5,8 +5,8 @@ from normalizer.content import Call, Delete, Edit, Language, Rating, Reaction, T
 from normalizer.envelope import Sender
 from normalizer.outbound import ReceiptState
 from router import facts as f
+from router.entries import SEEN_FOR, SEEN_LEAST, SEEN_MOST
 from router.inputs import AddNote
-from router.intake import SEEN_FOR, SEEN_LEAST, SEEN_MOST
 from router.rules import Times, Waiting
 from tests.router.world import World, language, make_rules, of_kind, only
 

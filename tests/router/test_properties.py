@@ -26,15 +26,21 @@ TIMES = Times(
     transfer=3_000,
     exclude_min=2_000,
     language=3_000,
+    call=30_000,
+    receipts=30_000,
 )
 FIRST = Rules(
     channels={**CHANNELS, "ring": ChannelRule(type="webchat", units=40, accept="manual", offer_timeout=2_000)},
     operators={
         "anna": OperatorRule(
-            name="Anna", role="supervisor", skills={"billing": 5, "tech": 2}, languages={"en": 6, "pl": 7}
+            name="Anna",
+            role="supervisor",
+            skills={"billing": 5, "tech": 2},
+            languages={"en": 6, "pl": 7},
+            phone="sip:anna@pbx.example",
         ),
         "ben": OperatorRule(name="Ben", skills={"tech": 4}, languages={"en": 7}, limits={"email": 2}),
-        "cleo": OperatorRule(name="Cleo", units=80, languages={"pl": 7}),
+        "cleo": OperatorRule(name="Cleo", languages={"pl": 7}, phone="sip:cleo@pbx.example"),
     },
     routes=(
         Route(
@@ -63,10 +69,13 @@ SECOND = msgspec.structs.replace(
 WRONG = msgspec.structs.replace(FIRST, routes=(Route(name="broken", when=When(text=("(",))), Route(name="all")))
 
 NAMES = ("anna", "ben", "cleo", "nobody")
+PHONES = ("", "", "sip:anna@pbx.example", "sip:cleo@pbx.example", "sip:fax@pbx.example")
+CALL_EVENTS = ("ringing", "ringing", "ringing", "answered", "answered", "ended", "failed", "held", "transferred")
+LATE_EVENTS = ("initiated", "recording", "failed", "ended", "answered")
 TEXTS = ("hello", "an invoice", "urgent", "dzien dobry")
 CHANNEL_NAMES = ("site", "ring", "mail", "phone")
 GAPS = (0, 0, 100, 1_000, 1_900, 4_000, 4_900, 12_000)
-ACTS = (0, 0, 0, 2, 3, 3, 7, 7, 8, 9, 12, 12, 13)
+ACTS = (0, 0, 0, 2, 3, 3, 7, 7, 8, 9, 12, 17, 13)
 """Actions that somebody who is entitled takes often: accept, decline, reply, transfer, close, take, release."""
 PRESENCE = ("available", "available", "away", "draining", "offline")
 
@@ -117,6 +126,8 @@ def action(world: World, kind: int, a: int, b: int) -> i.Action:  # noqa: PLR091
             known = world.state.people.get(person(world, a))
             address = known.addresses[b % len(known.addresses)] if known is not None else "visitor:0"
             return i.Unlink(person=person(world, a), address=address, evidence="not them")
+        case 17:
+            return i.Dial(conversation=name) if b % 3 else i.HangUp(conversation=name)
         case _:
             return i.SetPresence(state=PRESENCE[b % 5])
 
@@ -138,6 +149,17 @@ def news(world: World, a: int, b: int, c: int) -> None:
         world.receipt(outbound, list(ReceiptState)[c % len(ReceiptState)], channel, watermark=b % 3 == 0)
 
 
+def telephone(world: World, kind: int, a: int, b: int, c: int) -> None:
+    """News of a call: mostly of a few that live, from two numbers, one of them linked with a chat sometimes."""
+    number = f"+4812345678{a % 2}"
+    name = f"x{a % 2}{b % 3}"
+    event = (CALL_EVENTS if kind < 35 else LATE_EVENTS)[c % (9 if kind < 35 else 5)]
+    direction = "out" if b % 5 == 4 else "in"
+    to = PHONES[(a + b + c) % 5] if event in ("answered", "transferred") or direction == "out" else ""
+    q850 = 26 if c == 11 else 0
+    world.call(number, event, name, direction=direction, to=to, q850=q850)
+
+
 def work(world: World, kind: int, a: int, b: int, c: int) -> None:
     """Events in which people do what they are entitled to, while their desk nodes stay alive."""
     for node in list(world.state.nodes):
@@ -152,6 +174,8 @@ def work(world: World, kind: int, a: int, b: int, c: int) -> None:
             for name in NAMES[:3]:
                 world.feed(i.OperatorUp(operator=name, node="n0"))
                 world.order(name, i.SetPresence(state="available"))
+        case 32 | 33 | 34 | 35:
+            telephone(world, kind, a, b, c)
         case 30 if b == 0:
             world.tick(49 * 3_600_000)
         case 29:
@@ -169,11 +193,11 @@ def happen(world: World, event: tuple[int, int, int, int, int]) -> None:  # noqa
             lang = (None, language("pl"), language("en"), language("de", 0.5))[c % 4]
             world.write(str(a % 5), TEXTS[b % 4], channel=CHANNEL_NAMES[c % 4], language=lang)
         case 4:
-            world.write(str(a % 5), "again", native_id=f"dup{b % 2}")
+            world.write(str(a % 5), "again", native_id=f"dup{b % 2}", automatic=c % 3 == 0)
         case 5:
             world.write(str(a % 5), Rating(score=b) if b % 2 else Reaction(target="n1", emoji="x"))
         case 6 | 7 | 8 | 9 | 10 | 11:
-            world.order(NAMES[c % 4], action(world, (a * 7 + b) % 19, a, b))
+            world.order(NAMES[c % 4], action(world, (a * 7 + b) % 20, a, b))
         case 12:
             world.order(NAMES[c % 4], action(world, a % 19, a, b), expires=world.now - 1)
         case 13:
@@ -204,7 +228,7 @@ def happen(world: World, event: tuple[int, int, int, int, int]) -> None:  # noqa
 
 EVENTS = st.lists(
     st.tuples(
-        st.integers(0, 31), st.integers(0, 18), st.integers(0, 12), st.integers(0, 12), st.integers(0, len(GAPS) - 1)
+        st.integers(0, 35), st.integers(0, 18), st.integers(0, 12), st.integers(0, 12), st.integers(0, len(GAPS) - 1)
     ),
     min_size=25,
     max_size=90,

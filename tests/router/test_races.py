@@ -6,7 +6,7 @@ from normalizer.content import Text
 from normalizer.outbound import ReceiptState
 from router import facts as f
 from router import inputs as i
-from router.intake import SEEN_FOR, SEEN_LEAST, SEEN_MOST
+from router.entries import SEEN_FOR, SEEN_LEAST, SEEN_MOST
 from router.rules import ChannelRule, Need, OperatorRule, Relax, Route, Waiting, When
 from tests.router.test_handover import TEAM, refusal, served
 from tests.router.world import CHANNELS, World, make_rules, of_kind, only

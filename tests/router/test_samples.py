@@ -19,10 +19,13 @@ from router.rules import Need, Relax, Route, Times, Waiting
 from router.snapshot import decode_state, encode_state, state_hash
 from router.state import State
 from tests.router.invariants import check_books
-from tests.router.world import World, language, make_rules
+from tests.router.world import OPERATORS, World, language, make_rules
 
 SAMPLES = Path(__file__).parent / "samples"
-ADDED = {2: {"operators": ("counts",), "conversations": ("channels", "warned")}}
+ADDED = {
+    2: {"operators": ("counts",), "conversations": ("channels", "warned")},
+    3: {"operators": ("talking",), "conversations": ("calls", "authors"), "addresses": ("heard",)},
+}
 """Version of the samples: what it added to the state, which older ones did not know."""
 
 
@@ -102,7 +105,27 @@ def _life() -> World:
     world.write("v3")
     world.order("anna", i.Release(conversation=world.of("v3").id))
     world.wait(61_000)
+    _phone(world)
     return world
+
+
+def _phone(world: World) -> None:
+    """A customer who chats calls, is answered, calls again and is missed; a machine writes, and a mail comes back."""
+    phones = {name: msgspec.structs.replace(one, phone=f"sip:{name}@pbx") for name, one in OPERATORS.items()}
+    world.propose(make_rules(operators=phones, times=Times(wrap_up=0, archive=2_000_000)))
+    world.up("anna", "ben", node="n3")
+    world.call("+4812", "ringing")
+    world.call("+4812", "answered", to="sip:ben@pbx")
+    world.call("+4812", "ended")
+    world.call("+4812", "ringing", "x2")
+    world.call("+4812", "failed", "x2", sip=487)
+    world.write("robot", "out of office", automatic=True)
+    world.write("v4", channel="mail")
+    written = world.of("v4")
+    world.reply(str(written.owner), written.id)
+    world.close(str(written.owner), written.id)
+    world.wait(601_000)
+    world.receipt(f"{written.id}-2", ReceiptState.FAILED, "mail", error="no such mailbox")
 
 
 def write(version: int) -> None:
@@ -128,4 +151,4 @@ def write(version: int) -> None:
 
 
 if __name__ == "__main__":
-    write(2)
+    write(3)

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from normalizer.content import Content, Language, Text
+from normalizer.content import Call, Content, Language, Text
 from normalizer.envelope import Envelope, Sender
 from normalizer.outbound import Receipt, ReceiptState
 from router import facts as f
@@ -58,6 +58,7 @@ class World:
         self.payloads: list[bytes] = []
         self.people: dict[str, PersonRecord] = {}
         self.addresses: dict[str, str] = {}
+        self.owners: dict[str, str] = {}
         self.commands = 0
         if rules is not None:
             self.propose(rules)
@@ -81,16 +82,26 @@ class World:
             assert state_hash(self.follower) == state_hash(self.state), "the follower has the active router's state"
         need = wanted(value)
         owners = {*need.people, *(known.person for a in need.addresses if (known := self.state.addresses.get(a)))}
+        owners |= {self._whose(self.owners[c]) for c in need.conversations if c in self.owners}
         check_rest(self.state, kept=frozenset(f"park:{name}" for name in owners))
         return [fact for entry in entries for fact in entry.record.facts]
 
     def _look_up(self, value: i.Input | Undecodable) -> Iterable[PersonRecord]:
         missing = self.machine.missing(value)
         names = [*missing.people, *(self.addresses[a] for a in missing.addresses if a in self.addresses)]
-        for name in names:
+        names += [self.owners[c] for c in missing.conversations if c in self.owners]
+        for name in map(self._whose, names):
+            if name in self.state.people:
+                continue
             if name in self.people:
                 stored = self.people[name]
                 yield msgspec.json.decode(msgspec.json.encode(stored), type=PersonRecord)
+
+    def _whose(self, name: str) -> str:
+        """Whoever this person turned out to be."""
+        while name in self.people and (moved := self.people[name].person.moved) is not None:
+            name = moved
+        return name
 
     def _follow(self, entry: Entry) -> None:
         payload = encode_record(entry.record)
@@ -98,6 +109,9 @@ class World:
         before = copy(self.follower)
         apply(self.follower, record)
         check_record(before, entry, record, self.follower)
+        for fact in record.facts:
+            if isinstance(fact, f.ConversationOpened):
+                self.owners[fact.conversation] = fact.person
         self.entries.append(entry)
         self.payloads.append(payload)
         for parked in entry.parked:
@@ -147,6 +161,13 @@ class World:
         fields = {"seen": self.conv(conversation).n} | more
         return self.order(operator, i.Reply(conversation=conversation, content=Text(text=text), **fields))
 
+    def call(self, number: str, event: str, call: str = "x1", after: int = 0, **more: Any) -> list[f.AnyFact]:  # noqa: ANN401  # any field of Call
+        """News of a phone call, with the native id that the channels of phones give."""
+        native = more.pop("native", f"{call}/{event}")
+        content = Call(call=call, event=event, **more)  # type: ignore[arg-type]  # one of the events
+        envelope = self.envelope(number, content, channel="phone", type="sip", native_id=native)
+        return self.feed(i.Message(envelope=msgspec.structs.replace(envelope, address=f"tel:{number}")), after)
+
     def close(self, operator: str, conversation: str, result: str = "") -> list[f.AnyFact]:
         return self.order(operator, i.Close(conversation=conversation, result=result))
 
@@ -172,8 +193,9 @@ class World:
         return self.state.conversations[name]
 
     def of(self, visitor: str) -> Conversation:
-        """The conversation that this visitor is in."""
-        person = self.state.people[self.state.addresses[f"visitor:{visitor}"].person]
+        """The conversation that this visitor, or this phone number, is in."""
+        address = f"tel:{visitor}" if visitor.startswith("+") else f"visitor:{visitor}"
+        person = self.state.people[self.state.addresses[address].person]
         assert person.conversation is not None
         return self.state.conversations[person.conversation]
 

@@ -4,7 +4,9 @@ import asyncio
 
 from broker.routing.lookups import Lookups
 from broker.routing.people import PeopleBucket, PeopleBuffer, PeopleStore
-from router.people import AddressState, Person, PersonRecord
+from router.facts import ConversationOpened
+from router.people import AddressState, Conversation, Person, PersonRecord
+from router.record import Record, encode_record
 from router.state import State
 from router.step import Wanted
 from tests.broker.routing.play import Play, until
@@ -138,3 +140,21 @@ async def test_who_turned_out_to_be_another_is_followed_and_who_is_in_memory_is_
     state.people["p2"] = Person(id="p2", addresses=[])
     assert await Lookups(store, state).found(need) == []
     assert not Lookups(store, state).known(need)
+
+
+async def test_whose_conversation_it_was_is_read_from_the_log(play: Play) -> None:
+    opened = ConversationOpened(conversation="c7", person="p1", channel="mail", address="mail:a")
+    record = Record(input=7, step=0, now=1, term=1, rules=1, cause="input", facts=(opened,))
+    await play.bus.publish(play.workspace.log_subject("c7"), encode_record(record))
+    store, state = PeopleStore(play.bus, play.workspace), State()
+    await store.bucket.write(person("p1", moved="p2", log=1))
+    await store.bucket.write(person("p2", "mail:a", log=2))
+    need = Wanted(conversations=("c7",))
+    assert not Lookups(store, state).known(need)
+    lookups = Lookups(store, state)
+    lookups.begin(need)
+    assert [record.person.id for record in await lookups.found(need)] == ["p2"]
+    assert await Lookups(store, state).found(Wanted(conversations=("c8",))) == []
+    state.conversations["c7"] = Conversation(id="c7", person="p2", channel="mail", address="mail:a", opened_at=1)
+    assert Lookups(store, state).known(need)
+    assert await Lookups(store, state).found(need) == []
