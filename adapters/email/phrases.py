@@ -25,9 +25,10 @@ WROTE: tuple[str, ...] = (
     *("yazdı", "şunu yazdı"),  # noqa: RUF001  # Turkish has this letter
     *("написа", "je napisao", "je napisala"),
 )
-"""How the line above a quote ends, before its colon, whatever stands between, such as the "(a)" of a past tense; Apple Mail in Polish begins with its words instead."""
+"""How the line above a quote ends, but for a name, the "(a)" of a past tense and the colon."""
 
 WROTE_FIRST: tuple[str, ...] = ("wiadomość napisana przez",)
+"""How it begins where the date comes last (Apple Mail in Polish)."""
 
 ORIGINAL: frozenset[str] = frozenset(
     {
