@@ -4,6 +4,7 @@ A channel's test is a class made from :class:`AdapterContract` with its cases; s
 with pytest-asyncio in ``auto`` mode, and hypothesis; simulators need neither.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from adapters.testing.cases import (
@@ -53,13 +54,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - the two names below, which pytest alone needs
-    if name == "AdapterContract":
-        from adapters.testing.contract import AdapterContract  # noqa: PLC0415 - `trunkline fake` runs without pytest
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the two names below
+    if name not in _OF_PYTEST:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_OF_PYTEST[name]), name)
 
-        return AdapterContract
-    if name == "Rig":
-        from adapters.testing.rig import Rig  # noqa: PLC0415 - as above
 
-        return Rig
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_OF_PYTEST = {"AdapterContract": "adapters.testing.contract", "Rig": "adapters.testing.rig"}
+"""These need pytest, which simulators do without: loaded when asked for."""

@@ -31,13 +31,13 @@ class InboundProofs(Hooks[P]):
         """Envelopes, receipts and dead letters are compared whole."""
         told = await self._deliver(rig, in_case)
         assert told is in_case.told, f"the provider was told {told}, not {in_case.told}: {rig.answers}"
-        assert _anonymous(rig.context.accepted) == _anonymous(in_case.envelopes)
-        assert rig.context.receipts == list(in_case.receipts)
-        assert [letter.reason for letter in rig.context.dead_letters] == list(in_case.dead), rig.context.dead_letters
+        _compare("envelopes", _anonymous(rig.context.accepted), _anonymous(in_case.envelopes))
+        _compare("receipts", rig.context.receipts, in_case.receipts)
+        _compare("dead letters", [letter.reason for letter in rig.context.dead_letters], in_case.dead)
         if isinstance(in_case.event, Post):
-            answer = rig.answers[-1]
-            assert answer.status == in_case.event.status, answer.text
-            assert in_case.event.answer in answer.text
+            answer, right = rig.answers[-1], in_case.event
+            assert answer.status == right.status, f"the answer was {answer}, its status should be {right.status}"
+            assert right.answer in answer.text, f"{right.answer!r} should stand in the answer {answer}"
 
     async def test_an_envelope_is_one_that_the_router_takes(self, in_case: InboundCase, rig: Rig[P]) -> None:
         """Each one can be encoded, names its channel and its type, and has an address in its normal form."""
@@ -70,7 +70,7 @@ class InboundProofs(Hooks[P]):
         rig.context.failures.append(NotAccepted("not_stored", "the store does not take it now"))
         told = await self._tell(rig, self.event(1))
         if told is Told.AGAIN:
-            assert rig.context.accepted == []
+            assert not rig.context.accepted, "the message was stored, and the provider is to deliver it again"
             told = await self._tell(rig, self.event(1))
         assert told is Told.TAKEN, f"a message that the store had refused once was {told} the second time"
         await self._stored(rig, 1, "it was acknowledged although context.accept() raised NotAccepted, and is lost")
@@ -98,7 +98,8 @@ class InboundProofs(Hooks[P]):
         await self._stored(rig, ALBUM, "of ten messages at once some are lost")
         found = {(envelope.address, envelope.native_id) for envelope in rig.context.accepted}
         assert len(found) == ALBUM, f"ten messages have {len(found)} native ids: {sorted(found)}"
-        assert {address for address, _ in found} == {self.address}
+        addresses = {address for address, _ in found}
+        assert addresses == {self.address}, f"what {self.address} sent seems to come from {sorted(addresses)}"
 
     async def test_any_order_and_repetitions_give_the_same_native_ids(self, rig: Rig[P]) -> None:
         """A provider that retries delivers out of order, and parts twice."""
@@ -107,9 +108,13 @@ class InboundProofs(Hooks[P]):
         order = [number for number in range(1, 6) for _ in range(2)]
         random.Random(7).shuffle(order)  # noqa: S311 - any order will do, the same in each run
         for number in order:
-            assert await self._tell(rig, self.event(number)) is Told.TAKEN
+            told = await self._tell(rig, self.event(number))
+            assert told is Told.TAKEN, f"a message out of order, or a second time, was {told}"
         await self._stored(rig, len(set(order)), "some of the messages that came out of order are lost")
-        assert len(set(_keys(rig.context.accepted))) == len(set(order))
+        found = set(_keys(rig.context.accepted))
+        assert len(found) == len(set(order)), (
+            f"{len(set(order))} messages have {len(found)} native ids: {sorted(found)}"
+        )
 
     async def test_damaged_input_does_not_stop_the_next(self, rig: Rig[P]) -> None:
         """A truncated or poisoned event is refused, left out or a dead letter; the one behind it is taken."""
@@ -131,7 +136,7 @@ class InboundProofs(Hooks[P]):
         rig.context.failures.append(EnvelopeRefused("envelope_refused", "too big"))
         told = await self._tell(rig, self.event(1))
         assert told is not Told.AGAIN, "an envelope that will never be taken would be delivered for ever"
-        assert await self._tell(rig, self.event(2)) is Told.TAKEN
+        assert await self._tell(rig, self.event(2)) is Told.TAKEN, "after a refused envelope the next one was not taken"
         await self._stored(rig, 1, "after an envelope that was refused the next one was not stored")
 
     async def test_a_forged_request_is_refused(self, rig: Rig[P]) -> None:
@@ -143,9 +148,9 @@ class InboundProofs(Hooks[P]):
         for what, forged, headers in self._forgeries(rig, genuine):
             answer = await rig.post(forged, headers)
             assert REFUSED_FROM <= answer.status < AGAIN_FROM, f"a request {what} was answered {answer.status}"
-        assert rig.context.accepted == []
-        assert rig.context.receipts == []
-        assert await self._tell(rig, genuine) is Told.TAKEN
+        taken = [*rig.context.accepted, *rig.context.receipts]
+        assert not taken, f"a forged request has brought in {taken}"
+        assert await self._tell(rig, genuine) is Told.TAKEN, "after forged requests a genuine one was not taken"
 
     # --- steps ---
 
@@ -211,6 +216,11 @@ def _check_envelope(envelope: Envelope, rig: Rig[P]) -> None:
     named = (envelope.channel, envelope.type)
     right = (rig.context.channel, rig.adapter.type)
     assert named == right, f"the envelope is of the channel and type {named}, not {right}"
+
+
+def _compare(what: str, found: Sequence[object], expected: Sequence[object]) -> None:
+    shown = [f"{what} differ from what the case says; found:", *map(repr, found), "expected:", *map(repr, expected)]
+    assert list(found) == list(expected), "\n  ".join(shown)
 
 
 def _anonymous(envelopes: Sequence[Envelope]) -> list[Envelope]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from adapters.contract import Sent
@@ -24,8 +24,9 @@ from normalizer.split import MEASURES
 
 LINK = "https://chat.example/files/f"
 EXAMPLES = 30
-UNSENT = (Trouble.IS_DOWN,)
 MESSAGES = 5
+SENT_WITHIN = 20.0
+"""Seconds that a call may take where no trouble is made: a busy machine is none."""
 
 
 class OutboundProofs(Hooks[P]):
@@ -34,14 +35,16 @@ class OutboundProofs(Hooks[P]):
     async def test_an_outcome_is_told_as_it_was(self, out_case: OutboundCase, rig: Rig[P]) -> None:
         """What the provider does becomes exactly one of the outcomes that the delivery policy knows."""
         rig.peer.will(*out_case.faults)
-        outcome = await rig.send(self._message(rig, out_case.content, address=out_case.address))
+        within = None if out_case.faults else SENT_WITHIN
+        outcome = await rig.send(self._message(rig, out_case.content, address=out_case.address), within=within)
         if out_case.error is None:
-            assert isinstance(outcome, Sent), repr(outcome)
-            assert out_case.native_id in (None, outcome.native_id)
+            assert isinstance(outcome, Sent), f"it should have been sent: {outcome!r}"
+            native_id = out_case.native_id
+            assert native_id in (None, outcome.native_id), f"sent as {outcome.native_id!r}, not as {native_id!r}"
         else:
-            assert type(outcome) is out_case.error, repr(outcome)
-            self._check_error(outcome, out_case)
-        assert out_case.request in "\n".join(rig.peer.sends)
+            _check_error(outcome, out_case)
+        sends = "\n".join(rig.peer.sends)
+        assert out_case.request in sends, f"{out_case.request!r} should stand in what reached the provider: {sends}"
         _check_words(outcome)
 
     @pytest.mark.parametrize("trouble", Trouble, ids=lambda trouble: trouble.name.lower())
@@ -80,7 +83,7 @@ class OutboundProofs(Hooks[P]):
         if not self.sends or Trouble.FAILS in self.impossible:
             return
         await self._make_trouble(Trouble.FAILS, rig)
-        courier = Courier(rig.adapter.pace, rig.context, rig.send, rig.find)
+        courier = self._courier(rig)
         stuck, free = self._messages(rig, self.address, "stuck"), self._messages(rig, self.another, "free")
         await courier.deliver([message for pair in zip(stuck, free, strict=True) for message in pair])
         order = [call.outbound.id for call in courier.calls]
@@ -105,7 +108,7 @@ class OutboundProofs(Hooks[P]):
         """Otherwise its limits are not kept, however slowly ``send`` is called."""
         if not self.sends:
             return
-        courier = Courier(rig.adapter.pace, rig.context, rig.send, rig.find)
+        courier = self._courier(rig)
         await courier.deliver(self._messages(rig, self.address, "c1") + self._messages(rig, self.another, "c2"))
         assert all(isinstance(end, Done) for end in courier.ends.values()), courier.ends
         assert len(rig.peer.sends) == 2 * MESSAGES, f"{2 * MESSAGES} messages were {len(rig.peer.sends)} sends"
@@ -113,6 +116,7 @@ class OutboundProofs(Hooks[P]):
     @settings(
         max_examples=EXAMPLES,
         deadline=None,
+        phases=[Phase.explicit, Phase.reuse, Phase.generate],  # each example is a channel of its own: no time to shrink
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.differing_executors],
     )
     @given(data=st.data())
@@ -129,7 +133,7 @@ class OutboundProofs(Hooks[P]):
                 return
             for number, piece in enumerate(pieces, start=1):
                 before = len(self.shown(rig))
-                outcome = await rig.send(self._message(rig, piece, f"c1-{number}"))
+                outcome = await rig.send(self._message(rig, piece, f"c1-{number}"), within=SENT_WITHIN)
                 assert isinstance(outcome, Sent), f"{piece!r} could not be sent: {outcome!r}"
                 _check_shown(piece, self.shown(rig)[before:], rig.adapter.capabilities)
 
@@ -144,6 +148,9 @@ class OutboundProofs(Hooks[P]):
         else:
             rig.peer.will(self.troubles[trouble])
 
+    def _courier(self, rig: Rig[P]) -> Courier:
+        return Courier(rig.adapter.pace, rig.context, lambda message: rig.send(message, within=SENT_WITHIN), rig.find)
+
     def _message(self, rig: Rig[P], content: Content, message_id: str = "c1-1", address: str = "") -> Outbound:
         return outbound(
             address or self.address, rig.context.channel, content, message_id=message_id, at=rig.context.now()
@@ -154,12 +161,15 @@ class OutboundProofs(Hooks[P]):
         names = [f"{conversation}-{number}" for number in range(1, MESSAGES + 1)]
         return [self._message(rig, Text(text=f"This is {name}"), name, address) for name in names]
 
-    def _check_error(self, outcome: Sent | Exception, case: OutboundCase) -> None:
-        assert isinstance(outcome, ChannelError)
-        assert outcome.code == case.code
-        if case.retry_after is not None:
-            assert isinstance(outcome, TryLater)
-            assert outcome.retry_after == case.retry_after
+
+def _check_error(outcome: Sent | Exception, case: OutboundCase) -> None:
+    assert case.error is not None
+    assert type(outcome) is case.error, f"it should have been {case.error.__name__}, not {outcome!r}"
+    assert isinstance(outcome, ChannelError)
+    assert outcome.code == case.code, f"its code should be {case.code!r}, not {outcome.code!r}: {outcome}"
+    if case.retry_after is not None:
+        pause = outcome.retry_after if isinstance(outcome, TryLater) else None
+        assert pause == case.retry_after, f"its pause should be {case.retry_after} s, not {pause}"
 
 
 def _check_words(outcome: object) -> None:
@@ -202,7 +212,8 @@ def _check_whole(piece: Content, shown: Sequence[Shown]) -> None:
             text, labels = piece.text, tuple(option.label for option in piece.options)
     got = _dense("".join(message.text for message in shown))
     assert _dense(text) in got, f"of the text {text!r} the customer got {[message.text for message in shown]}"
-    assert [label for message in shown for label in message.buttons] == list(labels)
+    pressed = [label for message in shown for label in message.buttons]
+    assert pressed == list(labels), f"of the buttons {list(labels)} the customer got {pressed}"
     assert sum(len(message.files) for message in shown) == len(files), "a file did not reach the provider"
 
 

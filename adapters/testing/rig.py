@@ -72,9 +72,12 @@ class Rig(Generic[P]):
         self.answers.append(answer)
         return answer
 
-    async def send(self, message: Outbound) -> Sent | Exception:
-        """Send as the delivery policy does: within the call's time, and every exception is an outcome."""
-        return await self._call(self.adapter.send, message)
+    async def send(self, message: Outbound, within: float | None = None) -> Sent | Exception:
+        """Send as the delivery policy does: within the call's time, and every exception is an outcome.
+
+        ``within`` is another time, in seconds.
+        """
+        return await self._call(self.adapter.send, message, within)
 
     async def find(self, message: Outbound) -> Sent | Exception | None:
         """Ask for an outcome as the delivery policy does."""
@@ -84,6 +87,10 @@ class Rig(Generic[P]):
         """End the reading and close the adapter, each within :data:`STOP_WITHIN`. Raises AssertionError."""
         self.reading.cancel()
         await _end(self.reading, "run() after it was cancelled")
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the adapter within :data:`STOP_WITHIN`. Raises AssertionError."""
         closing = asyncio.create_task(self.adapter.close(), name=f"{self.adapter.type}.close")
         await _end(closing, "close()")
         closing.result()
@@ -92,9 +99,11 @@ class Rig(Generic[P]):
         if not reading.cancelled() and reading.exception() is not None:
             self.broken.set()
 
-    async def _call(self, work: Callable[[Outbound], Awaitable[Outcome]], message: Outbound) -> Outcome | Exception:
+    async def _call(
+        self, work: Callable[[Outbound], Awaitable[Outcome]], message: Outbound, within: float | None = None
+    ) -> Outcome | Exception:
         try:
-            async with asyncio.timeout(self.adapter.pace.call_timeout / 1_000):
+            async with asyncio.timeout(within or self.adapter.pace.call_timeout / 1_000):
                 return await work(message)
         except Exception as exc:  # noqa: BLE001 - as the delivery policy: an adapter is foreign code
             self.failures.append(exc)

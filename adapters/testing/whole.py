@@ -55,8 +55,8 @@ class WholeProofs(Hooks[P]):
 
     async def test_closing_twice_does_no_harm(self, rig: Rig[P]) -> None:
         """The program closes it whatever happened before."""
-        await rig.adapter.close()
-        await rig.adapter.close()
+        await rig.close()
+        await rig.close()
 
     async def test_it_ends_in_time_while_the_provider_hangs(self, rig: Rig[P]) -> None:
         """A deploy does not wait for a provider; a send that is cancelled ends at once."""
