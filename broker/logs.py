@@ -31,6 +31,12 @@ class Scrubber:
         """Scrub these from now on; shorter ones than `SHORTEST_SECRET` are left alone."""
         self._secrets.update(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
 
+    def clean(self, text: str) -> str:
+        """Scrub a text."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Scrub an event: a structlog processor."""
         for key, value in event.items():
@@ -44,10 +50,7 @@ class Scrubber:
             return {key: self._clean(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._clean(item) for item in value]
-        text = str(value)
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return harmless(text)
+        return harmless(self.clean(str(value)))
 
 
 def configure_logs(

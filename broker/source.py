@@ -7,10 +7,8 @@ from msgspec import Struct, defstruct
 
 from adapters.contract import Adapter
 from adapters.registry import BUILT_IN, RegistryError, adapter_names, adapter_types
-from broker.compile import compile_rules
 from broker.workspace import WorkspaceSettings, settings_type
-from config import ConfigErrors, Document, Problem, decode, read
-from router.policy import BadRules, Policy
+from config import ConfigErrors, Document, Problem, SettingError, decode, read
 
 
 class Source(Struct, frozen=True):
@@ -55,16 +53,12 @@ def decode_source(document: Document, env: Mapping[str, str], built_in: Mapping[
         raise ConfigErrors([*problems, *others]) from exc
     if problems:
         raise ConfigErrors(problems)
-    try:
-        Policy(compile_rules(loaded.value))
-    except BadRules as exc:
-        raise ConfigErrors([document.problem(("routing",), str(exc))]) from exc
     return Source(loaded.value, loaded.document, types)
 
 
 def channel_problem(document: Document, channel: str, key: str, found: str) -> Problem:
     """Say what is wrong with a channel's setting, in the file and line where it stands."""
-    return document.problem(("channels", channel, *filter(None, key.split("."))), found)
+    return document.problem(("channels", channel, *SettingError(found, key=key).key), found)
 
 
 def _stand_in(name: str) -> type[Struct]:

@@ -3,13 +3,14 @@
 import difflib
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from broker.cli.files import config_reference
 
 ROOT = Path(__file__).parent.parent
 GENERATED: dict[str, Callable[[], str]] = {
-    "docs/configuration.md": config_reference,
+    "docs/configuration.md": partial(config_reference, plugins=False),
 }
 
 

@@ -1,0 +1,122 @@
+"""A context for a channel that is only looked at: it reaches its provider, and stores and follows nothing."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import structlog
+
+from adapters.contract import Cursor, LineItem, Lines, Media, Memory, Typing
+from adapters.errors import NotAccepted
+from broker.channels.secret import derive
+from broker.channels.tally import wall_clock
+from normalizer.content import StoredFile
+from normalizer.envelope import Envelope
+from normalizer.ids import IdSource
+from normalizer.outbound import Receipt
+
+NO_BYTES: tuple[bytes, ...] = ()
+NO_ITEMS: tuple[LineItem, ...] = ()
+NO_TYPINGS: tuple[Typing, ...] = ()
+
+
+class OfflineContext:
+    """What a channel's ``check`` may use. ``secret`` is the workspace's key, or any where there is none yet."""
+
+    def __init__(self, channel: str, http: aiohttp.ClientSession, *, public_url: str, secret: bytes) -> None:
+        self.channel = channel
+        self.public_url = public_url
+        self.log: structlog.stdlib.BoundLogger = structlog.get_logger(f"channel.{channel}").bind(channel=channel)
+        self.http = http
+        self.media: Media = _Nowhere()
+        self.memory: Memory = _Forgetful()
+        self.lines: Lines = _Silence()
+        self._ids = IdSource()
+        self._secret = secret
+
+    def now(self) -> int:
+        """Give the time in ms since the epoch."""
+        return wall_clock()
+
+    def new_id(self) -> str:
+        """Give a fresh UUIDv7."""
+        return self._ids.new()
+
+    def secret(self, purpose: str) -> bytes:
+        """Give 32 bytes for a purpose, the same as a running channel has."""
+        return derive(self._secret, f"channel {self.channel} {purpose}")
+
+    async def accept(self, envelope: Envelope) -> None:
+        """Refuse: nothing runs that could take it."""
+        raise _offline(envelope.native_id)
+
+    async def report(self, receipt: Receipt, *, stored: bool = False) -> None:
+        """Refuse."""
+        raise _offline(f"{receipt.outbound} {stored}")
+
+    async def dead(self, reason: str, payload: bytes, detail: str) -> None:
+        """Refuse."""
+        raise _offline(f"{reason}: {detail} ({len(payload)} bytes)")
+
+    def count(self, event: str) -> None:
+        """Count nothing."""
+
+
+class _Nowhere:
+    """A media store that takes and has nothing."""
+
+    async def put(self, chunks: AsyncIterator[bytes], *, limit: int, key: str | None = None) -> StoredFile:
+        """Refuse."""
+        raise _offline(f"{chunks} {limit} {key}")
+
+    async def read(self, file: StoredFile) -> AsyncIterator[bytes]:
+        """Give nothing."""
+        del file
+        for chunk in NO_BYTES:
+            yield chunk
+
+
+class _Forgetful:
+    """Notes that last as long as the check."""
+
+    def __init__(self) -> None:
+        self._notes: dict[str, bytes] = {}
+
+    async def load(self, key: str) -> bytes | None:
+        """Give what this check has noted."""
+        return self._notes.get(key)
+
+    async def save(self, key: str, value: bytes) -> None:
+        """Note."""
+        self._notes[key] = value
+
+
+class _Silence:
+    """Lines on which nothing stands."""
+
+    async def history(self, address: str, after: Cursor | None) -> tuple[list[LineItem], Cursor]:
+        """Give nothing."""
+        del address
+        return [], after or (0, 0)
+
+    async def follow(self, after: Cursor | None = None) -> AsyncIterator[LineItem]:
+        """Give nothing, and end."""
+        del after
+        for item in NO_ITEMS:
+            yield item
+
+    async def conversation(self, address: str) -> str | None:
+        """Name none."""
+        del address
+        return None
+
+    async def typing(self, typing: Typing) -> None:
+        """Tell nobody."""
+
+    async def typings(self) -> AsyncIterator[Typing]:
+        """Give nothing, and end."""
+        for typing in NO_TYPINGS:
+            yield typing
+
+
+def _offline(what: str) -> NotAccepted:
+    return NotAccepted("offline", f"nothing is taken in while a channel is only looked at ({what})")

@@ -1,0 +1,222 @@
+"""Looks whether everything that a workspace needs is there and lets us in: its channels' providers, bus, disk, address.
+
+Nothing has to run for it, and it changes nothing.
+"""
+
+import asyncio
+import secrets
+import shutil
+import time
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+from yarl import URL
+
+from adapters.contract import Adapter, Context, Finding
+from adapters.errors import BadCredentials, BadSettings, NotReachable
+from adapters.session import Reach, open_session
+from broker.bus.api import Fault, call
+from broker.bus.connection import Bus
+from broker.bus.errors import BusError
+from broker.bus.streams import Workspace
+from broker.channels.offline import OfflineContext
+from broker.channels.secret import LENGTH, workspace_secret
+from broker.place import BusNotStarted, find_bus
+from broker.source import Source, channel_problem
+from broker.storage import ALARM_AT
+from broker.workspace import channel_type
+
+CHANNEL_TIMEOUT = 30.0
+BUS_TIMEOUT = 5.0
+PUBLIC_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 5.0
+SKEW = 2.0
+"""Seconds that the clocks of two machines may differ."""
+
+GENERAL = "general"
+LOCAL = frozenset(("localhost", "127.0.0.1", "::1"))
+
+
+class Report(Struct, frozen=True):
+    """What was found about one thing: ``name`` is a channel's, with its type, or `GENERAL`."""
+
+    name: str
+    findings: tuple[Finding, ...]
+
+
+async def examine(source: Source, data: Path, *, only: Collection[str] = ()) -> list[Report]:
+    """Look at everything at once, or at the channels of ``only`` alone."""
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(open_session(Reach.ANYWHERE))
+        bus, about_bus = await _bus(stack, source, data)
+        secret = await _secret(bus, source)
+        names = [name for name in source.settings.channels if not only or name in only]
+        jobs = [_channel(name, source, http, secret) for name in names]
+        if only:
+            return list(await asyncio.gather(*jobs))
+        general = _general(source, data, http, running=bus is not None)
+        first, *channels = await asyncio.gather(general, *jobs)
+        return [Report(GENERAL, (about_bus, *await _clock(bus, source), *first.findings)), *channels]
+
+
+async def _channel(name: str, source: Source, http: aiohttp.ClientSession, secret: bytes) -> Report:
+    settings = source.settings.channels[name]
+    adapter = source.types[channel_type(settings)]
+    public_url = source.settings.http.public_url or f"http://{source.settings.http.listen}"
+    context = OfflineContext(name, http, public_url=public_url, secret=secret)
+    try:
+        findings = await diagnose(adapter, settings, context)
+    except BadSettings as exc:
+        problem = channel_problem(source.document, name, exc.key, exc.message)
+        findings = (Finding(what=str(problem), ok=False, remedy="correct it in the file"),)
+    return Report(f"{name} ({adapter.type})", tuple(findings))
+
+
+async def diagnose(
+    adapter: type[Adapter], settings: Struct, context: Context, seconds: float = CHANNEL_TIMEOUT
+) -> Sequence[Finding]:
+    """Let a channel look whether it can work.
+
+    Raises:
+        BadSettings: a setting is wrong; it names the key.
+    """
+    channel = adapter(settings, context)
+    try:
+        async with asyncio.timeout(seconds):
+            return await channel.check() or (Finding(what="there is nothing to look at", ok=True),)
+    except BadSettings:
+        raise
+    except BadCredentials as exc:
+        return (_wrong(exc.message, "mend its credentials: they are refused"),)
+    except NotReachable as exc:
+        return (_wrong(exc.message, "look at the address, the network and the provider's own state"),)
+    except TimeoutError:
+        return (_wrong(f"no answer within {seconds:g} s", "look at the address, the network and firewalls"),)
+    except Exception as exc:  # noqa: BLE001  # foreign code: whatever it is, the others are looked at
+        return (_wrong(f"the check itself failed: {type(exc).__name__}: {exc}", "tell whoever wrote the channel"),)
+    finally:
+        await _close(channel)
+
+
+async def _close(channel: Adapter) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await channel.close()
+    except Exception:  # foreign code, and the result of the check stands
+        channel.context.log.debug("channel.not_closed", exc_info=True)
+
+
+# --- the bus ---
+
+
+async def _bus(stack: AsyncExitStack, source: Source, data: Path) -> tuple[Bus | None, Finding]:
+    try:
+        settings = find_bus(source.settings, data)
+    except BusNotStarted:
+        return None, Finding(what="the embedded bus does not run; `trunkline up` starts it", ok=True)
+    remedy = "look whether it runs, and at `nats:` in the file"
+    try:
+        quick = msgspec.structs.replace(settings, connect_timeout=BUS_TIMEOUT)
+        bus = await Bus.connect(quick, "trunkline-doctor")
+    except BusError as exc:
+        if source.settings.nats == "embedded":
+            return None, Finding(what="the embedded bus does not run; `trunkline up` starts it", ok=True)
+        return None, _wrong(f"no NATS server answers: {exc}", remedy)
+    stack.push_async_callback(bus.close)
+    return bus, Finding(what=f"NATS answers at {', '.join(settings.servers)}", ok=True)
+
+
+async def _secret(bus: Bus | None, source: Source) -> bytes:
+    """Give the workspace's key, so that what a channel derives from it is what the running one has."""
+    if bus is not None:
+        try:
+            return await workspace_secret(bus, Workspace(source.settings.workspace))
+        except BusError:  # a workspace that has never been started has no streams yet
+            pass
+    return secrets.token_bytes(LENGTH)
+
+
+class _ServerTime(msgspec.Struct):
+    """The part of STREAM.INFO's answer that says what time it is at the server (RFC 3339)."""
+
+    ts: str = ""
+    error: Fault | None = None
+
+
+async def _clock(bus: Bus | None, source: Source) -> Iterable[Finding]:
+    if bus is None:
+        return ()
+    try:
+        answer = await call(bus, f"STREAM.INFO.{Workspace(source.settings.workspace).in_stream}", None, _ServerTime)
+        ahead = time.time() - datetime.fromisoformat(f"{answer.ts[:19]}+00:00").timestamp()
+    except (BusError, ValueError):
+        return ()
+    if abs(ahead) > SKEW:
+        what = f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the bus's"
+        return (_wrong(what, "set the clock (chrony, systemd-timesyncd): signatures and tokens depend on it"),)
+    return (Finding(what="the clock agrees with the bus's", ok=True),)
+
+
+# --- this machine ---
+
+
+async def _general(source: Source, data: Path, http: aiohttp.ClientSession, *, running: bool) -> Report:
+    local = _data(data) if source.settings.nats == "embedded" else ()
+    return Report(GENERAL, (*local, *await _public(source, http, running=running)))
+
+
+def _data(data: Path) -> Iterable[Finding]:
+    folder = next(path for path in (data.absolute(), *data.absolute().parents) if path.exists())
+    if not _writable(folder):
+        yield _wrong(f"the data folder {data} cannot be written to", "choose another with --data, or change its owner")
+        return
+    usage = shutil.disk_usage(folder)
+    share = 1 - usage.free / usage.total
+    if share >= ALARM_AT:
+        yield _wrong(f"the disk of {data} is {share:.0%} full", "give it a larger disk: a full one takes no messages")
+    else:
+        yield Finding(what=f"{data} can be written to, its disk is {share:.0%} full", ok=True)
+
+
+def _writable(folder: Path) -> bool:
+    probe = folder / f".trunkline-{secrets.token_hex(4)}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        return False
+    return True
+
+
+async def _public(source: Source, http: aiohttp.ClientSession, *, running: bool) -> Iterable[Finding]:
+    address = source.settings.http.public_url
+    if not address:
+        return (Finding(what="no public_url: channels that are called by a provider cannot work, others can", ok=True),)
+    findings = []
+    if URL(address).scheme != "https" and URL(address).host not in LOCAL:
+        findings.append(_wrong(f"{address} is not https", "providers call https only: put a proxy with TLS in front"))
+    health = f"{address}/healthz"
+    try:
+        timeout = aiohttp.ClientTimeout(PUBLIC_TIMEOUT)
+        async with http.get(health, timeout=timeout) as answer:
+            ours = answer.ok and (await answer.json(content_type=None)) == {"ok": True}
+            said = f"answers with status {answer.status}, not as Trunkline does"
+    except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
+        ours, said = False, f"cannot be reached from here ({type(exc).__name__})"
+    if ours:
+        findings.append(Finding(what=f"{address} leads here", ok=True))
+    elif running:
+        remedy = "look at DNS, at the proxy in front, and whether it passes /channels, /files and /healthz on"
+        findings.append(_wrong(f"{health} {said}", remedy))
+    else:
+        findings.append(Finding(what=f"{health} {said}; nothing runs yet", ok=True))
+    return findings
+
+
+def _wrong(what: str, remedy: str) -> Finding:
+    return Finding(what=what, ok=False, remedy=remedy)
