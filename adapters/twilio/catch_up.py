@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
 from adapters.contract import Context
@@ -18,6 +19,7 @@ from adapters.twilio.errors import ApiError
 from adapters.twilio.media import NotFetched
 from adapters.twilio.settings import API, TwilioSettings
 from adapters.twilio.wire import ATTRIBUTES, Incoming, MediaRef
+from normalizer.address import AddressError
 
 NOTE = "caught up"
 MARGIN = 30_000
@@ -62,7 +64,7 @@ class CatchUp:
         while True:
             try:
                 await self.sweep()
-            except (ApiError, SendError, NotAccepted, NotFetched) as exc:
+            except (ApiError, SendError, TwilioException, NotAccepted, NotFetched) as exc:
                 self._context.log.warning("twilio.not_caught_up", reason=str(exc))
             await asyncio.sleep(self._settings.catch_up.seconds)
 
@@ -91,12 +93,15 @@ class CatchUp:
             await self._take(message)
         except EnvelopeRefused as exc:
             self._context.log.warning("twilio.refused", sid=message.sid, reason=exc.message)
+        except AddressError as exc:
+            await self._context.dead("unreadable", message.sid.encode(), str(exc))
+            self._taken.add(message.sid)
         self._context.count("caught_up")
 
     async def _listed(self, since: int, until: int) -> AsyncIterator[Incoming]:
         for number in self._settings.own or (None,):
             wanted = {"to": number} if number else {}
-            after = datetime.fromtimestamp(since / 1_000, UTC)
+            after = datetime.fromtimestamp(since / 1_000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
             found = await self._client.messages.list_async(**wanted, date_sent_after=after, limit=MOST_MESSAGES)
             for message in found:
                 at = _milliseconds(message)

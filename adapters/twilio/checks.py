@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 import aiohttp
+from twilio.base.exceptions import TwilioException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from yarl import URL
@@ -59,6 +60,8 @@ class Checks:
             raise NotReachable("twilio_failed", f"Twilio cannot be asked now (status {exc.status})") from exc
         except SendError as exc:
             raise NotReachable(exc.code, f"Twilio cannot be asked now: {exc.message}") from exc
+        except TwilioException as exc:
+            raise NotReachable("unreadable_answer", "Twilio's answer cannot be read") from exc
 
     async def _seek(self, call: Awaitable[T]) -> T | None:
         """Await an answer; None where there is no such thing, or the key may not see it. Raises StartError."""
@@ -70,6 +73,8 @@ class Checks:
             raise NotReachable("twilio_failed", f"Twilio cannot be asked now (status {exc.status})") from exc
         except SendError as exc:
             raise NotReachable(exc.code, f"Twilio cannot be asked now: {exc.message}") from exc
+        except TwilioException as exc:
+            raise NotReachable("unreadable_answer", "Twilio's answer cannot be read") from exc
 
     def _clock(self) -> Finding:
         skew = self._transport.skew or 0.0

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from ipaddress import ip_address
 
 import aiohttp
@@ -79,6 +80,8 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # the library ships no 
             body = await answer.read()
             if not answer.ok or answer.status >= 300:  # noqa: PLR2004  # a redirect is no answer of the API
                 raise self._problem(answer, body)
+            if answer.status != HTTPStatus.NO_CONTENT:
+                _check_object(body)
             return Response(answer.status, body.decode("utf-8", "replace"), answer.headers)
 
     async def close(self) -> None:
@@ -138,6 +141,15 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # the library ships no 
             problem = Problem()
         retry_after = read_retry_after(answer.headers.get(hdrs.RETRY_AFTER), self._now())
         return ApiError(answer.status, problem.code, (problem.message or problem.detail)[:300], retry_after)
+
+
+def _check_object(body: bytes) -> None:
+    """Look whether an answer is what the library expects, which breaks in its own ways where it is not."""
+    try:
+        msgspec.json.decode(body, type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
+        message = "Twilio's answer cannot be read; the message may have been taken."
+        raise OutcomeUnknown("unreadable_answer", message) from exc
 
 
 def make_client(settings: TwilioSettings, transport: Transport) -> Client:

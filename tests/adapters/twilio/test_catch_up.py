@@ -87,6 +87,29 @@ async def test_it_goes_on_after_a_failure_of_twilio(connect: Connect) -> None:
     assert line.context.logged[0]["event"] == "twilio.not_caught_up"
 
 
+async def test_a_sender_that_nobody_can_address_lies_with_the_dead_letters_once(line: Line) -> None:
+    catch_up = sweeper(line)
+    await catch_up.sweep()
+    line.simulator.receive(Write(sender="whatsapp:\x01", body="one"))
+    good = line.simulator.receive(Write(body="two"))
+    line.context.time += 2 * MINUTE
+    assert await catch_up.sweep() == 2
+    assert await catch_up.sweep() == 0
+    assert [letter.reason for letter in line.context.dead_letters] == ["unreadable"]
+    assert [one.native_id for one in line.context.accepted] == [good.sid]
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}"])
+async def test_it_goes_on_after_an_answer_that_cannot_be_read(connect: Connect, body: bytes) -> None:
+    line = await connect(catch_up=Duration(10))
+    line.simulator.will(Answer(body=body), on="GET")
+    running = asyncio.create_task(line.adapter.run())
+    await line.simulator.wait_for(6)
+    running.cancel()
+    await asyncio.wait([running])
+    assert line.context.logged[0]["event"] == "twilio.not_caught_up"
+
+
 async def test_what_twilio_says_of_it_is_not_lost(line: Line) -> None:
     line.simulator.will(Answer(status=500), on="GET")
     with pytest.raises(ApiError, match="status 500"):

@@ -56,6 +56,13 @@ async def test_twilio_that_fails_is_not_reachable(line: Line) -> None:
         await line.adapter.check()
 
 
+@pytest.mark.parametrize("body", [b"<html>", b"{}"])
+async def test_twilio_that_says_nonsense_is_not_reachable(line: Line, body: bytes) -> None:
+    line.simulator.will(Answer(body=body), on=LIST)
+    with pytest.raises(NotReachable, match="cannot be"):
+        await line.adapter.check()
+
+
 async def test_twilio_that_is_not_there_is_not_reachable(line: Line) -> None:
     await line.simulator.go_down()
     with pytest.raises(NotReachable, match="cannot be reached"):

@@ -206,6 +206,8 @@ def problem(status: int, code: int, **headers: str) -> Answer:
         (Answer(status=502, body=b"<html>"), OutcomeUnknown, "http_502", None),
         (After(Answer(status=504)), OutcomeUnknown, "http_504", None),
         (Hang(), OutcomeUnknown, "timeout", None),
+        (Answer(status=200, body=b"<html>"), OutcomeUnknown, "unreadable_answer", None),
+        (Answer(status=201, body=b"[1]"), OutcomeUnknown, "unreadable_answer", None),
         (Cut(), OutcomeUnknown, "connection_lost", None),
         (After(Cut()), OutcomeUnknown, "connection_lost", None),
     ],
