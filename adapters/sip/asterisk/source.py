@@ -5,7 +5,7 @@ and whoever reads next goes on. Each order may come twice, and may come for a le
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
@@ -124,6 +124,7 @@ class Asterisk:
         async for message in feed:
             if message.type is aiohttp.WSMsgType.TEXT:
                 self._inbox.add(message.data.encode())
+        await self._inbox.work_off()
         raise NotReachable("feed_lost", f"Asterisk at {self._settings.url} has closed the feed of events")
 
     async def _work(self, payloads: Sequence[bytes]) -> None:
@@ -303,19 +304,24 @@ class Asterisk:
         if first:
             await self._clear_away(channels, live)
 
-    async def _clear_away(self, channels: Sequence[Channel], live: Mapping[str, object]) -> None:
+    async def _clear_away(self, channels: Sequence[Channel], live: Collection[str]) -> None:
         """Hang up legs of ours that belong to nothing any more: what they were for ended while nobody read."""
         ids = {channel.id for channel in channels}
-        for name in ids:
-            match legs.read(name):
-                case Ring(call=call) if call not in live:
-                    await self._board.hang_up(name)
-                case Agent(wish=wish) if str(Customer(wish)) not in ids:
-                    await self._board.hang_up(name)
-                case Customer(wish=wish) if str(Agent(wish)) not in ids:
-                    await self._board.hang_up(name)
-                case _:
-                    pass
+        for channel in channels:
+            if self._is_left_over(channel, ids, live):
+                await self._board.hang_up(channel.id)
+
+    def _is_left_over(self, channel: Channel, ids: Collection[str], live: Collection[str]) -> bool:
+        match legs.read(channel.id):
+            case Ring(call=call):
+                return call not in live and call not in self._ledger.calls
+            case Agent(wish=wish):  # one that rings may have been ordered just now
+                customer = str(Customer(wish))
+                return channel.state == UP and customer not in ids and customer not in self._ledger.calls
+            case Customer(wish=wish):
+                return str(Agent(wish)) not in ids
+            case _:
+                return False
 
     async def _send_on(self) -> None:
         """Give callers who have waited too long back to the dialplan."""

@@ -109,6 +109,7 @@ class Kamailio:
                 self._inbox.add(payload)
         except (netstring.Malformed, OSError) as exc:
             raise NotReachable("feed_lost", f"the events of Kamailio at {self._address} broke off: {exc}") from exc
+        await self._inbox.work_off()
         raise NotReachable("feed_lost", f"Kamailio at {self._address} has closed the connection")
 
     async def _take(self, payloads: Sequence[bytes]) -> None:

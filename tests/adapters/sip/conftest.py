@@ -49,8 +49,8 @@ class Channel:
             await asyncio.sleep(0.2)
 
     def calls(self, event: str = "") -> list[Call]:
-        """What was accepted, of one kind or all."""
-        contents = [envelope.content for envelope in self.context.accepted]
+        """What was accepted, of one kind or all; what came twice once, as the router takes it."""
+        contents = {envelope.native_id: envelope.content for envelope in self.context.accepted}.values()
         return [call for call in contents if isinstance(call, Call) and event in ("", call.event)]
 
     def story(self) -> list[str]:

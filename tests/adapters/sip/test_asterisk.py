@@ -1,0 +1,323 @@
+"""Calls through a pretended Asterisk that is as strict as the real one's description."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+
+import pytest
+
+from adapters.errors import BadCredentials, NotReachable, Refused, TryLater, Unreachable
+from adapters.sip import Sip
+from adapters.sip.call import LOST
+from adapters.sip.settings import SipSettings
+from adapters.testing import After, Answer, Cut, FakeContext
+from adapters.testing.ari import OUR_NUMBER, PASSWORD, USER, FakeAri
+from config import Duration, Secret
+from tests.adapters.sip.conftest import CUSTOMER, Channel, real_time
+from tests.adapters.sip.pbx import eventually
+
+ANNA, BEN = "sip:anna@pbx.example", "sip:ben@pbx.example"
+TRUNK = "PJSIP/+48600100200@trunk"
+
+
+@pytest.fixture
+async def ari() -> AsyncIterator[FakeAri]:
+    async with FakeAri() as ari:
+        ari.now = real_time(FakeContext.__new__(FakeContext)).now
+        yield ari
+
+
+def settings(ari: FakeAri, **changes: object) -> SipSettings:
+    plain = {
+        "source": "asterisk",
+        "country": "PL",
+        "url": ari.url,
+        "user": USER,
+        "password": Secret(PASSWORD),
+        "dial": "PJSIP/{number}@trunk",
+    }
+    return SipSettings(**{**plain, **changes})  # type: ignore[arg-type] # the fields by name
+
+
+@pytest.fixture
+async def channel(ari: FakeAri, context: FakeContext) -> AsyncIterator[Channel]:
+    channel = Channel(settings(ari), context)
+    await channel.start()
+    async with asyncio.timeout(10):
+        await ari.read_by()
+    yield channel
+    await channel.stop()
+
+
+async def ringing(channel: Channel, ari: FakeAri) -> tuple[str, str]:
+    """A customer calls, and Anna's phone rings; gives the call and her leg."""
+    call = await ari.call("600100200", name="Zoe")
+    await channel.heard("initiated")
+    await channel.wish("ringing", call=call, to=ANNA)
+    await channel.heard("ringing")
+    leg = ari.leg("tlr:")
+    assert leg is not None
+    return call, leg.id
+
+
+async def talking(channel: Channel, ari: FakeAri) -> tuple[str, str]:
+    """Anna talks to a customer; gives the call and her leg."""
+    call, leg = await ringing(channel, ari)
+    await ari.answer(leg)
+    await channel.heard("answered")
+    return call, leg
+
+
+async def test_a_caller_is_connected_with_the_phone_that_is_named(channel: Channel, ari: FakeAri) -> None:
+    call, leg = await talking(channel, ari)
+    assert ari.bridges[f"tlb:{call}"] == {call, leg}
+    assert ari.legs[leg].endpoint == "PJSIP/anna"
+    await ari.hang_up(call)
+    ended = await channel.heard("ended")
+    await eventually(lambda: not ari.legs and not ari.bridges, "all legs are hung up")
+    assert channel.story() == ["initiated", "ringing", "answered", "ended"]
+    assert [found.to for found in channel.calls()] == ["", ANNA, ANNA, ANNA]
+    assert (ended.q850, ended.reason) == (16, "Normal Clearing")
+    first = channel.context.accepted[0]
+    assert (first.address, first.sender.name, first.attributes) == (CUSTOMER, "Zoe", {"called": OUR_NUMBER})
+
+
+async def test_the_operator_may_hang_up(channel: Channel, ari: FakeAri) -> None:
+    _, leg = await talking(channel, ari)
+    await ari.hang_up(leg)
+    await channel.heard("ended")
+    await eventually(lambda: not ari.legs, "all legs are hung up")
+
+
+async def test_a_caller_who_hangs_up_while_it_rings_stops_it(channel: Channel, ari: FakeAri) -> None:
+    call, _ = await ringing(channel, ari)
+    await ari.hang_up(call)
+    failed = await channel.heard("failed")
+    await eventually(lambda: not ari.legs, "the phone does not ring any more")
+    assert failed.sip == 487
+    assert channel.context.receipts == []
+
+
+async def test_the_caller_hangs_up_just_when_the_operator_answers(channel: Channel, ari: FakeAri) -> None:
+    """The operator's leg comes into our hands when there is nobody to connect it with."""
+    call, leg = await ringing(channel, ari)
+    await asyncio.gather(ari.answer(leg), ari.hang_up(call))
+    await channel.heard("failed")
+    await eventually(lambda: not ari.legs, "the operator is let go")
+    assert channel.story() == ["initiated", "ringing", "failed"]
+
+
+async def test_two_operators_answer_at_the_same_time(channel: Channel, ari: FakeAri) -> None:
+    call, leg = await ringing(channel, ari)
+    ari.legs[leg].state = "Up"
+    with pytest.raises(Refused) as late:
+        await channel.wish("ringing", call=call, to=BEN)
+    assert late.value.code == "call_over"
+
+
+async def test_another_phone_may_be_named(channel: Channel, ari: FakeAri) -> None:
+    call, leg = await ringing(channel, ari)
+    await channel.wish("ringing", call=call, to=BEN)
+    await channel.heard("ringing", 2)
+    assert leg not in ari.legs
+    await channel.wish("ringing", call=call, to="")
+    await eventually(lambda: list(ari.legs) == [call], "no phone rings")
+    assert [found.to for found in channel.calls("ringing")] == [ANNA, BEN]
+    assert channel.context.receipts == []
+
+
+@pytest.mark.parametrize(("does", "code"), [("busy", "busy"), ("decline", "declined"), ("absent", "not_registered")])
+async def test_a_phone_that_does_not_take_the_call_is_said(
+    channel: Channel, ari: FakeAri, does: str, code: str
+) -> None:
+    ari.phones["PJSIP/anna"] = does  # type: ignore[assignment] # one of its words
+    call = await ari.call("600100200")
+    await channel.heard("initiated")
+    wish = await channel.wish("ringing", call=call, to=ANNA)
+    await eventually(lambda: channel.context.receipts, "it is said")
+    assert [(receipt.outbound, receipt.code) for receipt in channel.context.receipts] == [(wish, code)]
+    assert call in ari.legs
+
+
+async def test_a_phone_that_is_not_known_is_refused(channel: Channel, ari: FakeAri) -> None:
+    ari.phones["PJSIP/anna"] = "broken"
+    call = await ari.call("600100200")
+    with pytest.raises(Refused) as refused:
+        await channel.wish("ringing", call=call, to=ANNA)
+    assert refused.value.code == "not_registered"
+
+
+async def test_a_wish_whose_answer_was_lost_is_carried_out_once(channel: Channel, ari: FakeAri) -> None:
+    call = await ari.call("600100200")
+    await channel.heard("initiated")
+    ari.will(After(Cut()), on=r"^POST /ari/channels/tlr")
+    outbound_id = "c1-1"
+    with pytest.raises(TryLater):
+        await channel.wish("ringing", call=call, to=ANNA)
+    channel._wishes = 0
+    assert await channel.wish("ringing", call=call, to=ANNA) == outbound_id
+    assert len([name for name in ari.legs if name.startswith("tlr:")]) == 1
+
+
+async def test_a_customer_is_called_from_the_desk(channel: Channel, ari: FakeAri) -> None:
+    ari.phones |= {"PJSIP/anna": "answer", TRUNK: "answer"}
+    await channel.wish("initiated", to=ANNA)
+    answered = await channel.heard("answered")
+    assert (answered.direction, answered.to) == ("out", ANNA)
+    assert ari.bridges[f"tlb:{answered.call}"] == {"tla:c1-1", "tlc:c1-1"}
+    await ari.hang_up("tla:c1-1")
+    await channel.heard("ended")
+    await eventually(lambda: not ari.legs, "all legs are hung up")
+    assert channel.story() == ["initiated", "ringing", "answered", "ended"]
+    assert {envelope.address for envelope in channel.context.accepted} == {CUSTOMER}
+
+
+async def test_a_customer_who_is_busy_frees_the_operator(channel: Channel, ari: FakeAri) -> None:
+    ari.phones |= {"PJSIP/anna": "answer", TRUNK: "busy"}
+    await channel.wish("initiated", to=ANNA)
+    failed = await channel.heard("failed")
+    await eventually(lambda: not ari.legs, "the operator is let go")
+    assert (failed.sip, failed.q850) == (486, 17)
+
+
+async def test_an_operator_who_does_not_answer_calls_nobody(channel: Channel, ari: FakeAri) -> None:
+    ari.phones["PJSIP/anna"] = "busy"
+    wish = await channel.wish("initiated", to=ANNA)
+    await eventually(lambda: channel.context.receipts, "it is said")
+    assert [(receipt.outbound, receipt.code) for receipt in channel.context.receipts] == [(wish, "busy")]
+    assert channel.story() == []
+
+
+async def test_an_operator_who_hangs_up_before_it_is_noticed_calls_nobody(channel: Channel, ari: FakeAri) -> None:
+    """The hang-up comes before anything was done about the answer."""
+    await channel.wish("initiated", to=ANNA)
+    await eventually(lambda: ari.leg("tla:"), "the phone rings")
+    await asyncio.gather(ari.answer("tla:c1-1"), ari.hang_up("tla:c1-1"))
+    await eventually(lambda: not ari.legs and (not channel.story() or "failed" in channel.story()), "nobody is called")
+
+
+async def test_somebody_who_hides_cannot_be_called(channel: Channel) -> None:
+    with pytest.raises(Unreachable):
+        await channel.wish("initiated", to=ANNA, address="sip:phone/anonymous-1")
+
+
+async def test_hold_and_recording_are_told(channel: Channel, ari: FakeAri) -> None:
+    call, leg = await talking(channel, ari)
+    await ari.hold(leg)
+    await channel.heard("held")
+    await asyncio.sleep(0.01)
+    await ari.hold(leg, on=False)
+    await channel.heard("answered", 2)
+    await ari.record(call, "call-1", b"RIFF....", 7)
+    recorded = await channel.heard("recording")
+    assert recorded.recording is not None
+    assert (recorded.recording.type, recorded.recording.duration) == ("audio/wav", 7_000)
+    assert [chunk async for chunk in channel.context.media.read(recorded.recording.file)] == [b"RIFF...."]
+
+
+async def test_a_recording_that_cannot_be_fetched_is_told_all_the_same(channel: Channel, ari: FakeAri) -> None:
+    call, _ = await talking(channel, ari)
+    ari.will(Answer(status=404), on=r"^GET /ari/recordings")
+    await ari.record(call, "call-1", b"", 7)
+    recorded = await channel.heard("recording")
+    assert recorded.recording is None
+    assert "call-1" in recorded.reason
+
+
+async def test_a_call_that_nobody_takes_goes_on_in_the_dialplan(ari: FakeAri, context: FakeContext) -> None:
+    channel = Channel(settings(ari, wait=Duration(1_000)), context)
+    await channel.start()
+    await ari.read_by()
+    call = await ari.call("600100200")
+    await channel.heard("failed")
+    assert not ari.legs[call].in_stasis
+    await channel.stop()
+
+
+async def test_calls_that_ended_while_nobody_read_are_closed(channel: Channel, ari: FakeAri) -> None:
+    call, leg = await talking(channel, ari)
+    second = await ari.call("600100201")
+    await channel.heard("initiated", 2)
+    await channel.stop()
+    del ari.legs[call], ari.legs[leg]
+    await channel.start()
+    ended = await channel.heard("ended")
+    assert (ended.call, ended.reason) == (call, LOST)
+    await channel.wish("ringing", call=second, to=ANNA)
+    await channel.heard("ringing", 2)
+
+
+async def test_a_call_that_came_while_the_feed_was_cut_is_found(channel: Channel, ari: FakeAri) -> None:
+    call = await ari.call("600100200")
+    await channel.heard("initiated")
+    await ari.cut()
+    ari.legs["1800000000.99"] = ari.legs[call].__class__(
+        id="1800000000.99",
+        endpoint="PJSIP/trunk",
+        app="trunkline",
+        args=("in", OUR_NUMBER),
+        number="600100300",
+        in_stasis=True,
+    )
+    await channel.heard("initiated", 2)
+    assert {envelope.address for envelope in channel.context.accepted} == {CUSTOMER, "tel:+48600100300"}
+    assert channel.lost[0].code == "feed_lost"
+
+
+async def test_legs_of_a_call_that_is_gone_are_hung_up(channel: Channel, ari: FakeAri) -> None:
+    call, leg = await ringing(channel, ari)
+    await channel.stop()
+    del ari.legs[call]
+    await channel.start()
+    await eventually(lambda: leg not in ari.legs, "the phone stops to ring")
+
+
+async def test_another_reader_of_the_same_application_is_noticed(channel: Channel, ari: FakeAri) -> None:
+    before = await channel.context.http.ws_connect(
+        f"{ari.url}/ari/events?app=trunkline&subscribeAll=false",
+        headers={"Authorization": "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()},
+    )
+    await eventually(lambda: channel.lost, "it gives way")
+    await before.close()
+    assert channel.lost[0].code == "replaced"
+    assert "its own `app`" in channel.lost[0].message
+
+
+async def test_nonsense_in_the_feed_is_put_away(channel: Channel, ari: FakeAri) -> None:
+    await ari._feeds["trunkline"].send_str("{not json")
+    await ari._post("trunkline", {"type": "SomethingNew", "channel": {"id": "x"}})
+    await ari.call("600100200")
+    await channel.heard("initiated")
+    assert [letter.reason for letter in channel.context.dead_letters] == ["event_refused"]
+
+
+# --- checks and errors ---
+
+
+async def test_the_check_says_what_is_there(ari: FakeAri, context: FakeContext) -> None:
+    findings = await Sip(settings(ari), context).check()
+    assert all(finding.ok for finding in findings)
+
+
+async def test_a_wrong_password_is_bad_credentials(ari: FakeAri, context: FakeContext) -> None:
+    adapter = Sip(settings(ari, password=Secret("wrong")), context)
+    with pytest.raises(BadCredentials):
+        await adapter.check()
+    with pytest.raises(BadCredentials):
+        await adapter.run()
+
+
+async def test_no_asterisk_is_not_reachable(ari: FakeAri, context: FakeContext) -> None:
+    adapter = Sip(settings(ari), context)
+    await ari.go_down()
+    with pytest.raises(NotReachable):
+        await adapter.check()
+    with pytest.raises(NotReachable):
+        await adapter.run()
+
+
+async def test_the_password_stands_in_no_log_and_no_url(channel: Channel, ari: FakeAri) -> None:
+    await talking(channel, ari)
+    assert not any(PASSWORD in request.path for request in ari.requests)
+    assert PASSWORD not in repr(channel.context.logged)
+    assert PASSWORD not in repr(channel.settings)
