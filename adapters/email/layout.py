@@ -44,7 +44,7 @@ def _filled(line: str, names: Mapping[str, str]) -> str | None:
     for placeholder, name in names.items():
         filled = filled.replace(placeholder, name)
     missing = any(placeholder in line and not name for placeholder, name in names.items())
-    return None if missing and not filled.strip(" ,|-") else filled.rstrip()
+    return (filled.strip(" ,|-") or None) if missing else filled.rstrip()
 
 
 def _linked(text: str) -> str:
