@@ -42,6 +42,7 @@ UNATTENDED = "call"
 ANSWERED_ELSEWHERE = 26
 """ITU-T Q.850, as used by RFC 3326 implementations for a leg that ends because another one was answered."""
 
+_DIALLED = ("tel:", "sip:")
 _BEGINNINGS = ("initiated", "ringing")
 _ENDS = ("ended", "failed")
 
@@ -360,7 +361,7 @@ def _number(d: Draft, conversation: Conversation, wanted: str | None) -> str:
         numbers = [wanted]
     else:
         numbers = [conversation.last_address, *sorted(conversation.sendings), *theirs]
-    found = next((one for one in numbers if one in theirs and one.startswith("tel:")), None)
+    found = next((one for one in numbers if one in theirs and one.startswith(_DIALLED)), None)
     if found is None:
         raise Refused("no_number", "No phone number of this customer is known.")
     return found

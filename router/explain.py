@@ -116,6 +116,8 @@ _WISHES: Mapping[str, str] = MappingProxyType(
 
 def _wished(content: Content) -> str:
     assert isinstance(content, Call)  # noqa: S101  # wishes are about calls
+    if content.event == "ringing" and not content.to:
+        return "No phone should ring for the call."
     return f"The phone {content.to or 'of the call'} {_WISHES[content.event]}."
 
 

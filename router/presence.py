@@ -7,7 +7,7 @@ from router.inputs import Command, DeskAlive, OperatorLost, OperatorUp, SetPrese
 from router.matching import place_of
 from router.people import Conversation
 from router.phone import ringing_call
-from router.queueing import end_offer, leave, send_back
+from router.queueing import end_offer, leave, quieten, send_back
 from router.state import Operator
 
 
@@ -139,3 +139,4 @@ def revoke(d: Draft, name: str) -> None:
             end_offer(d, conversation, running, "operator_lost")
             if not (running.direct and conversation.owner is not None):
                 send_back(d, conversation, "operator_lost")
+            quieten(d, conversation, running)

@@ -318,10 +318,19 @@ def after_offer(
     d: Draft, conversation: Conversation, ended: Offer, reason: Literal["declined", "no_answer", "unreachable"]
 ) -> None:
     """Go on after an offer that was not taken: back to who handed it over, or on to the next one."""
-    if ended.direct and conversation.owner is not None:
-        return
-    back: Back = "no_answer" if reason == "unreachable" else reason
-    send_back(d, conversation, back, exclude=exclusion(d, conversation, ended.operator))
+    if not (ended.direct and conversation.owner is not None):
+        unreachable = reason == "unreachable"
+        back: Back = "no_answer" if unreachable else reason
+        exclude = exclusion(d, conversation, ended.operator)
+        send_back(d, conversation, back, exclude=exclude, lapse=not unreachable)
+    quieten(d, conversation, ended)
+
+
+def quieten(d: Draft, conversation: Conversation, ended: Offer) -> None:
+    """Let the phone of an offer that is over stop ringing, unless the call rings at another one now."""
+    call = held_call(conversation)
+    if ended.ring and call is not None and not conversation.offers:
+        wish(d, conversation, call, "ringing")
 
 
 def withdraw(d: Draft, conversation: Conversation) -> None:

@@ -119,6 +119,9 @@ def _check_wish(before: State, record: Record, after: State, fact: f.ReplySent) 
     if content.event != "ringing":
         assert fact.by, "only operators call and hang up"
         return
+    if not content.to:
+        assert not conversation.offers, "no phone rings for nobody"
+        return
     offers = [running for running in conversation.offers if running.ring == fact.outbound.id]
     asked = offers[0].operator if offers else conversation.owner
     assert asked is not None

@@ -87,6 +87,31 @@ def test_a_call_that_is_declined_passes_on_at_once() -> None:
     assert rings(world.order("ben", i.Decline(conversation=one.id, offer=one.offers[0].id))) == [ANNA]
 
 
+def test_a_phone_stops_ringing_when_its_operator_is_not_asked_any_more() -> None:
+    world = world_of("ben", operators={**OPERATORS, "anna": OperatorRule(name="Anna", role="supervisor")})
+    world.up("anna")
+    world.call(NUMBER, "ringing")
+    world.order("ben", i.SetPresence(state="away"))
+    one = world.of(NUMBER)
+    assert rings(world.order("ben", i.Decline(conversation=one.id, offer=one.offers[0].id))) == [""]
+    assert one.status == "waiting"
+    assert "No phone should ring for the call." in "\n".join(explain(world.records()))
+    world.order("ben", i.SetPresence(state="available"))
+    world.wait(70_000)
+    assert one.offers[0].operator == "ben"
+    assert rings(world.down("ben")) == [""]
+
+
+def test_a_transfer_that_is_not_taken_stops_ringing_and_goes_on_with_who_talks() -> None:
+    world = world_of("ben", "anna")
+    world.call(NUMBER, "ringing")
+    world.call(NUMBER, "answered", to=BEN)
+    one = world.of(NUMBER)
+    world.order("ben", i.Transfer(conversation=one.id, operator="anna"))
+    assert rings(world.wait(31_000)) == [""]
+    assert one.owner == "ben"
+
+
 def test_a_phone_that_cannot_be_rung_passes_the_call_on() -> None:
     world = world_of("ben", "anna")
     world.call(NUMBER, "ringing")
@@ -94,6 +119,15 @@ def test_a_phone_that_cannot_be_rung_passes_the_call_on() -> None:
     facts = world.receipt(ring, ReceiptState.FAILED, "phone", error="not registered")
     assert only(facts, f.OfferEnded).reason == "unreachable"
     assert rings(facts) == [ANNA]
+
+
+def test_a_phone_that_cannot_be_rung_is_not_tried_again_at_once() -> None:
+    world = world_of("ben")
+    world.call(NUMBER, "ringing")
+    one = world.of(NUMBER)
+    assert rings(world.receipt(one.offers[0].ring, ReceiptState.FAILED, "phone")) == [""]
+    assert one.status == "waiting"
+    assert rings(world.wait(61_000)) == [BEN]
 
 
 def test_late_news_of_a_phone_that_is_not_asked_any_more_changes_nothing() -> None:
