@@ -27,7 +27,7 @@ def make_settings(simulator: TwilioSimulator | None = None, **changes: Any) -> T
         "auth_token": Secret(TOKEN),
         "numbers": [OWN, OWN_SMS],
         "templates": {"order_ready": TemplateSettings(content_sid=TEMPLATE, language="en", text=TEMPLATE_TEXT)},
-        "timeout": Duration(2_000),
+        "timeout": Duration(20_000),
     }
     if simulator is not None:
         plain |= {"api": simulator.url, "media_hosts": ["localhost"]}

@@ -215,7 +215,7 @@ def problem(status: int, code: int, **headers: str) -> Answer:
 async def test_what_twilio_does_is_one_of_the_outcomes(
     connect: Connect, fault: Fault, error: type[ChannelError], code: str, retry_after: float | None
 ) -> None:
-    line = await connect(timeout=Duration(500))
+    line = await connect(timeout=Duration(1_000 if isinstance(fault, Hang) else 20_000))
     line.simulator.will(fault)
     found = await refused(line, Text(text="Hello"))
     assert (type(found), found.code) == (error, code)
