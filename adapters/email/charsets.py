@@ -21,9 +21,10 @@ ALIASES: dict[str, str] = {
 }
 """What is declared, and what is meant (WHATWG Encoding, and mail programs' own words)."""
 
-_NO_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
+_NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem"})
 """Python calls these encodings; no mail is written in them, and some take quadratic time."""
 
+_RUSSIAN = ("cp1251", "koi8_r")
 _LIKELY = ["cp1251", "koi8_r", "cp1250", "cp1252", "iso8859_2"]
 
 
@@ -43,11 +44,17 @@ def decode(data: bytes, declared: str = "", *, cut: bool = False, guessing: bool
 def guess(data: bytes) -> str:
     """Say which charset data looks like, or nothing; takes some hundredths of a second.
 
-    The likely ones are tried first: a short line of Russian also reads as Chinese.
+    The likely ones are tried first: a short line of Russian also reads as Chinese. The two of Russian read as the other
+    with upper and lower case exchanged, and people write in lower case.
     """
     sample = data[:SAMPLE]
     best = from_bytes(sample, cp_isolation=_LIKELY).best() or from_bytes(sample).best()
-    return best.encoding if best else ""
+    found = best.encoding if best else ""
+    return max(_RUSSIAN, key=lambda charset: _small_letters(sample, charset)) if found in _RUSSIAN else found
+
+
+def _small_letters(sample: bytes, charset: str) -> int:
+    return sum(map(str.islower, sample.decode(charset, "replace")))
 
 
 def _strictly(data: bytes, charset: str, *, cut: bool) -> str | None:

@@ -61,14 +61,6 @@ def remembered(mail: ParsedMail) -> Known:
     return Known(address=f"email:{mail.sender.address}", id=mail.digest)
 
 
-def read_channel_data(data: bytes) -> ChannelData | None:
-    """Read what the last mail of a customer left; None before their first mail, or when it is not ours."""
-    try:
-        return msgspec.json.decode(data, type=ChannelData | None)
-    except msgspec.MsgspecError:
-        return None
-
-
 def _media(attachments: tuple[Attachment, ...], stored: Stored) -> tuple[Media, ...]:
     types = stored.types or tuple(one.type for one in attachments)
     return tuple(
