@@ -29,6 +29,7 @@ from adapters.twilio.settings import WHATSAPP, TwilioSettings
 from adapters.twilio.signature import SETTINGS, SIGNATURE, BadSignature, Signatures
 from adapters.twilio.typing_indicator import TypingIndicator
 from adapters.twilio.wire import Incoming, MediaRef, Unreadable, read_form, read_json, read_message, read_status
+from normalizer.capabilities import Capabilities
 from normalizer.address import AddressError
 from normalizer.outbound import Outbound, ReceiptState
 from web.limits import RateLimiter
@@ -77,6 +78,12 @@ class Twilio(Adapter):
             patience=int(settings.retry_for),
             channel=Rate(per_second=settings.per_second),
         )
+
+    @classmethod
+    def capabilities_at(cls, settings: TwilioSettings, address: str) -> Capabilities:
+        """Tell WhatsApp from SMS: only the former has a window and templates."""
+        del settings
+        return WHATSAPP_CAN if address.startswith("whatsapp:") else SMS_CAN
 
     @classmethod
     def templates(cls, settings: TwilioSettings) -> Sequence[TemplateText]:
