@@ -11,12 +11,12 @@ import itertools
 import json
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 from aiohttp import WSMsgType, web
-from msgspec import Meta, Struct, field
 
+from adapters.testing.ari_parts import CAUSES, NORMAL_CLEARING, Answering, Leg, Originate, Play
 from adapters.testing.simulator import CONTROL, Handler, Said, Simulator
 
 USER, PASSWORD = "trunkline", "a-made-up-password"
@@ -24,52 +24,8 @@ OUR_NUMBER = "+48221234567"
 
 Order = TypeVar("Order")
 
-Answering = Literal["ring", "answer", "busy", "decline", "absent", "broken"]
-"""What a phone does: ring until told otherwise, answer, be busy, decline, be not registered (``broken``: not known)."""
 
-CAUSES: Mapping[Answering, tuple[int, str]] = {
-    "busy": (17, "User busy"),
-    "decline": (21, "Call Rejected"),
-    "absent": (20, "Subscriber absent"),
-}
-NORMAL_CLEARING = (16, "Normal Clearing")
-
-
-class Originate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of ``POST /channels/{channelId}``."""
-
-    endpoint: Annotated[str, Meta(pattern=r"^[A-Za-z]+/.+")]
-    app: str
-    app_args: str = field(name="appArgs", default="")
-    timeout: int = 30
-    caller_id: str = field(name="callerId", default="")
-    variables: dict[str, str] = {}
-
-
-class Leg(Struct, kw_only=True):
-    """A channel."""
-
-    id: str
-    endpoint: str
-    app: str
-    args: Sequence[str] = ()
-    state: str = "Down"
-    number: str = ""
-    name: str = ""
-    exten: str = ""
-    in_stasis: bool = False
-    began: str = ""
-    variables: dict[str, str] = {}
-
-
-class Play(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What ``POST /_control/phone`` takes: what a phone does from now on, or a leg now."""
-
-    endpoint: str = ""
-    does: Answering = "ring"
-
-
-class FakeAri(Simulator):
+class AsteriskSimulator(Simulator):
     """An Asterisk whose phones do what :attr:`phones` says by endpoint (``PJSIP/anna``); the default is to ring."""
 
     name: ClassVar[str] = "asterisk"
@@ -156,6 +112,10 @@ class FakeAri(Simulator):
         async with self._connected:
             await self._connected.wait_for(lambda: app in self._feeds)
 
+    async def feed(self, payload: bytes, app: str = "trunkline") -> None:
+        """Send an event as it is, or nonsense."""
+        await self._feeds[app].send_str(payload.decode("utf-8", "replace"))
+
     async def cut(self, app: str = "trunkline") -> None:
         """Cut the feed."""
         feed = self._feeds.pop(app)
@@ -227,10 +187,10 @@ class FakeAri(Simulator):
 
     async def _list(self, request: web.Request) -> web.Response:
         _query(request)
-        return web.json_response([_channel(leg) for leg in self.legs.values()])
+        return web.json_response([leg.shown() for leg in self.legs.values()])
 
     async def _show(self, request: web.Request) -> web.Response:
-        return web.json_response(_channel(self._found(request)))
+        return web.json_response(self._found(request).shown())
 
     async def _variable(self, request: web.Request) -> web.Response:
         name = _query(request, "variable")["variable"]
@@ -261,7 +221,7 @@ class FakeAri(Simulator):
         )
         self.legs[name] = leg
         self._start(self._obey(leg, does))
-        return web.json_response(_channel(leg))
+        return web.json_response(leg.shown())
 
     async def _obey(self, leg: Leg, does: Answering) -> None:
         await self._tell(leg, "ChannelCreated")
@@ -362,7 +322,7 @@ class FakeAri(Simulator):
         return datetime.fromtimestamp(self.now() / 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
 
     async def _tell(self, leg: Leg, kind: str, **words: object) -> None:
-        await self._post(leg.app, {"type": kind, "channel": _channel(leg), **words})
+        await self._post(leg.app, {"type": kind, "channel": leg.shown(), **words})
 
     async def _post(self, app: str, event: Mapping[str, object]) -> None:
         feed = self._feeds.get(app)
@@ -375,27 +335,6 @@ class FakeAri(Simulator):
             await feed.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await super().go_down()
-
-
-def _channel(leg: Leg) -> dict[str, object]:
-    given = leg.in_stasis
-    return {
-        "id": leg.id,
-        "name": f"{leg.endpoint}-00000001",
-        "state": leg.state,
-        "caller": {"name": leg.name, "number": leg.number},
-        "connected": {"name": "", "number": ""},
-        "accountcode": "",
-        "dialplan": {
-            "context": "from-trunk",
-            "exten": leg.exten,
-            "priority": 1,
-            "app_name": "Stasis" if given else "",
-            "app_data": ",".join([leg.app, *leg.args]) if given else "",
-        },
-        "creationtime": leg.began,
-        "language": "en",
-    }
 
 
 def _bridge(name: str, members: set[str]) -> dict[str, object]:

@@ -6,6 +6,7 @@ from importlib import import_module
 from adapters.testing.simulator import Simulator
 
 SIMULATORS: Mapping[str, str] = {
+    "asterisk": "adapters.testing.ari:AsteriskSimulator",
     "twilio": "adapters.testing.twilio:TwilioSimulator",
     "telegram": "adapters.testing.telegram:TelegramSimulator",
     "webhook": "adapters.testing.webhook:WebhookReceiver",

@@ -4,15 +4,21 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
+from adapters.contract import Adapter
 from adapters.errors import BadCredentials, NotReachable, Refused, TryLater, Unreachable
 from adapters.sip import Sip
 from adapters.sip.call import LOST
 from adapters.sip.settings import SipSettings
-from adapters.testing import After, Answer, Cut, FakeContext
-from adapters.testing.ari import OUR_NUMBER, PASSWORD, USER, FakeAri
+from adapters.testing import AdapterContract, After, Answer, Cut, FakeContext, InboundCase, OutboundCase, Rig, Told
+from adapters.testing.ari import OUR_NUMBER, PASSWORD, USER, AsteriskSimulator
+from adapters.testing.ari_parts import Leg
+from adapters.testing.context import NOON
 from config import Duration, Secret
+from normalizer.content import Call, Text
+from normalizer.envelope import Envelope
 from tests.adapters.sip.conftest import CUSTOMER, Channel, real_time
 from tests.adapters.sip.pbx import eventually
 
@@ -21,13 +27,13 @@ TRUNK = "PJSIP/+48600100200@trunk"
 
 
 @pytest.fixture
-async def ari() -> AsyncIterator[FakeAri]:
-    async with FakeAri() as ari:
+async def ari() -> AsyncIterator[AsteriskSimulator]:
+    async with AsteriskSimulator() as ari:
         ari.now = real_time(FakeContext.__new__(FakeContext)).now
         yield ari
 
 
-def settings(ari: FakeAri, **changes: object) -> SipSettings:
+def settings(ari: AsteriskSimulator, **changes: object) -> SipSettings:
     plain = {
         "source": "asterisk",
         "country": "PL",
@@ -40,7 +46,7 @@ def settings(ari: FakeAri, **changes: object) -> SipSettings:
 
 
 @pytest.fixture
-async def channel(ari: FakeAri, context: FakeContext) -> AsyncIterator[Channel]:
+async def channel(ari: AsteriskSimulator, context: FakeContext) -> AsyncIterator[Channel]:
     channel = Channel(settings(ari), context)
     await channel.start()
     async with asyncio.timeout(10):
@@ -49,7 +55,7 @@ async def channel(ari: FakeAri, context: FakeContext) -> AsyncIterator[Channel]:
     await channel.stop()
 
 
-async def ringing(channel: Channel, ari: FakeAri) -> tuple[str, str]:
+async def ringing(channel: Channel, ari: AsteriskSimulator) -> tuple[str, str]:
     """A customer calls, and Anna's phone rings; gives the call and her leg."""
     call = await ari.call("600100200", name="Zoe")
     await channel.heard("initiated")
@@ -60,7 +66,7 @@ async def ringing(channel: Channel, ari: FakeAri) -> tuple[str, str]:
     return call, leg.id
 
 
-async def talking(channel: Channel, ari: FakeAri) -> tuple[str, str]:
+async def talking(channel: Channel, ari: AsteriskSimulator) -> tuple[str, str]:
     """Anna talks to a customer; gives the call and her leg."""
     call, leg = await ringing(channel, ari)
     await ari.answer(leg)
@@ -68,7 +74,7 @@ async def talking(channel: Channel, ari: FakeAri) -> tuple[str, str]:
     return call, leg
 
 
-async def test_a_caller_is_connected_with_the_phone_that_is_named(channel: Channel, ari: FakeAri) -> None:
+async def test_a_caller_is_connected_with_the_phone_that_is_named(channel: Channel, ari: AsteriskSimulator) -> None:
     call, leg = await talking(channel, ari)
     assert ari.bridges[f"tlb:{call}"] == {call, leg}
     assert ari.legs[leg].endpoint == "PJSIP/anna"
@@ -82,14 +88,14 @@ async def test_a_caller_is_connected_with_the_phone_that_is_named(channel: Chann
     assert (first.address, first.sender.name, first.attributes) == (CUSTOMER, "Zoe", {"called": OUR_NUMBER})
 
 
-async def test_the_operator_may_hang_up(channel: Channel, ari: FakeAri) -> None:
+async def test_the_operator_may_hang_up(channel: Channel, ari: AsteriskSimulator) -> None:
     _, leg = await talking(channel, ari)
     await ari.hang_up(leg)
     await channel.heard("ended")
     await eventually(lambda: not ari.legs, "all legs are hung up")
 
 
-async def test_a_caller_who_hangs_up_while_it_rings_stops_it(channel: Channel, ari: FakeAri) -> None:
+async def test_a_caller_who_hangs_up_while_it_rings_stops_it(channel: Channel, ari: AsteriskSimulator) -> None:
     call, _ = await ringing(channel, ari)
     await ari.hang_up(call)
     failed = await channel.heard("failed")
@@ -98,7 +104,7 @@ async def test_a_caller_who_hangs_up_while_it_rings_stops_it(channel: Channel, a
     assert channel.context.receipts == []
 
 
-async def test_the_caller_hangs_up_just_when_the_operator_answers(channel: Channel, ari: FakeAri) -> None:
+async def test_the_caller_hangs_up_just_when_the_operator_answers(channel: Channel, ari: AsteriskSimulator) -> None:
     """The operator's leg comes into our hands when there is nobody to connect it with."""
     call, leg = await ringing(channel, ari)
     await asyncio.gather(ari.answer(leg), ari.hang_up(call))
@@ -107,7 +113,7 @@ async def test_the_caller_hangs_up_just_when_the_operator_answers(channel: Chann
     assert channel.story() == ["initiated", "ringing", "failed"]
 
 
-async def test_two_operators_answer_at_the_same_time(channel: Channel, ari: FakeAri) -> None:
+async def test_two_operators_answer_at_the_same_time(channel: Channel, ari: AsteriskSimulator) -> None:
     call, leg = await ringing(channel, ari)
     ari.legs[leg].state = "Up"
     with pytest.raises(Refused) as late:
@@ -115,7 +121,7 @@ async def test_two_operators_answer_at_the_same_time(channel: Channel, ari: Fake
     assert late.value.code == "call_over"
 
 
-async def test_another_phone_may_be_named(channel: Channel, ari: FakeAri) -> None:
+async def test_another_phone_may_be_named(channel: Channel, ari: AsteriskSimulator) -> None:
     call, leg = await ringing(channel, ari)
     await channel.wish("ringing", call=call, to=BEN)
     await channel.heard("ringing", 2)
@@ -128,7 +134,7 @@ async def test_another_phone_may_be_named(channel: Channel, ari: FakeAri) -> Non
 
 @pytest.mark.parametrize(("does", "code"), [("busy", "busy"), ("decline", "declined"), ("absent", "not_registered")])
 async def test_a_phone_that_does_not_take_the_call_is_said(
-    channel: Channel, ari: FakeAri, does: str, code: str
+    channel: Channel, ari: AsteriskSimulator, does: str, code: str
 ) -> None:
     ari.phones["PJSIP/anna"] = does  # type: ignore[assignment] # one of its words
     call = await ari.call("600100200")
@@ -139,7 +145,7 @@ async def test_a_phone_that_does_not_take_the_call_is_said(
     assert call in ari.legs
 
 
-async def test_a_phone_that_is_not_known_is_refused(channel: Channel, ari: FakeAri) -> None:
+async def test_a_phone_that_is_not_known_is_refused(channel: Channel, ari: AsteriskSimulator) -> None:
     ari.phones["PJSIP/anna"] = "broken"
     call = await ari.call("600100200")
     with pytest.raises(Refused) as refused:
@@ -147,7 +153,7 @@ async def test_a_phone_that_is_not_known_is_refused(channel: Channel, ari: FakeA
     assert refused.value.code == "not_registered"
 
 
-async def test_a_wish_whose_answer_was_lost_is_carried_out_once(channel: Channel, ari: FakeAri) -> None:
+async def test_a_wish_whose_answer_was_lost_is_carried_out_once(channel: Channel, ari: AsteriskSimulator) -> None:
     call = await ari.call("600100200")
     await channel.heard("initiated")
     ari.will(After(Cut()), on=r"^POST /ari/channels/tlr")
@@ -159,7 +165,7 @@ async def test_a_wish_whose_answer_was_lost_is_carried_out_once(channel: Channel
     assert len([name for name in ari.legs if name.startswith("tlr:")]) == 1
 
 
-async def test_a_customer_is_called_from_the_desk(channel: Channel, ari: FakeAri) -> None:
+async def test_a_customer_is_called_from_the_desk(channel: Channel, ari: AsteriskSimulator) -> None:
     ari.phones |= {"PJSIP/anna": "answer", TRUNK: "answer"}
     await channel.wish("initiated", to=ANNA)
     answered = await channel.heard("answered")
@@ -172,7 +178,7 @@ async def test_a_customer_is_called_from_the_desk(channel: Channel, ari: FakeAri
     assert {envelope.address for envelope in channel.context.accepted} == {CUSTOMER}
 
 
-async def test_a_customer_who_is_busy_frees_the_operator(channel: Channel, ari: FakeAri) -> None:
+async def test_a_customer_who_is_busy_frees_the_operator(channel: Channel, ari: AsteriskSimulator) -> None:
     ari.phones |= {"PJSIP/anna": "answer", TRUNK: "busy"}
     await channel.wish("initiated", to=ANNA)
     failed = await channel.heard("failed")
@@ -180,7 +186,7 @@ async def test_a_customer_who_is_busy_frees_the_operator(channel: Channel, ari: 
     assert (failed.sip, failed.q850) == (486, 17)
 
 
-async def test_an_operator_who_does_not_answer_calls_nobody(channel: Channel, ari: FakeAri) -> None:
+async def test_an_operator_who_does_not_answer_calls_nobody(channel: Channel, ari: AsteriskSimulator) -> None:
     ari.phones["PJSIP/anna"] = "busy"
     wish = await channel.wish("initiated", to=ANNA)
     await eventually(lambda: channel.context.receipts, "it is said")
@@ -188,7 +194,9 @@ async def test_an_operator_who_does_not_answer_calls_nobody(channel: Channel, ar
     assert channel.story() == []
 
 
-async def test_an_operator_who_hangs_up_before_it_is_noticed_calls_nobody(channel: Channel, ari: FakeAri) -> None:
+async def test_an_operator_who_hangs_up_before_it_is_noticed_calls_nobody(
+    channel: Channel, ari: AsteriskSimulator
+) -> None:
     """The hang-up comes before anything was done about the answer."""
     await channel.wish("initiated", to=ANNA)
     await eventually(lambda: ari.leg("tla:"), "the phone rings")
@@ -201,7 +209,7 @@ async def test_somebody_who_hides_cannot_be_called(channel: Channel) -> None:
         await channel.wish("initiated", to=ANNA, address="sip:phone/anonymous-1")
 
 
-async def test_hold_and_recording_are_told(channel: Channel, ari: FakeAri) -> None:
+async def test_hold_and_recording_are_told(channel: Channel, ari: AsteriskSimulator) -> None:
     call, leg = await talking(channel, ari)
     await ari.hold(leg)
     await channel.heard("held")
@@ -215,7 +223,9 @@ async def test_hold_and_recording_are_told(channel: Channel, ari: FakeAri) -> No
     assert [chunk async for chunk in channel.context.media.read(recorded.recording.file)] == [b"RIFF...."]
 
 
-async def test_a_recording_that_cannot_be_fetched_is_told_all_the_same(channel: Channel, ari: FakeAri) -> None:
+async def test_a_recording_that_cannot_be_fetched_is_told_all_the_same(
+    channel: Channel, ari: AsteriskSimulator
+) -> None:
     call, _ = await talking(channel, ari)
     ari.will(Answer(status=404), on=r"^GET /ari/recordings")
     await ari.record(call, "call-1", b"", 7)
@@ -224,7 +234,7 @@ async def test_a_recording_that_cannot_be_fetched_is_told_all_the_same(channel: 
     assert "call-1" in recorded.reason
 
 
-async def test_a_call_that_nobody_takes_goes_on_in_the_dialplan(ari: FakeAri, context: FakeContext) -> None:
+async def test_a_call_that_nobody_takes_goes_on_in_the_dialplan(ari: AsteriskSimulator, context: FakeContext) -> None:
     channel = Channel(settings(ari, wait=Duration(1_000)), context)
     await channel.start()
     await ari.read_by()
@@ -234,7 +244,7 @@ async def test_a_call_that_nobody_takes_goes_on_in_the_dialplan(ari: FakeAri, co
     await channel.stop()
 
 
-async def test_calls_that_ended_while_nobody_read_are_closed(channel: Channel, ari: FakeAri) -> None:
+async def test_calls_that_ended_while_nobody_read_are_closed(channel: Channel, ari: AsteriskSimulator) -> None:
     call, leg = await talking(channel, ari)
     second = await ari.call("600100201")
     await channel.heard("initiated", 2)
@@ -247,7 +257,7 @@ async def test_calls_that_ended_while_nobody_read_are_closed(channel: Channel, a
     await channel.heard("ringing", 2)
 
 
-async def test_a_call_that_came_while_the_feed_was_cut_is_found(channel: Channel, ari: FakeAri) -> None:
+async def test_a_call_that_came_while_the_feed_was_cut_is_found(channel: Channel, ari: AsteriskSimulator) -> None:
     call = await ari.call("600100200")
     await channel.heard("initiated")
     await ari.cut()
@@ -264,7 +274,7 @@ async def test_a_call_that_came_while_the_feed_was_cut_is_found(channel: Channel
     assert channel.lost[0].code == "feed_lost"
 
 
-async def test_legs_of_a_call_that_is_gone_are_hung_up(channel: Channel, ari: FakeAri) -> None:
+async def test_legs_of_a_call_that_is_gone_are_hung_up(channel: Channel, ari: AsteriskSimulator) -> None:
     call, leg = await ringing(channel, ari)
     await channel.stop()
     del ari.legs[call]
@@ -272,7 +282,7 @@ async def test_legs_of_a_call_that_is_gone_are_hung_up(channel: Channel, ari: Fa
     await eventually(lambda: leg not in ari.legs, "the phone stops to ring")
 
 
-async def test_another_reader_of_the_same_application_is_noticed(channel: Channel, ari: FakeAri) -> None:
+async def test_another_reader_of_the_same_application_is_noticed(channel: Channel, ari: AsteriskSimulator) -> None:
     before = await channel.context.http.ws_connect(
         f"{ari.url}/ari/events?app=trunkline&subscribeAll=false",
         headers={"Authorization": "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()},
@@ -283,8 +293,8 @@ async def test_another_reader_of_the_same_application_is_noticed(channel: Channe
     assert "its own `app`" in channel.lost[0].message
 
 
-async def test_nonsense_in_the_feed_is_put_away(channel: Channel, ari: FakeAri) -> None:
-    await ari._feeds["trunkline"].send_str("{not json")
+async def test_nonsense_in_the_feed_is_put_away(channel: Channel, ari: AsteriskSimulator) -> None:
+    await ari.feed(b"{not json")
     await ari._post("trunkline", {"type": "SomethingNew", "channel": {"id": "x"}})
     await ari.call("600100200")
     await channel.heard("initiated")
@@ -294,12 +304,12 @@ async def test_nonsense_in_the_feed_is_put_away(channel: Channel, ari: FakeAri) 
 # --- checks and errors ---
 
 
-async def test_the_check_says_what_is_there(ari: FakeAri, context: FakeContext) -> None:
+async def test_the_check_says_what_is_there(ari: AsteriskSimulator, context: FakeContext) -> None:
     findings = await Sip(settings(ari), context).check()
     assert all(finding.ok for finding in findings)
 
 
-async def test_a_wrong_password_is_bad_credentials(ari: FakeAri, context: FakeContext) -> None:
+async def test_a_wrong_password_is_bad_credentials(ari: AsteriskSimulator, context: FakeContext) -> None:
     adapter = Sip(settings(ari, password=Secret("wrong")), context)
     with pytest.raises(BadCredentials):
         await adapter.check()
@@ -307,7 +317,7 @@ async def test_a_wrong_password_is_bad_credentials(ari: FakeAri, context: FakeCo
         await adapter.run()
 
 
-async def test_no_asterisk_is_not_reachable(ari: FakeAri, context: FakeContext) -> None:
+async def test_no_asterisk_is_not_reachable(ari: AsteriskSimulator, context: FakeContext) -> None:
     adapter = Sip(settings(ari), context)
     await ari.go_down()
     with pytest.raises(NotReachable):
@@ -316,8 +326,85 @@ async def test_no_asterisk_is_not_reachable(ari: FakeAri, context: FakeContext) 
         await adapter.run()
 
 
-async def test_the_password_stands_in_no_log_and_no_url(channel: Channel, ari: FakeAri) -> None:
+async def test_the_password_stands_in_no_log_and_no_url(channel: Channel, ari: AsteriskSimulator) -> None:
     await talking(channel, ari)
     assert not any(PASSWORD in request.path for request in ari.requests)
     assert PASSWORD not in repr(channel.context.logged)
     assert PASSWORD not in repr(channel.settings)
+
+
+def incoming(number: int) -> bytes:
+    """The ``number``-th call of a customer."""
+    began = "2027-01-15T08:00:00.000+0000"
+    leg = Leg(
+        id=f"1800000000.{number}",
+        endpoint="PJSIP/trunk",
+        app="trunkline",
+        args=("in", OUR_NUMBER),
+        number="600100200",
+        in_stasis=True,
+        began=began,
+    )
+    return msgspec.json.encode(
+        {"type": "StasisStart", "timestamp": began, "args": leg.args, "channel": leg.shown(), "new_field": 1}
+    )
+
+
+class TestContract(AdapterContract[AsteriskSimulator]):
+    address, another = CUSTOMER, "tel:+48600100201"
+    sends = False  # it sends no text; more of its wishes are proven above
+    acknowledges = False
+    signs = "nothing"
+    inbound = (
+        InboundCase(
+            label="a call begins",
+            event=incoming(1),
+            envelopes=(
+                Envelope(
+                    id="drawn",
+                    at=NOON,
+                    channel="test",
+                    type="sip",
+                    native_id="1800000000.1/initiated",
+                    address=CUSTOMER,
+                    content=Call(call="1800000000.1", event="initiated"),
+                    attributes={"called": OUR_NUMBER},
+                    channel_data=msgspec.Raw(b'{"call":"1800000000.1"}'),
+                ),
+            ),
+        ),
+        InboundCase(label="no event", event=b"[1]", dead=("event_refused",)),
+        InboundCase(label="an event of a later release", event=b'{"type": "ChannelSings", "loud": true}'),
+    )
+    outbound = (
+        OutboundCase(
+            label="call a customer",
+            content=Call(call="new", event="initiated", to=ANNA),
+            request='"appArgs":"agent,+48600100200,sip:anna@pbx.example"',
+        ),
+        OutboundCase(
+            label="a call that is over",
+            content=Call(call="1.1", event="ringing", to=ANNA),
+            error=Refused,
+            code="call_over",
+        ),
+        OutboundCase(label="text", content=Text(text="Hello"), error=Refused, code="voice_only"),
+    )
+
+    def peer(self) -> AsteriskSimulator:
+        return AsteriskSimulator()
+
+    def make(self, context: FakeContext, peer: AsteriskSimulator) -> Adapter:
+        return Sip(settings(peer), context)
+
+    async def ready(self, rig: Rig[AsteriskSimulator]) -> None:
+        await rig.peer.read_by()
+        await rig.peer.wait_for(3)
+
+    def event(self, number: int) -> object:
+        return incoming(number)
+
+    async def deliver(self, rig: Rig[AsteriskSimulator], event: object) -> Told:
+        assert isinstance(event, bytes)
+        await rig.peer.feed(event)
+        return Told.TAKEN
