@@ -20,7 +20,7 @@ _DIGEST = 32
 def parse_mail(raw: bytes, *, now_ms: int, ours: Ours, limits: Limits = Limits()) -> ParsedMail:  # noqa: B008  # frozen
     """Read a mail as well as it can be read; never raises.
 
-    Takes a second for each megabyte of HTML and 0.3 s for 30 MB of attachments: keep big mails off the event loop.
+    Takes about a second for 30 MB of files, and up to a few for a megabyte of HTML: keep big mails off the event loop.
     """
     reader = Reader(raw[: limits.size], limits)
     if len(raw) > limits.size:
