@@ -29,8 +29,8 @@ from adapters.twilio.settings import WHATSAPP, TwilioSettings
 from adapters.twilio.signature import SETTINGS, SIGNATURE, BadSignature, Signatures
 from adapters.twilio.typing_indicator import TypingIndicator
 from adapters.twilio.wire import Incoming, MediaRef, Unreadable, read_form, read_json, read_message, read_status
-from normalizer.capabilities import Capabilities
 from normalizer.address import AddressError
+from normalizer.capabilities import Capabilities
 from normalizer.outbound import Outbound, ReceiptState
 from web.limits import RateLimiter
 
