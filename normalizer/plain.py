@@ -31,6 +31,8 @@ _DIRECTION_AND_INVISIBLE = re.compile(r"[\u061c\u200b\u200e\u200f\u202a-\u202e\u
 
 def clean_text(text: str) -> str:
     r"""Return text of several lines: ``\n`` ends a line, tabs stay, other control characters go."""
+    if text.isprintable():  # most are, and none of what follows is printable
+        return text
     return _SURROGATE.sub("\ufffd", _CONTROL.sub("", _NEWLINE.sub("\n", text)))
 
 
