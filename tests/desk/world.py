@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 
 from desk.app import NODE, make_desk
 from desk.node import Node
-from desk.ports import Account, DeskInput, NotReadable, NotStored, Outside, Typing
+from desk.ports import Account, ChannelInfo, DeskInput, NotReadable, NotStored, Outside, Typing
 from desk.settings import DeskSettings
 from normalizer.content import Content, StoredFile, Text
 from normalizer.envelope import Envelope, Sender
@@ -29,6 +29,7 @@ from router.record import Record, decode_record, encode_record
 from router.rules import ChannelRule, OperatorRule, Route, Rules
 from router.state import State
 from router.step import Machine
+from tests.fixtures.sockets import client_session
 from web.errors import protect
 
 PASSWORD = "correct horse"
@@ -210,6 +211,14 @@ class MemoryAccounts:
 
 
 @dataclass
+class MemoryChannels:
+    known: dict[str, ChannelInfo] = field(default_factory=dict)
+
+    def find(self, channel: str) -> ChannelInfo | None:
+        return self.known.get(channel)
+
+
+@dataclass
 class MemoryRevocations:
     revoked: dict[str, int] = field(default_factory=dict)
 
@@ -247,6 +256,7 @@ class World:
                 for name, rule in RULES.operators.items()
             }
         )
+        self.channels = MemoryChannels()
         self.revocations = MemoryRevocations()
         self.seconds = 1_000.0
         self.log.put(RulesProposed(hash="one", rules=RULES))
@@ -260,6 +270,7 @@ class World:
             live=self.live,
             media=self.media,
             accounts=self.accounts,
+            channels=self.channels,
             revocations=self.revocations,
             now=lambda: self.log.now,
             monotonic=lambda: self.seconds,
@@ -279,7 +290,7 @@ class World:
 
     async def browser(self, desk: Desk, operator: str | None = None) -> "Browser":
         """Start a browser; sign in if an operator is named."""
-        http = await self._stack.enter_async_context(ClientSession(cookie_jar=CookieJar(unsafe=True)))
+        http = await self._stack.enter_async_context(client_session(cookie_jar=CookieJar(unsafe=True)))
         browser = Browser(desk, http)
         if operator is not None:
             self.seconds += 10  # enough for another try to sign in

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from adapters.webchat import WebChat
 from adapters.webchat.settings import VisitorLimits, WebChatSettings
 from tests.adapters.webchat.fakes import ORIGIN, FakeContext, Page
+from tests.fixtures.sockets import client_session
 from web.errors import protect
 
 
@@ -77,7 +78,7 @@ def context() -> FakeContext:
 
 @pytest.fixture
 async def chat(context: FakeContext) -> AsyncIterator[Chat]:
-    async with ClientSession() as http, contextlib.AsyncExitStack() as stack:
+    async with client_session() as http, contextlib.AsyncExitStack() as stack:
         yield Chat(context, http, stack)
 
 
