@@ -53,7 +53,8 @@ def sanitise_html(html: str) -> str:
     """Return HTML that is safe inside a page of ours: no scripts, no styles, nothing fetched when it is shown.
 
     Pictures keep their source only where it is a part of the same mail (``cid:``, RFC 2392), so that opening a message
-    tells the sender nothing; one that would be fetched has :data:`REMOTE_PICTURE` instead, for a placeholder. Links open in a page of their own that cannot reach back and learns no referrer.
+    tells the sender nothing; one that would be fetched has :data:`REMOTE_PICTURE` instead, for a placeholder. Links
+    open in a page of their own that cannot reach back and learns no referrer.
     What is too long or nested too deeply to be parsed in good time is shown as its text.
     """
     html = clean_text(html)

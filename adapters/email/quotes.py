@@ -23,6 +23,7 @@ MAX_ROUNDS = 5
 
 _TIME = re.compile(r"\b[0-9]{1,2}[:.h][0-9]{2}\b")
 _DATE = re.compile(r"\b(?:[0-9]{4}|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4})\b")
+_BEGINS_WITH_DATE = re.compile(r"(?:[^\W\d_]{2,12}\.?, ?)?[0-9]")
 _ANGLE_ADDRESS = re.compile(r"<(?:mailto:)?[^<>\s@]{1,100}@[^<>\s@]{1,200}[>\s<]")
 _DASHED = re.compile(r"\s*[-_=*]{2,}\s*([^\s_=*-][^_=*]{3,60}?):?\s*[-_=*]{2,}\s*")
 _RULE = re.compile(r"\s*[-_=*]{5,}\s*")
@@ -109,13 +110,18 @@ def _field(line: str) -> str:
 
 
 def _is_lead_in(lines: list[str], i: int) -> bool:
-    """Whether a line here introduces a quote that nothing marks: "3 Nov 2025, 10:00, Anna <anna@shop.example>:"."""
+    """Whether a line here introduces a quote that nothing marks: "3 Nov 2025, 10:00, Anna <anna@shop.example>:".
+
+    Everything below would go, so it has to name an address, and to begin with the date or say "wrote".
+    """
     end = _attribution(lines, i) if _begins_paragraph(lines, i) else 0
     if not end:
         return False
     following = _next(lines, end)
-    named = _ANGLE_ADDRESS.search(" ".join(lines[i:end])) is not None
-    return named and following < len(lines) and not lines[following].startswith(">")
+    said = " ".join(map(str.strip, lines[i:end])).lower()
+    sure = _BEGINS_WITH_DATE.match(said) or _WROTE.search(said) or said.startswith(phrases.WROTE_FIRST)
+    named = sure and _ANGLE_ADDRESS.search(said)
+    return bool(named) and following < len(lines) and not lines[following].startswith(">")
 
 
 def _attribution(lines: list[str], i: int) -> int:

@@ -100,6 +100,7 @@ def test_a_copied_header_goes_with_what_is_below(sender: str, date: str, to: str
         "Отправлено с задержкой.",
         "> I quote a poem\n\nand go on.\n\n> and another line\n\nand end.",
         "a -- b\n--- c\n-- d",
+        "Order of 3.11.2025 10:00, contact <anna@b.example>:\n\n- 2 chairs",
         "Original message",
         "1.\n-----\n2.",
     ],
