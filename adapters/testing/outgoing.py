@@ -19,6 +19,7 @@ from adapters.testing.rig import P, Rig, rigged
 from normalizer.capabilities import Capabilities
 from normalizer.content import Choice, Content, Media, Text
 from normalizer.outbound import Outbound
+from normalizer.plain import clean_text
 from normalizer.render import CannotRender, render
 from normalizer.split import MEASURES
 
@@ -218,7 +219,8 @@ def _check_whole(piece: Content, shown: Sequence[Shown]) -> None:
 
 
 def _dense(text: str) -> str:
-    return "".join(text.split())
+    """Leave out what a channel may lay out anew, and control characters, which say nothing to anybody."""
+    return "".join(clean_text(text).split())
 
 
 def _paced(pace: Pace, addresses: Sequence[str], count: int) -> list[int]:
