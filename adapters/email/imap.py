@@ -180,6 +180,8 @@ class Connection:
         """Say goodbye, if anybody still listens; bounded, and raises nothing of its own."""
         try:
             if not self._lost.done():
+                if self._protocol.has_pending_idle_command():
+                    self._protocol.idle_done()
                 await self._bounded(self._protocol.logout(), CLOSE_TIMEOUT)
         except NotReachable:
             pass  # it was to end anyhow
