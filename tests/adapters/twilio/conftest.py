@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
+from hypothesis import HealthCheck, settings
 
 from adapters.testing import FakeContext
 from adapters.testing.twilio import ACCOUNT, CUSTOMER, OWN, OWN_SMS, TEMPLATE, TEMPLATE_TEXT, TOKEN, TwilioSimulator
@@ -18,6 +19,9 @@ from normalizer.content import Content, Text
 from normalizer.outbound import Author, Outbound
 
 PUBLIC = "https://chat.example"
+PATIENTLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A machine that is busy is no fault of what is tested."""
+
 ADDRESS = "whatsapp:+48600100200"
 
 

@@ -15,6 +15,7 @@ from adapters.twilio.wire import ATTRIBUTES, Unreadable, read_form, read_json, r
 from normalizer.address import AddressError
 from normalizer.codec import encode_envelope
 from normalizer.content import ContactCard, Media, StoredFile
+from tests.adapters.twilio.conftest import PATIENTLY
 
 NAMES = [
     "MessageSid", "SmsSid", "From", "To", "Body", "NumMedia", "MediaUrl0", "MediaContentType0", "WaId", "ProfileName",
@@ -40,6 +41,7 @@ def sane(pairs: list[tuple[str, str]]) -> MultiDict[str]:
     return MultiDict((key, value.encode("utf-8", "replace").decode()) for key, value in pairs)
 
 
+@PATIENTLY
 @given(PARAMS, SID.map(lambda sid: f"SM{sid}"), FOUND)
 def test_a_message_is_envelopes_or_unreadable(pairs: list[tuple[str, str]], sid: str, found: list[Found]) -> None:
     params = sane([("MessageSid", sid), *pairs, ("From", "whatsapp:+48600100200"), ("To", "whatsapp:+1415")])
@@ -58,6 +60,7 @@ def test_a_message_is_envelopes_or_unreadable(pairs: list[tuple[str, str]], sid:
         encode_envelope(envelope)
 
 
+@PATIENTLY
 @given(PARAMS, st.text())
 def test_a_status_is_a_receipt_or_unreadable(pairs: list[tuple[str, str]], outbound: str) -> None:
     try:
@@ -69,6 +72,7 @@ def test_a_status_is_a_receipt_or_unreadable(pairs: list[tuple[str, str]], outbo
         msgspec.convert(msgspec.to_builtins(receipt), type(receipt))
 
 
+@PATIENTLY
 @given(st.binary())
 def test_any_body_is_parameters_or_unreadable(body: bytes) -> None:
     for read in (read_form, read_json):
@@ -80,6 +84,7 @@ def test_any_body_is_parameters_or_unreadable(body: bytes) -> None:
             f"{key}{value}".encode()
 
 
+@PATIENTLY
 @given(st.text())
 def test_any_text_is_a_contact_or_none(text: str) -> None:
     for card in (text, f"BEGIN:VCARD\n{text}\nEND:VCARD", f"BEGIN:VCARD\nFN:{text}\nTEL:{text}"):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from adapters.twilio.numbers import normal, to_address, to_twilio
 from adapters.twilio.settings import Country
 from normalizer.address import AddressError, split
+from tests.adapters.twilio.conftest import PATIENTLY
 
 ALL: tuple[Country, ...] = ("AR", "BR", "MX")
 
@@ -51,6 +52,7 @@ def test_every_sender_has_an_address(sender: str, wa_id: str, expected: str) -> 
         assert to_twilio(expected) == sender
 
 
+@PATIENTLY
 @given(st.text(), st.text())
 def test_a_sender_is_an_address_or_none(sender: str, wa_id: str) -> None:
     try:
@@ -60,6 +62,7 @@ def test_a_sender_is_an_address_or_none(sender: str, wa_id: str) -> None:
     split(found)
 
 
+@PATIENTLY
 @given(st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True))
 def test_the_one_way_stays(number: str) -> None:
     once = normal(number, ALL)

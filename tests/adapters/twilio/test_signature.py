@@ -13,7 +13,7 @@ from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, RequestValidator
 from adapters.testing.twilio import TOKEN, Write
 from adapters.twilio.signature import SETTINGS, SIGNATURE, BadSignature, Signatures
 from config import Secret
-from tests.adapters.twilio.conftest import PUBLIC, Connect, Line
+from tests.adapters.twilio.conftest import PATIENTLY, PUBLIC, Connect, Line
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 URL = f"{PUBLIC}/channels/test/messages"
@@ -113,6 +113,7 @@ async def test_the_check_can_try_the_address(line: Line, http: ClientSession) ->
             assert answer.status == status
 
 
+@PATIENTLY
 @given(st.text(), st.dictionaries(st.text(max_size=20), st.text(max_size=50), max_size=5), st.text(), st.text())
 def test_no_header_and_no_parameter_breaks_it(url: str, params: dict[str, str], signature: str, settings: str) -> None:
     clean = {_sane(key): _sane(value) for key, value in params.items()}
