@@ -108,6 +108,7 @@ class Asterisk:
                 parts.create_task(self._read(feed))
                 await self._ledger.load()
                 await self._look(first=True)
+                self._context.log.info("sip.reading", source="asterisk", calls=len(self._ledger.calls))
                 parts.create_task(self._inbox.run())
                 parts.create_task(self._send_on())
                 while True:

@@ -83,6 +83,7 @@ class Kamailio:
                 parts.create_task(self._read(reader))
                 await self._ledger.load()
                 await self._look()
+                self._context.log.info("sip.reading", source="kamailio", calls=len(self._ledger.calls))
                 parts.create_task(self._inbox.run())
                 while True:
                     await asyncio.sleep(LOOK_EVERY)
