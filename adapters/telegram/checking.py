@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from yarl import URL
 
 from adapters.contract import Context, Finding
 from adapters.errors import BadSettings, NotReachable, SendError
 from adapters.telegram.changeover import WebhookInfo
 from adapters.telegram.client import BotApi, Call, Driver
-from adapters.telegram.receiving import look, wants_webhook, webhook_url
+from adapters.telegram.receiving import wants_webhook, webhook_url
 from adapters.telegram.settings import TelegramSettings
 from adapters.telegram.wire import Json
 
@@ -29,7 +30,7 @@ async def examine(settings: TelegramSettings, context: Context, api: BotApi, dri
     check_webhook_settings(settings, context)
     try:
         me = await driver.call(Call(method="getMe", params={}))
-        info = await look(driver)
+        info = msgspec.convert(await driver.call(Call(method="getWebhookInfo", params={})), WebhookInfo)
     except SendError as exc:
         raise NotReachable(exc.code, exc.message) from exc
     now = context.now() // 1_000

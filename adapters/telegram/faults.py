@@ -21,6 +21,7 @@ from adapters.errors import (
     TryLater,
     Unreachable,
 )
+from normalizer.plain import clean_line
 
 DEFAULT_PAUSE = 5.0
 
@@ -130,7 +131,7 @@ def to_error(status: int, answer: Answer | None, retry_after: float | None, *, a
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _failed(status, text, again=again)
-    return _refused(status, text)
+    return _refused(status, answer.description if answer is not None else "")
 
 
 def to_client_error(
@@ -155,7 +156,8 @@ def _failed(status: int, text: str, *, again: bool) -> ChannelError:
     return OutcomeUnknown(f"http_{status}", "Telegram failed and may have sent the message all the same")
 
 
-def _refused(status: int, text: str) -> ChannelError:
+def _refused(status: int, description: str) -> ChannelError:
+    text = description.lower()
     for part, code, message in UNREACHABLE:
         if part in text:
             return Unreachable(code, message)
@@ -166,4 +168,5 @@ def _refused(status: int, text: str) -> ChannelError:
         return Unreachable("forbidden", "Telegram does not let the bot write to this chat")
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Refused("too_big", "the file is too big for Telegram")
-    return Refused(f"http_{status}", f"Telegram refused the message with status {status}")
+    reason = clean_line(description) or f"status {status}"
+    return Refused(f"http_{status}", f"Telegram refuses it: {reason}")

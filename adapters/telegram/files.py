@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from adapters.contract import Context, FileTooBig
-from adapters.errors import BadCredentials, Refused, TryLater
+from adapters.errors import BadCredentials, ChannelError, Refused, TryLater
 from adapters.telegram.client import BotApi
 from adapters.telegram.mapping import MEGABYTE, Fetched, Missing
 from adapters.telegram.wire import File
@@ -49,12 +49,11 @@ class Files:
         except FileTooBig:
             return self._too_big()
         except Refused as exc:
-            return self._too_big() if exc.code == "too_big" else Missing(f"could not be fetched: {exc.message}")
+            return self._too_big() if exc.code == "too_big" else self._give_up(exc)
         except TryLater as exc:
             if self._context.now() - sent_at < PATIENCE:
                 raise
-            self._context.count("file_given_up")
-            return Missing(f"could not be fetched: {exc.message}")
+            return self._give_up(exc)
 
     async def _try(self, file: File, key: str) -> Fetched:
         pause = self._pause
@@ -89,6 +88,11 @@ class Files:
         if not place or place.startswith("/"):
             raise Refused("no_path", "the Bot API server must be run without --local, so that it hands files out")
         return place
+
+    def _give_up(self, error: ChannelError) -> Missing:
+        self._context.count("file_given_up")
+        self._context.log.warning("telegram.file_given_up", code=error.code, reason=error.message)
+        return Missing("could not be fetched from Telegram")
 
     def _too_big(self) -> Missing:
         return Missing(f"is too big to be fetched, {self._largest / MEGABYTE:g} MB at most")

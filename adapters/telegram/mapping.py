@@ -323,7 +323,7 @@ def _kind(message: Message) -> str:
 
 
 def _size(file: File) -> str:
-    return f" ({file.file_size / MEGABYTE:.1f} MB)" if file.file_size else ""
+    return f" ({file.file_size / MEGABYTE:.1f} MB)" if file.file_size >= MEGABYTE else ""
 
 
 def _choice(pressed: Pressed, message: Message) -> Choice:
@@ -444,7 +444,7 @@ def _sender(user: User | None, as_chat: Chat | None, chat: Chat) -> Sender:
 
 
 def _attributes(message: Message) -> dict[str, str]:
-    found = _of_chat(message.chat, message.sender)
+    found = _of_chat(message.chat, message.sender if message.sender_chat is None else None)
     command, _, payload = message.text.partition(" ")  # what stood behind ?start= in a link to the bot
     if command == "/start" and payload:
         found["start"] = clean_line(payload)

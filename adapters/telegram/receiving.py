@@ -10,13 +10,13 @@ import msgspec
 from yarl import URL
 
 from adapters.contract import Context
-from adapters.errors import NotReachable, SendError, TryLater
+from adapters.errors import NotReachable, Refused, TryLater
 from adapters.telegram.changeover import Retry, Watch, WebhookInfo
 from adapters.telegram.client import Call, Driver
 from adapters.telegram.endurance import Endurance, Tempo
 from adapters.telegram.polling import Poller
 from adapters.telegram.settings import TelegramSettings
-from adapters.telegram.wire import ALLOWED_UPDATES
+from adapters.telegram.wire import ALLOWED_UPDATES, Json
 
 PATH = "/update"
 
@@ -29,11 +29,6 @@ def webhook_url(context: Context) -> str:
 def wants_webhook(settings: TelegramSettings, context: Context) -> bool:
     """Whether a webhook is to be tried."""
     return settings.mode == "webhook" or (settings.mode == "auto" and context.public_url.startswith("https://"))
-
-
-async def look(driver: Driver) -> WebhookInfo:
-    """Ask how the webhook is. Raises ChannelError."""
-    return msgspec.convert(await driver.call(Call(method="getWebhookInfo", params={})), WebhookInfo)
 
 
 class Receiving:
@@ -79,14 +74,11 @@ class Receiving:
 
     async def _remove_webhook(self) -> None:
         """Make polling possible; what waits is not dropped. Raises NotReachable."""
-        try:
-            info = await look(self._driver)
-            if info.url:
-                log = self._context.log.info if info.url == self._url else self._context.log.warning
-                log("telegram.webhook_removed", host=_host(info.url), waiting=info.pending_update_count)
-                await self._driver.call(Call(method="deleteWebhook", params={"drop_pending_updates": False}))
-        except SendError as exc:
-            raise NotReachable(exc.code, exc.message) from exc
+        info = await self._look()
+        if info.url:
+            log = self._context.log.info if info.url == self._url else self._context.log.warning
+            log("telegram.webhook_removed", host=_host(info.url), waiting=info.pending_update_count)
+            await self._ask("deleteWebhook", {"drop_pending_updates": False})
 
     async def _serve(self) -> None:
         """Let Telegram post, and return when that does not work. Raises NotReachable where there is no other way."""
@@ -108,10 +100,8 @@ class Receiving:
             "allowed_updates": list(ALLOWED_UPDATES),
         }
         try:
-            await self._driver.call(Call(method="setWebhook", params=params))
-        except TryLater as exc:
-            raise NotReachable(exc.code, exc.message) from exc
-        except SendError as exc:
+            await self._ask("setWebhook", params)
+        except Refused as exc:
             return exc.message
         self._retry.begin(self._context.now())
         self._context.log.info("telegram.receiving", by="webhook")
@@ -130,12 +120,15 @@ class Receiving:
                 return f"{info.last_error_message or 'no reason given'}; {info.pending_update_count} updates wait"
 
     async def _look(self) -> WebhookInfo:
-        """Look; that Telegram itself does not answer says nothing of the webhook. Raises NotReachable."""
+        return msgspec.convert(await self._ask("getWebhookInfo", {}), WebhookInfo)
+
+    async def _ask(self, method: str, params: Json) -> Json:
+        """Make a call, bearing a Telegram that is away for a while. Raises Refused, NotReachable."""
         endurance = Endurance(self._tempo)
         while True:
             try:
-                return await look(self._driver)
-            except SendError as exc:
+                return await self._driver.call(Call(method=method, params=params))
+            except TryLater as exc:
                 await endurance.bear(exc)
 
 

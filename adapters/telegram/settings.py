@@ -90,6 +90,8 @@ class TelegramSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             found.append(SettingError("must be from 1s to 50s", key="poll_timeout"))
         if not 0 < self.timeout <= LONGEST_CALL:
             found.append(SettingError("must be above 0s and at most 5m", key="timeout"))
+        if self.max_file <= 0:
+            found.append(SettingError("must be above 0B", key="max_file"))
         if not 0 < self.retry_for <= LONGEST_PATIENCE:
             found.append(SettingError("must be above 0s and at most 6d", key="retry_for"))
         return found

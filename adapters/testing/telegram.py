@@ -54,6 +54,7 @@ class TelegramSimulator(Simulator):
     sending = r"^POST /bot[^/]+/(send(?!ChatAction)|edit|deleteMessage|setMessageReaction)"
 
     def __init__(self, token: str = TOKEN, *, proxy: Mapping[str, str] | None = None) -> None:
+        self.queue = UpdateQueue(self.seconds, proxy or {})
         super().__init__()
         self.token = token
         self.bot: Json = {
@@ -74,7 +75,6 @@ class TelegramSimulator(Simulator):
         self.blocked: set[int] = set()
         self.moved: dict[int, int] = {}
         self.floods = True
-        self.queue = UpdateQueue(self.seconds, proxy or {})
         self._next_message = 0
         self._bot_bucket = Bucket(BOT_RATE)
         self._buckets: dict[int, Bucket] = {}
@@ -162,7 +162,7 @@ class TelegramSimulator(Simulator):
             ),
             web.post(f"{CONTROL}/member", self._steer(lambda order: self.set_member(order["from"], order["status"]))),
             web.post(f"{CONTROL}/migrate", self._steer(lambda order: self.migrate(order["old"], order["new"]))),
-            web.post(f"{CONTROL}/update", self._steer(lambda order: self.queue.add(order))),
+            web.post(f"{CONTROL}/update", self._steer(self.queue.add)),
             web.get(f"{CONTROL}/messages", self._show_messages),
         ]
 
@@ -389,7 +389,7 @@ async def _read(request: web.Request) -> tuple[dict[str, str], dict[str, Uploade
 async def _parts(headers: Mapping[str, str], body: bytes) -> AsyncIterator[BodyPartReader]:
     """Take a form of parts apart, whose bytes the simulator has noted already."""
     loop = asyncio.get_running_loop()
-    stream = StreamReader(BaseProtocol(loop), 2**16, loop=loop)
+    stream = StreamReader(BaseProtocol(loop), len(body) + 1, loop=loop)
     stream.feed_data(body)
     stream.feed_eof()
     reader = MultipartReader(headers, stream)

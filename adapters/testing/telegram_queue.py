@@ -1,6 +1,7 @@
 """The updates of a simulated bot: one queue, and two ways out of it, by polling or by webhook."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ Json = dict[str, Any]
 NOT_BY_DEFAULT = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 POST_WITHIN = 10.0
-LOOK_EVERY = 0.02
+LOOK_EVERY = 0.01
 FIRST_UPDATE = 700_000_001
 
 
@@ -29,9 +30,14 @@ class UpdateQueue:
         self.next = FIRST_UPDATE
         self.polls = 0
         self.proxy = dict(proxy)
+        self.repeats = False
+        """Hand out what was put in again although it lies before the offset: as if its reader had died without noting
+        how far it was."""
         self._seconds = seconds
         self._allowed: list[str] | None = None
-        self._news = asyncio.Condition()
+        self._news = asyncio.Event()
+        self._given: set[int] = set()
+        self._changed = asyncio.Condition()
         self._poller: object = None
         self._webhook: Json = {}
         self._secret = ""
@@ -49,12 +55,21 @@ class UpdateQueue:
         self.all.append(found)
         if wanted:
             self.pending[number] = found
+            self._news.set()
         return number
 
     def put(self, update: Json) -> None:
         """Deliver an update with its own number, once more or for the first time."""
-        self.confirmed.discard(update["update_id"])
-        self.pending[update["update_id"]] = update
+        number = update["update_id"]
+        self.confirmed.discard(number)
+        self._given.discard(number)
+        self.pending[number] = update
+        self._news.set()
+
+    async def settled(self, number: int) -> None:
+        """Wait until an update is confirmed."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: number in self.confirmed)
 
     # --- polling ---
 
@@ -70,22 +85,34 @@ class UpdateQueue:
         if allowed is not None:
             self._allowed = allowed
         if offset:
-            self._confirm({number for number in self.pending if number < offset})
+            old = {number for number in self.pending if number < offset}
+            await self._confirm(old & self._given if self.repeats else old)
         me = self._poller = object()
+        self._news.set()  # whoever was here before is sent away
         end = asyncio.get_running_loop().time() + wait
         while not self.pending and not self._closing and asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(LOOK_EVERY)
+            self._news.clear()
+            await self._wait(end)
             if self._poller is not me or self._webhook:
                 raise ApiError(
                     409,
                     "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
                 )
-        return list(self.pending.values())[: max(1, min(limit, 100))]
+        given = list(self.pending.items())[: max(1, min(limit, 100))]
+        self._given.update(number for number, _ in given)
+        return [update for _, update in given]
 
-    def _confirm(self, numbers: set[int]) -> None:
+    async def _wait(self, end: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                await self._news.wait()
+
+    async def _confirm(self, numbers: set[int]) -> None:
         for number in numbers:
             self.pending.pop(number, None)
         self.confirmed |= numbers
+        async with self._changed:
+            self._changed.notify_all()
 
     # --- webhook ---
 
@@ -100,6 +127,7 @@ class UpdateQueue:
         if target.scheme == "https" and target.port not in WEBHOOK_PORTS:
             raise ApiError(400, "Bad Request: bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443")
         await self._stop_delivery()
+        self._news.set()
         self._webhook = {"url": url, "max_connections": int(params.get("max_connections", 40))}
         self._secret = str(params.get("secret_token", ""))
         self._fault = None
@@ -112,7 +140,7 @@ class UpdateQueue:
         await self._stop_delivery()
         self._webhook = {}
         if drop:
-            self._confirm(set(self.pending))
+            await self._confirm(set(self.pending))
         return True
 
     def info(self) -> Json:
@@ -126,6 +154,7 @@ class UpdateQueue:
     async def close(self) -> None:
         """Stop everything."""
         self._closing = True
+        self._news.set()
         await self._stop_delivery()
 
     async def _stop_delivery(self) -> None:
@@ -156,7 +185,7 @@ class UpdateQueue:
         while not await self._posted(http, update):
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-        self._confirm({update["update_id"]})
+        await self._confirm({update["update_id"]})
 
     async def _posted(self, http: aiohttp.ClientSession, update: Json) -> bool:
         target = self._target()
