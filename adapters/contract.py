@@ -246,6 +246,12 @@ class Adapter:
         del settings
         return ()
 
+    @classmethod
+    def capabilities_at(cls, settings: Any, address: str) -> Capabilities:  # noqa: ANN401 - as in __init__
+        """Say what can be shown at an address; the desk asks without making the channel."""
+        del settings, address
+        return cls.capabilities
+
     async def check(self) -> Sequence[Finding]:
         """Look whether the channel can work: settings, credentials, the provider's side. Changes nothing.
 

@@ -29,7 +29,7 @@ from broker.live import Live
 from broker.logs import Scrubber, get_logger
 from broker.metrics import LogMetrics
 from broker.nodes import Beat, Nodes
-from broker.outside import DeskDoor, DeskLedger, DeskLive, FileAccounts, KvRevocations
+from broker.outside import DeskDoor, DeskLedger, DeskLive, FileAccounts, FileChannels, KvRevocations
 from broker.router_figures import RouterFigures
 from broker.routing.follower import Follower
 from broker.source import Source
@@ -276,6 +276,7 @@ class Node:
             live=typing,
             media=ChannelMedia(bus, self._workspace, DESK),
             accounts=FileAccounts(lambda: live.source.settings),
+            channels=FileChannels(lambda: live.source.settings),
             revocations=revocations,
             now=wall_clock,
             new_id=self._ids.new,

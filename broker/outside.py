@@ -1,20 +1,23 @@
-"""What the desk needs of the outside world, over the bus: its way into IN, live typing, accounts, revocations."""
+"""What the desk needs of the outside world, over the bus: the way into IN, typing, accounts, channels, revocations."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from adapters.contract import Typing as LiveTyping
+from adapters.registry import adapter_type
 from broker.bus.connection import Bus, LiveMessage, Subscription
 from broker.bus.errors import BusError, PublishRefused, PublishUnknown
 from broker.bus.kv import Bucket, kv_key
 from broker.bus.streams import SENDS_BUCKET, Workspace
 from broker.logs import get_logger
 from broker.routing.follower import Follower
-from broker.workspace import WorkspaceSettings
-from desk.ports import Account, DeskInput, NotReadable, NotStored, Typing, Unsubscribe
+from broker.workspace import WorkspaceSettings, channel_type
+from desk.ports import Account, ApprovedText, ChannelInfo, DeskInput, NotReadable, NotStored, Typing, Unsubscribe
 from desk.ports import Follower as OnRecord
 from router.inputs import DESK_SOURCE, Command, encode_input
 from router.record import Record
@@ -188,6 +191,34 @@ class FileAccounts:
             password_hash=found.password_hash.reveal(),
             avatar=found.avatar,
         )
+
+
+class FileChannels:
+    """The channels of the configuration file in force, as far as the desk has to know them."""
+
+    def __init__(self, settings: Callable[[], WorkspaceSettings]) -> None:
+        self._settings = settings
+        self._known: dict[str, tuple[object, ChannelInfo]] = {}
+
+    def find(self, channel: str) -> ChannelInfo | None:
+        """Ask the channel's adapter, once for each version of its settings."""
+        settings = self._settings().channels.get(channel)
+        if settings is None:
+            return None
+        known = self._known.get(channel)
+        if known is None or known[0] is not settings:
+            known = self._known[channel] = (settings, _describe(settings))
+        return known[1]
+
+
+def _describe(settings: Struct) -> ChannelInfo:
+    adapter = adapter_type(channel_type(settings))
+    return ChannelInfo(
+        partial(adapter.capabilities_at, settings),
+        tuple(
+            ApprovedText(name=each.name, language=each.language, text=each.text) for each in adapter.templates(settings)
+        ),
+    )
 
 
 class KvRevocations:

@@ -11,16 +11,19 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from desk.layout import HEADERS, TooLong, lay_out
 from desk.library import READ_WITHIN, HistoryUnavailable, NotKnown
 from desk.lists import FIRST, Key, key
 from desk.node import Node
 from desk.ports import Account
+from desk.reach import show_channels
 from desk.reading import PAGE, open_page, require_reader
 from desk.sessions import Session
 from desk.socket import me, serve
 from desk.views import card
 from desk.wire import (
     Answer,
+    Channels,
     Confirmed,
     Conversations,
     Do,
@@ -139,6 +142,32 @@ class Api:
             raise Refusal(404, "not_found", "the conversation holds no such file")
         headers = file_headers(media.type, media.filename, media.file.size)
         return await send_file(request, self._node.outside.media.read(media.file), headers)
+
+    async def layout(self, request: web.Request) -> web.StreamResponse:
+        """Show a mail as its author laid it out, to those who may read it."""
+        _, account = request[SIGNED_IN]
+        try:
+            async with self._node.library.open(*_named(request)) as transcript:
+                require_reader(self._node.feed, account, transcript)
+                message = transcript.layout(request.match_info["file"])
+        except (NotKnown, HistoryUnavailable) as exc:
+            raise _unreadable(exc) from exc
+        if message is None:
+            raise Refusal(404, "not_found", "the conversation holds no such message")
+        try:
+            async with asyncio.timeout(READ_WITHIN):
+                page = await lay_out(message, self._node.outside.media)
+        except TooLong as exc:
+            raise Refusal(413, "too_large", "this message is too long to be shown as it was laid out") from exc
+        except LookupError as exc:
+            raise Refusal(404, "not_found", "this file is no longer kept") from exc
+        except TimeoutError as exc:
+            raise _unreadable(exc) from exc
+        return web.Response(body=page, headers=HEADERS)
+
+    async def channels(self, _: web.Request) -> web.StreamResponse:
+        """Give the channels and their approved texts."""
+        return _json(Channels(channels=show_channels(self._node.feed.state, self._node.outside.channels)))
 
     async def explain(self, request: web.Request) -> web.StreamResponse:
         """Say why a conversation was routed as it was, and why somebody does not get it now."""

@@ -70,7 +70,8 @@ def _add_pages(app: web.Application, openapi: dict[str, object]) -> None:
 
 
 def _page(body: bytes, kind: str) -> Handler:
-    headers = {"Content-Security-Policy": CONTENT_SECURITY["page"], hdrs.CACHE_CONTROL: "no-cache"}
+    policy = f"{CONTENT_SECURITY['page']}; frame-src 'self'"  # mails are shown in frames
+    headers = {"Content-Security-Policy": policy, hdrs.CACHE_CONTROL: "no-cache"}
 
     async def page(_: web.Request) -> web.StreamResponse:
         return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from desk.feed import Feed
 from desk.library import HistoryUnavailable, Library, NotKnown
 from desk.ports import Account, NotReadable, NotStored, Outside
+from desk.reach import NotThere, settle
 from desk.reading import require_reader
 from desk.transcript import Transcript, files, naming, with_files
 from desk.views import card, lists, may_open, touched
@@ -32,6 +33,7 @@ EXPIRY: Final = 15_000
 """Milliseconds for which a command may wait in IN and still be carried out."""
 
 REMEMBERED: Final = 5_000
+REMEMBERED_SETTLED: Final = 200
 _log = structlog.stdlib.get_logger(__name__)
 
 Key = tuple[str, str]
@@ -46,6 +48,7 @@ class Commands:
         self._feed = feed
         self._library = library
         self._answers: OrderedDict[Key, tuple[int, Record]] = OrderedDict()
+        self._settled: OrderedDict[Key, Action] = OrderedDict()
         self._waiting: dict[Key, list[asyncio.Future[tuple[int, Record]]]] = {}
 
     def take(self, seq: int, record: Record) -> None:
@@ -73,7 +76,10 @@ class Commands:
             yield known
             return
         try:
-            action = await self._complete(who, action)
+            action = await self._complete(who, self._settle((who.id, id), action))
+        except NotThere as exc:
+            yield Refused(id=id, code=exc.code, reason=str(exc))
+            return
         except (NotKnown, HistoryUnavailable) as exc:
             yield Refused(id=id, code="not_found" if isinstance(exc, NotKnown) else "unavailable", reason=str(exc))
             return
@@ -84,6 +90,20 @@ class Commands:
                 await self._wait_on(answer)
             if answer.done():
                 yield await self._read(who, id, action, *answer.result())
+
+    def _settle(self, key: Key, action: Action) -> Action:
+        """Check an answer against its channel when it is first asked for: a repetition may have gone out meanwhile.
+
+        Raises:
+            NotThere: the channel would not take it.
+        """
+        if key in self._settled:
+            return self._settled[key]
+        settled = settle(self._feed.state, self._outside.channels, action, self._outside.now())
+        self._settled[key] = settled
+        if len(self._settled) > REMEMBERED_SETTLED:
+            self._settled.popitem(last=False)
+        return settled
 
     async def _known(self, who: Account, id: str, action: Action) -> Answer | None:  # noqa: A002 - as in Command
         """Answer what needs no new input: what is not theirs to ask, and what was decided before."""

@@ -16,6 +16,7 @@ from desk.faces import Faces
 from desk.library import HistoryUnavailable, Library, NotKnown
 from desk.lists import Lists
 from desk.ports import Outside
+from desk.reach import routes
 from desk.screen import Place, Screen
 from desk.transcript import Transcript
 from desk.views import Audience, Touched, card, lists, summarize, touched
@@ -82,6 +83,7 @@ class Feed:
     def __init__(self, outside: Outside, faces: Faces, library: Library) -> None:
         self._ledger = outside.ledger
         self._now = outside.now
+        self._channels = outside.channels
         self._faces = faces
         self._library = library
         self._signer = Signer(outside.secret(CURSOR)[:KEY_LENGTH])
@@ -287,7 +289,9 @@ class Feed:
     def summary(self, conversation: Conversation) -> Summary:
         """Make the line of a list, with what is known of name and preview; once for each record."""
         if conversation.id not in self._summaries:
-            self._summaries[conversation.id] = summarize(self.state, conversation, self._faces.get(conversation.id))
+            ways = routes(self.state, self._channels, conversation)
+            face = self._faces.get(conversation.id)
+            self._summaries[conversation.id] = summarize(self.state, conversation, face, ways)
         return self._summaries[conversation.id]
 
     def _send(self, screen: Screen, events: Iterable[bytes]) -> None:

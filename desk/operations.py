@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from desk.api import MAX_PAGE, Api, Handler
 from desk.wire import (
+    Channels,
     Confirmed,
     Conversations,
     Do,
@@ -115,6 +116,15 @@ def _reading(api: Api) -> list[Operation]:
             {200: bytes, 404: ErrorBody},
             query=[_PERSON],
         ),
+        Operation(
+            "GET",
+            f"{_CONVERSATION}/layouts/{{file}}",
+            api.layout,
+            "A mail as its author laid it out: a page for a sandboxed frame; `file` is `html.name` of a text.",
+            {200: bytes, 404: ErrorBody, 413: ErrorBody},
+            query=[_PERSON],
+        ),
+        Operation("GET", "/channels", api.channels, "The channels and their approved texts.", {200: Channels}),
         Operation(
             "GET",
             "/operators",

@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from normalizer.capabilities import Capabilities
 from normalizer.content import StoredFile
 from router.inputs import Command, DeskAlive, OperatorLost, OperatorUp
 from router.record import Record
@@ -141,6 +142,29 @@ class Accounts(Protocol):
         ...
 
 
+class ApprovedText(Struct, frozen=True, kw_only=True):
+    """A text that a provider has approved; ``{{1}}`` in it stands for the variable ``1``."""
+
+    name: str
+    language: str
+    text: str
+
+
+class ChannelInfo(Struct, frozen=True):
+    """What the desk knows of a channel: what it can show at an address, and its approved texts."""
+
+    capabilities: Callable[[str], Capabilities]
+    templates: tuple[ApprovedText, ...] = ()
+
+
+class Channels(Protocol):
+    """The channels of the configuration file."""
+
+    def find(self, channel: str) -> ChannelInfo | None:
+        """Give what is known of a channel, or None: then the desk takes it to show what it is sent."""
+        ...
+
+
 class Revocations(Protocol):
     """Sessions that ended before their time, shared by all desk nodes."""
 
@@ -168,6 +192,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     live: LiveBus
     media: MediaStore
     accounts: Accounts
+    channels: Channels
     revocations: Revocations
     now: Callable[[], int]
     new_id: Callable[[], str]

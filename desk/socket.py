@@ -11,12 +11,12 @@ from aiohttp import web
 from desk.library import HistoryUnavailable, NotKnown
 from desk.node import Node
 from desk.ports import Account, Typing
+from desk.reach import show_channels
 from desk.reading import open_page
 from desk.screen import Screen
 from desk.sessions import Session
 from desk.wire import (
     AnswerFrame,
-    ChannelShown,
     ClientFrame,
     CommandFrame,
     CustomerTyping,
@@ -118,10 +118,7 @@ class _Line:
             now=self._node.outside.now(),
             rules=self._node.feed.state.version,
             languages=rules.languages,
-            channels={
-                name: ChannelShown(type=c.type, kind=c.kind, accept=c.accept, offer_timeout=c.offer_timeout)
-                for name, c in rules.channels.items()
-            },
+            channels=show_channels(self._node.feed.state, self._node.outside.channels),
             resumed=resumed,
         )
 

@@ -62,7 +62,10 @@ def with_files(content: Content, change: Callable[[Media], Media]) -> Content:
 
 def without_keys(content: Content) -> Content:
     """Take the keys out of the files, for everything that goes to a browser."""
-    return with_files(content, lambda media: replace(media, file=replace(media.file, key="")))
+    bare = with_files(content, lambda media: replace(media, file=replace(media.file, key="")))
+    if isinstance(bare, Text) and bare.html is not None:
+        return replace(bare, html=replace(bare.html, key=""))
+    return bare
 
 
 class Transcript:
@@ -76,6 +79,7 @@ class Transcript:
         self._name_of = name_of
         self._answers: dict[str, int] = {}  # outbound id to index in items
         self._files: dict[str, Media] = {}
+        self._pages: dict[str, Text] = {}
 
     def take(self, seq: int, record: Record) -> list[ItemEvent]:
         """Fold a record in; a record that is about another conversation changes nothing."""
@@ -93,6 +97,10 @@ class Transcript:
         """Find a file of the conversation, with its key."""
         return self._files.get(name)
 
+    def layout(self, name: str) -> Text | None:
+        """Find the message whose HTML is the file ``name``, with the keys of its files."""
+        return self._pages.get(name)
+
     def page(self, before: str, limit: int) -> tuple[tuple[Item, ...], bool]:
         """Give the last ``limit`` items before the item with id ``before`` (empty: the end), and whether more exist."""
         end = next((i for i, item in enumerate(self.items) if item.id == before), 0) if before else len(self.items)
@@ -106,6 +114,8 @@ class Transcript:
     def _add(self, item: Item) -> ItemAdded:
         if item.content is not None:
             self._files.update({media.file.name: media for media in files(item.content)})
+            if isinstance(item.content, Text) and item.content.html is not None:
+                self._pages[item.content.html.name] = item.content
             item = replace(item, content=without_keys(item.content))
         if item.outbound:
             self._answers[item.outbound] = len(self.items)
@@ -198,7 +208,7 @@ class Transcript:
                 pass
             case Assigned(operator=operator, by=by, reason=detail):
                 pass
-            case ConversationReopened(by=by):
+            case ConversationReopened(by=by, undelivered=detail):
                 pass
             case ConversationClosed(by=by, result=detail):
                 pass

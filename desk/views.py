@@ -9,13 +9,16 @@ from msgspec import Struct
 
 from desk.faces import NO_FACE, Face
 from desk.ports import Role
-from desk.wire import OfferShown, OperatorCard, Summary
+from desk.wire import CallShown, OfferShown, OperatorCard, RouteShown, Summary
+from normalizer.outbound import ReceiptState
 from router.facts import (
     AddressTaken,
     AnyFact,
     Assigned,
+    CallChanged,
     ClockJumped,
     CommandRefused,
+    ConversationWeighed,
     Offered,
     OfferEnded,
     OperatorGone,
@@ -27,6 +30,7 @@ from router.facts import (
     WrapUpEnded,
 )
 from router.people import Conversation
+from router.phone import held_call, is_missed
 from router.record import Record
 from router.state import Operator, State
 
@@ -77,7 +81,9 @@ def may_open(state: State, operator: str, role: Role, conversation: str, person:
     return customer.last_operator == operator or lists(audience(current), operator, everything=False)
 
 
-def summarize(state: State, conversation: Conversation, face: Face | None) -> Summary:
+def summarize(
+    state: State, conversation: Conversation, face: Face | None, routes: tuple[RouteShown, ...] = ()
+) -> Summary:
     """Make the line of a list."""
     c = conversation
     face = face or NO_FACE
@@ -101,10 +107,23 @@ def summarize(state: State, conversation: Conversation, face: Face | None) -> Su
         rule=c.rule,
         languages=c.languages,
         addresses=tuple(c.sendings),
+        routes=routes,
+        call=_call(c),
+        missed=is_missed(c),
+        undelivered=sum(c.outbounds.get(name) is ReceiptState.FAILED for name in c.authors),
         name=face.name,
         preview=face.preview,
         closed_at=c.closed_at,
         result=c.result,
+    )
+
+
+def _call(conversation: Conversation) -> CallShown | None:
+    call = held_call(conversation)
+    if call is None:
+        return None
+    return CallShown(
+        id=call.id, address=call.address, direction=call.direction, state=call.state, operator=call.operator
     )
 
 
@@ -130,6 +149,8 @@ def card(state: State, operator: str, *, load: bool) -> OperatorCard | None:
         units=rule.units if load else 0,
         held=len(now.held) if load else 0,
         grace_until=now.grace_until if load else 0,
+        phone=bool(rule.phone),
+        talking=bool(now.talking),
         skills=rule.skills,
         languages=rule.languages,
     )
@@ -151,7 +172,7 @@ def touched(state: State, record: Record) -> Touched:
     operators: dict[str, None] = {}
     for fact in record.facts:
         conversations.update(dict.fromkeys(_conversations(state, fact)))
-        operators.update(dict.fromkeys(_operators(fact)))
+        operators.update(dict.fromkeys(_operators(state, fact)))
     return Touched(tuple(conversations), tuple(operators))
 
 
@@ -168,8 +189,12 @@ def _conversations(state: State, fact: AnyFact) -> Iterator[str]:
                 yield named
 
 
-def _operators(fact: AnyFact) -> Iterator[str]:
+def _operators(state: State, fact: AnyFact) -> Iterator[str]:
     match fact:
+        case CallChanged() if fact.operator:
+            yield fact.operator
+        case ConversationWeighed():
+            yield from (each.id for each in state.operators.values() if fact.conversation in each.held)
         case OperatorOnline() | OperatorGone() | OperatorState():
             yield fact.operator
         case Offered() | OfferEnded() | Assigned() | Unassigned() | WrapUpEnded():

@@ -35,7 +35,8 @@ class Me(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class OperatorCard(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An operator as others see them. ``load`` of ``units`` is taken; ``held`` conversations make it up.
 
-    ``online``: a socket is open; ``grace_until``: it was lost and is waited for until then.
+    ``online``: a socket is open; ``grace_until``: it was lost and is waited for until then. ``phone``: calls can ring
+    there; ``talking``: one is going on.
     """
 
     id: str
@@ -47,6 +48,8 @@ class OperatorCard(Struct, frozen=True, kw_only=True, omit_defaults=True):
     units: int = 0
     held: int = 0
     grace_until: int = 0
+    phone: bool = False
+    talking: bool = False
     skills: dict[str, int] = {}
     languages: dict[str, int] = {}
 
@@ -59,13 +62,38 @@ class OfferShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires: int = 0
 
 
+class RouteShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A way to answer: an address of the customer and the channel that an answer to it takes.
+
+    ``writes`` False: nothing can be written there, it is a phone. ``window_until``: the provider takes free texts until
+    then, and only approved ones afterwards (0: no such limit).
+    """
+
+    address: str
+    channel: str
+    writes: bool = True
+    window_until: int = 0
+
+
+class CallShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A phone call that goes on. ``state``: ringing or answered; ``operator`` talks to the customer."""
+
+    id: str
+    address: str
+    direction: str
+    state: str
+    operator: str = ""
+
+
 class Summary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A conversation as one line of a list.
 
     ``n`` is the number of the last entry, ``read`` maps operators to the last entry they have seen. ``unanswered``
     is the time of the customer's oldest unanswered message, ``waiting_since`` when it came into the queue, ``place``
     its place there (smaller is earlier). ``name`` and ``preview`` are empty until the node has read the texts.
-    ``addresses`` are those that can be answered; ``address`` is where an answer goes by itself.
+    ``addresses`` are those that can be answered, ``routes`` how; ``address`` is where an answer goes by itself.
+    ``call`` is the call that goes on, ``missed``: the customer called in vain and is to be called back.
+    ``undelivered`` counts answers that did not arrive and have not been sent again.
     """
 
     id: str
@@ -87,6 +115,10 @@ class Summary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rule: str = ""
     languages: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    routes: tuple[RouteShown, ...] = ()
+    call: CallShown | None = None
+    missed: bool = False
+    undelivered: int = 0
     name: str = ""
     preview: str = ""
     closed_at: int = 0
@@ -322,13 +354,30 @@ ClientFrame = Hello | Show | Watch | Unwatch | CommandFrame | TypingFrame
 # --- socket frames, to the browser -------------------------------------------------------------------------------
 
 
+class TemplateShown(Struct, frozen=True, kw_only=True):
+    """An approved text. ``variables`` are the names of what has to be filled in: ``{{1}}`` has the name ``1``."""
+
+    name: str
+    language: str
+    text: str
+    variables: tuple[str, ...]
+
+
 class ChannelShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A channel of the rules in force."""
+    """A channel of the rules in force. ``phone``: customers can be called on it."""
 
     type: str
     kind: ChannelClass
     accept: str
     offer_timeout: int
+    phone: bool = False
+    templates: tuple[TemplateShown, ...] = ()
+
+
+class Channels(Struct, frozen=True, kw_only=True):
+    """Every channel of the rules in force, by name."""
+
+    channels: dict[str, ChannelShown]
 
 
 class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"):

@@ -319,10 +319,9 @@ def after_offer(
 ) -> None:
     """Go on after an offer that was not taken: back to who handed it over, or on to the next one."""
     if not (ended.direct and conversation.owner is not None):
-        unreachable = reason == "unreachable"
-        back: Back = "no_answer" if unreachable else reason
+        back: Back = "no_answer" if reason == "unreachable" else reason
         exclude = exclusion(d, conversation, ended.operator)
-        send_back(d, conversation, back, exclude=exclude, lapse=not unreachable)
+        send_back(d, conversation, back, exclude=exclude, lapse=reason != "unreachable")
     quieten(d, conversation, ended)
 
 
