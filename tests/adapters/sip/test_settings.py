@@ -1,8 +1,12 @@
 """What may stand in the file, and what is said about mistakes."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from adapters.sip.settings import SipSettings
+from broker.workspace import load_workspace
 from config import ListenAddress, Secret, SettingError
 
 KAMAILIO = {"source": "kamailio", "address": ListenAddress("127.0.0.1:8448")}
@@ -50,3 +54,18 @@ def test_a_mistake_names_its_key(plain: dict[str, object], changes: dict[str, ob
     with pytest.raises(ExceptionGroup) as mistakes:
         made(plain, changes)
     assert [mistake.key for mistake in mistakes.value.exceptions if isinstance(mistake, SettingError)] == [(key,)]
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "phone.md"
+BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+ENVIRONMENT = {"HASH": "$argon2id$v=19$m=8,t=1,p=1$eIY4tC+LEIpol2xGicMsuw$SMrv6/jqRz8tPSkPmFsN/3Gjmt7u4zE230mBoiNyWQg"}
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_an_example_of_the_page_is_right(block: str, tmp_path: Path) -> None:
+    file = tmp_path / "trunkline.yaml"
+    operators = "" if "operators:" in block else 'operators: {anna: {name: Anna, password_hash: "${HASH}"}}\n'
+    file.write_text(f"workspace: acme\n{block}\n{operators}routing: [{{name: everything}}]\n")
+    secrets = dict.fromkeys(("KAMAILIO_TOKEN", "ARI_PASSWORD", "PBX_SECRET"), "a-secret-of-the-tests")
+    found = load_workspace(file, {"sip": SipSettings}, ENVIRONMENT | secrets)
+    assert isinstance(found.channels["phone"], SipSettings)
