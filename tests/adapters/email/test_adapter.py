@@ -66,7 +66,8 @@ async def reading(adapter: Email) -> AsyncIterator[None]:
 
     task = asyncio.create_task(run())
     try:
-        await asyncio.sleep(0.5)
+        while await adapter.context.memory.load(f"position.{USER}.INBOX") is None:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.02)
         yield
     finally:
         task.cancel()
@@ -264,7 +265,8 @@ async def test_an_answer_goes_out_and_the_reply_to_it_finds_back(
 def _reply(sink: Sink, native_id: str) -> bytes:
     return (
         f"From: {ZOE}\r\nTo: {ADDRESS}\r\nSubject: Re: question 1\r\n"
-        f"Message-ID: <back{len(sink.taken)}@customer.example>\r\nIn-Reply-To: {native_id}\r\n\r\nThank you.\r\n\r\n> We do.\r\n"
+        f"Message-ID: <back{len(sink.taken)}@customer.example>\r\nIn-Reply-To: {native_id}\r\n\r\n"
+        "Thank you.\r\n\r\n> We do.\r\n"
     ).encode()
 
 
