@@ -104,13 +104,19 @@ async def _read(request: web.Request) -> bytes:
     """Read a body within limits of size and time. Raises Rejection."""
     if (request.content_length or 0) > MAX_BODY:
         raise Rejection(Fault.TOO_BIG, f"a request may have {MAX_BODY} bytes")
+    if request.content.is_eof():  # it came with the headers, as most do: there is nothing to wait for
+        return _within_limit(request.content.read_nowait())
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
             async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    raise Rejection(Fault.TOO_BIG, f"a request may have {MAX_BODY} bytes")
+                body += _within_limit(chunk, len(body))
     except TimeoutError as exc:
         raise Rejection(Fault.TOO_SLOW, f"the body did not come within {BODY_TIMEOUT:g} s") from exc
     return bytes(body)
+
+
+def _within_limit(chunk: bytes, before: int = 0) -> bytes:
+    if before + len(chunk) > MAX_BODY:
+        raise Rejection(Fault.TOO_BIG, f"a request may have {MAX_BODY} bytes")
+    return chunk

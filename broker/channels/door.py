@@ -80,7 +80,7 @@ class Door:
         """
         payload = await self._checked(envelope)
         identity = f"{self.channel}\0{envelope.address}\0{envelope.native_id}"
-        await self._in_time(self._take_turn(envelope.address, payload, _digest(identity)))
+        await self._in_time(self._take_turn(envelope.address, payload, _digest(identity)), None)
 
     async def report(self, receipt: Receipt, *, stored: bool = False) -> None:
         """Merge a receipt with others of its message, then append it; with ``stored`` wait for that.
@@ -94,7 +94,7 @@ class Door:
             return
         flush = self._merge(whole)
         if stored:
-            await self._in_time(asyncio.shield(flush))
+            await self._in_time(asyncio.shield(flush), self._accept_timeout + self._merge_for)
 
     async def append(self, receipt: Receipt) -> None:
         """Append a receipt at once, and return when it is stored."""
@@ -175,10 +175,11 @@ class Door:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _in_time(self, work: Awaitable[None]) -> None:
+    async def _in_time(self, work: Awaitable[None], within: float | None) -> None:
+        """Wait for work that goes on when its caller is gone; None: it ends in time by itself."""
         task = self._start(work)
         try:
-            async with asyncio.timeout(self._accept_timeout + self._merge_for):
+            async with asyncio.timeout(within):
                 await asyncio.shield(task)
         except (TimeoutError, PublishRefused) as exc:
             self._tally.count("not_accepted")
