@@ -62,7 +62,7 @@ class Board:
     def clear(self, name: str, channel: str = "") -> None:
         """Say that it is right again."""
         if self._alarms.pop((name, channel), None) is not None:
-            self._log.info("over", alarm=name, channel=channel)
+            self._log.info("it is right again", was=name, channel=channel)
 
     def settle(self, names: Collection[str], found: Iterable[Alarm]) -> None:
         """Let the alarms of these names be those that were found, and no others."""

@@ -119,6 +119,10 @@ async def _bus(stack: AsyncExitStack, source: Source, data: Path) -> tuple[Bus |
         settings = find_bus(source.settings, data)
     except BusNotStarted:
         return None, Finding(what="the embedded bus does not run; `trunkline up` starts it", ok=True)
+    except OSError as exc:
+        return None, _wrong(
+            f"the way to the embedded bus cannot be read: {exc}", "give the data folder its right owner"
+        )
     remedy = "look whether it runs, and at `nats:` in the file"
     try:
         quick = msgspec.structs.replace(settings, connect_timeout=BUS_TIMEOUT)
