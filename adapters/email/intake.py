@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from adapters.contract import Context, FileTooBig
+from adapters.email.automatic import OURS
 from adapters.email.bounces import to_receipt
 from adapters.email.filters import filter_mail
 from adapters.email.imap import Item
@@ -70,7 +71,7 @@ class Intake:
         if parsed.sender is None:
             await self._bury("no_sender", mail, "the mail names nobody that could be answered")
             return False
-        if parsed.sender.address in self._ours.mailboxes:
+        if parsed.automatic in OURS:
             self._context.count("own")
             return False
         threading = await self._thread(parsed)
