@@ -45,7 +45,8 @@ class Sip(Adapter):
 
     def secrets(self) -> Sequence[str]:
         """Name the password and the shared secrets."""
-        return [secret.reveal() for secret in (self.settings.password, *self.settings.secrets) if secret]
+        own = [secret.reveal() for secret in (self.settings.password, *self.settings.secrets) if secret]
+        return [*own, *self._source.secrets()]
 
     async def check(self) -> Sequence[Finding]:
         """Look whether the telephone system can be reached and lets us in."""

@@ -97,6 +97,10 @@ class AnyPbx:
     async def run(self) -> None:
         """There is nothing to read: events are posted."""
 
+    def secrets(self) -> Sequence[str]:
+        """There are none beside those in the settings."""
+        return ()
+
     def routes(self) -> Sequence[web.RouteDef]:
         """Give the address that events are posted to."""
         return (web.post(EVENTS, self._events),)

@@ -7,12 +7,29 @@ from aiohttp import web
 
 from adapters.contract import Finding
 
+MOST_OFF = 5_000
+"""Milliseconds. Times of calls come from the telephone system; beyond this they look wrong."""
+
+
+def look_at_clock(whose: str, clock: int, now: int) -> Finding:
+    """Compare the clock of a telephone system with ours; both in ms."""
+    off = clock - now
+    if abs(off) <= MOST_OFF:
+        return Finding(what=f"the clock of {whose} is right", ok=True)
+    word = "ahead" if off > 0 else "behind"
+    what = f"the clock of {whose} is {abs(off) / 1_000:.0f} s {word}"
+    return Finding(what=what, ok=False, remedy="let both machines set their clocks by the same time server (NTP)")
+
 
 class Source(Protocol):
     """A telephone system. Wishes raise SendError or StartError, as :meth:`adapters.contract.Adapter.send` does."""
 
     async def check(self) -> Sequence[Finding]:
         """Look whether it can be reached and lets us in. Raises StartError."""
+        ...
+
+    def secrets(self) -> Sequence[str]:
+        """Name what must appear in no log line, beside what stands in the settings."""
         ...
 
     async def run(self) -> None:

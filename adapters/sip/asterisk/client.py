@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -38,6 +39,21 @@ class Ari:
 
     async def order(self, method: str, path: str, body: Mapping[str, object] | None = None, **query: str) -> bytes:
         """Ask for something; parts of ``path`` are quoted already. Raises Absent, SendError, BadCredentials."""
+        answer, _ = await self._request(method, path, body, query)
+        return answer
+
+    async def clock(self) -> int | None:
+        """Give the time that Asterisk says it is, in ms; None where it says none. Raises SendError, BadCredentials."""
+        _, date = await self._request("GET", "/asterisk/info", None, {"only": "system"})
+        try:
+            return int(parsedate_to_datetime(date).timestamp() * 1_000)
+        except ValueError:
+            return None
+
+    async def _request(
+        self, method: str, path: str, body: Mapping[str, object] | None, query: Mapping[str, str]
+    ) -> tuple[bytes, str]:
+        """Give an answer and its Date."""
         url = URL(f"{self._url}/ari{path}", encoded=True).update_query(query)
         data = None if body is None else msgspec.json.encode(body)
         headers = {**self._headers, hdrs.CONTENT_TYPE: "application/json"}
@@ -46,7 +62,8 @@ class Ari:
                 asyncio.timeout(TIMEOUT),
                 self._http.request(method, url, data=data, headers=headers, allow_redirects=False) as response,
             ):
-                return _judge(response.status, await response.read(), method, path)
+                answer = _judge(response.status, await response.read(), method, path)
+                return answer, response.headers.get(hdrs.DATE, "")
         except (aiohttp.ClientError, TimeoutError) as exc:
             raise TryLater("no_answer", f"Asterisk at {self._url} does not answer ({type(exc).__name__})") from exc
 

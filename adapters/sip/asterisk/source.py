@@ -31,6 +31,7 @@ from adapters.sip.asterisk.mapping import (
 )
 from adapters.sip.asterisk.switchboard import Switchboard
 from adapters.sip.asterisk.wire import (
+    APPLICATIONS,
     BRIDGES,
     CHANNELS,
     EVENT,
@@ -44,6 +45,7 @@ from adapters.sip.call import TALKING, Event, Kind, Place
 from adapters.sip.inbox import Inbox
 from adapters.sip.ledger import Ledger
 from adapters.sip.settings import SipSettings
+from adapters.sip.source import look_at_clock
 from normalizer.content import Media
 
 T = TypeVar("T")
@@ -78,6 +80,10 @@ class Asterisk:
             "ChannelUnhold": self._held,
         }
 
+    def secrets(self) -> Sequence[str]:
+        """User and password as they travel in a header."""
+        return (self._board.ari.secret,)
+
     def routes(self) -> Sequence[web.RouteDef]:
         """It posts nothing."""
         return ()
@@ -85,16 +91,17 @@ class Asterisk:
     async def check(self) -> Sequence[Finding]:
         """Look whether ARI answers and lets us in. The feed is left alone: one that is open would lose its events."""
         try:
-            await self._board.ari.order("GET", "/asterisk/info", only="system")
-            apps = await self._board.ari.order("GET", "/applications")
+            clock = await self._board.ari.clock()
+            apps = await self._board.ask("/applications", APPLICATIONS)
         except SendError as exc:
-            raise NotReachable(exc.code, exc.message) from exc
-        known = f'"name":"{self._settings.app}"' in apps.decode("utf-8", "replace").replace(" ", "")
+            raise NotReachable(exc.code, f"{exc.message}: is `url` right, and does it run?") from exc
+        known = any(app.name == self._settings.app for app in apps)
         return (
             Finding(what=f"Asterisk answers at {self._settings.url}", ok=True),
             Finding(
-                what=f"the application {self._settings.app} is {'' if known else 'not '}read by somebody now", ok=True
+                what=f"application {self._settings.app}: {'it is read' if known else 'nobody reads it'} now", ok=True
             ),
+            look_at_clock("Asterisk", clock or self._context.now(), self._context.now()),
         )
 
     # --- in ---

@@ -66,12 +66,19 @@ class AriEvent(Struct, frozen=True, kw_only=True):
     recording: Recording | None = None
 
 
+class Application(Struct, frozen=True):
+    """A Stasis application that somebody reads."""
+
+    name: str = ""
+
+
 class Variable(Struct, frozen=True):
     """A variable of a channel."""
 
     value: str = ""
 
 
+APPLICATIONS = msgspec.json.Decoder(list[Application])
 CHANNEL = msgspec.json.Decoder(Channel)
 BRIDGE = msgspec.json.Decoder(Bridge)
 CHANNELS = msgspec.json.Decoder(list[Channel])

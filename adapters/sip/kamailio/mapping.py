@@ -102,6 +102,20 @@ class Listed(Struct, frozen=True):
     result: Sequence[Dialog] = ()
 
 
+class Hello(Struct, frozen=True):
+    """The answer to ``hello``: the time, in seconds with microseconds."""
+
+    at: str
+
+
+def read_clock(payload: bytes, *, now: int) -> int:
+    """Give the time that Kamailio says it is, in ms. Raises BadWord."""
+    try:
+        return _milliseconds(msgspec.json.decode(payload, type=Hello).at, now)
+    except (msgspec.MsgspecError, UnicodeError) as exc:
+        raise BadWord(f"not a clock: {exc}") from exc
+
+
 def decode(payload: bytes) -> Said:
     """Read an event. Raises BadWord."""
     try:

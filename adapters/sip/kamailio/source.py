@@ -27,6 +27,7 @@ from adapters.sip.kamailio.mapping import (
     BadWord,
     Dialog,
     decode,
+    read_clock,
     read_list,
     to_event,
     to_events,
@@ -34,6 +35,7 @@ from adapters.sip.kamailio.mapping import (
 )
 from adapters.sip.ledger import Ledger
 from adapters.sip.settings import SipSettings
+from adapters.sip.source import look_at_clock
 
 CONNECT_TIMEOUT = 5.0
 ORDER_TIMEOUT = 5.0
@@ -58,6 +60,10 @@ class Kamailio:
         self._ledger = Ledger(context, Place(context.channel, settings.country))
         self._inbox = Inbox(self._take)
 
+    def secrets(self) -> Sequence[str]:
+        """There are none beside those in the settings."""
+        return ()
+
     def routes(self) -> Sequence[web.RouteDef]:
         """It posts nothing."""
         return ()
@@ -67,9 +73,11 @@ class Kamailio:
         _, writer = await self._connect()
         writer.close()
         calls = await self._list()
+        clock = read_clock(await self._asked("hello"), now=self._context.now())
         return (
             Finding(what=f"Kamailio's events can be read at {self._address}", ok=True),
             Finding(what=f"wishes are taken at {self._url}; {len(calls)} calls live", ok=True),
+            look_at_clock("Kamailio", clock, self._context.now()),
         )
 
     # --- in ---
@@ -181,9 +189,18 @@ class Kamailio:
 
     async def _list(self) -> Sequence[Dialog]:
         try:
-            return read_list(await self._order("list"))
-        except (SendError, BadWord) as exc:
+            return read_list(await self._asked("list"))
+        except BadWord as exc:
             raise NotReachable("no_list", f"{self._url} does not give the calls that live: {exc}") from exc
+
+    async def _asked(self, what: str) -> bytes:
+        """Ask for something that every Kamailio with our routes can tell. Raises NotReachable, BadCredentials."""
+        try:
+            return await self._order(what)
+        except SendError as exc:
+            raise NotReachable(
+                "no_control", f"{exc.message}: is `control` right, and is TRUNKLINE_HTTP called?"
+            ) from exc
 
     async def _order(self, do: str, **words: str) -> bytes:
         """Post a wish. Raises SendError, BadCredentials."""

@@ -315,6 +315,10 @@ async def test_the_check_says_what_is_there(network: Network, context: FakeConte
     findings = await Sip(network.settings(), context).check()
     assert all(finding.ok for finding in findings)
     assert "0 calls live" in findings[1].what
+    context.now = lambda: 1_000_000_000_000  # type: ignore[method-assign] # a clock that was never set
+    *_, clock = await Sip(network.settings(), context).check()
+    assert not clock.ok
+    assert "NTP" in clock.remedy
 
 
 async def test_a_wrong_token_is_bad_credentials(network: Network, context: FakeContext) -> None:
