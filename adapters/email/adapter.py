@@ -22,7 +22,7 @@ from adapters.email.oauth import Tokens
 from adapters.email.providers import login_hint
 from adapters.email.settings import EmailSettings
 from adapters.email.wire import Known, Limits, Ours, Signature, Writer
-from adapters.errors import BadCredentials, BadSettings, NotAccepted, NotReachable, OutcomeUnknown, Refused, StartError
+from adapters.errors import BadCredentials, NotAccepted, NotReachable, OutcomeUnknown, Refused, StartError
 from adapters.pace import MINUTE, SECOND, Pace
 from config import Secret
 from normalizer.address import address
@@ -105,7 +105,8 @@ class Email(Adapter):
             try:
                 await mailbox.open()
             except CommandRefused as exc:
-                raise self._no_folder(exc) from exc
+                folder = self.settings.imap.folder  # somebody may have renamed it: that must not stop other channels
+                raise NotReachable("no_folder", f"the folder {folder} (`imap.folder`) cannot be opened: {exc}") from exc
             while True:
                 await self._catch_up(mailbox)
                 await self._wait(connection)
@@ -155,10 +156,6 @@ class Email(Adapter):
             now=self.context.now,
             log=self.context.log,
         )
-
-    def _no_folder(self, refusal: CommandRefused) -> BadSettings:
-        folder = self.settings.imap.folder
-        return BadSettings("no_folder", f"the folder {folder} cannot be opened: {refusal}", key="imap.folder")
 
     # --- out ---
 
@@ -211,17 +208,10 @@ class Email(Adapter):
         settings, host = self.settings, self._imap.host
         connection = await self._open()
         try:
-            findings = [Finding(what=f"IMAP: {settings.login} is logged in at {host}", ok=True)]
-            try:
-                folder = await connection.select(settings.imap.folder)
-            except CommandRefused as exc:
-                raise self._no_folder(exc) from exc
-            findings.append(_writable(settings, writable=folder.writable))
-            findings += [
-                await _there(connection, name) for name in (settings.after.move_to, settings.sent_folder) if name
-            ]
-            findings.append(_push(settings, can=connection.has("IDLE")))
-            return findings
+            logged_in = Finding(what=f"IMAP: {settings.login} is logged in at {host}", ok=True)
+            there = [await _there(connection, name) for name in (settings.after.move_to, settings.sent_folder) if name]
+            push = _push(settings, can=connection.has("IDLE"))
+            return [logged_in, await _readable(connection, settings), *there, push]
         finally:
             await connection.close()
 
@@ -317,6 +307,15 @@ def _files(outbound: Outbound) -> list[StoredFile]:
             return [file]
         case _:
             return []
+
+
+async def _readable(connection: Connection, settings: EmailSettings) -> Finding:
+    name = settings.imap.folder
+    try:
+        folder = await connection.select(name)
+    except CommandRefused as exc:
+        return Finding(what=f"folder {name} cannot be opened: {exc}", ok=False, remedy="correct `imap.folder`")
+    return _writable(settings, writable=folder.writable)
 
 
 def _writable(settings: EmailSettings, *, writable: bool) -> Finding:

@@ -20,7 +20,7 @@ from adapters.email.settings import (
     OAuth2Settings,
     SmtpSettings,
 )
-from adapters.errors import BadCredentials, BadSettings, NotAccepted, NotReachable, OutcomeUnknown, Refused, TryLater
+from adapters.errors import BadCredentials, NotAccepted, NotReachable, OutcomeUnknown, Refused, TryLater
 from adapters.testing import FakeContext
 from config import Duration, Secret, Size
 from normalizer.content import Media, Text
@@ -394,13 +394,12 @@ async def test_the_check_says_what_is_wrong_and_what_to_do(dovecot: Dovecot, con
 
 async def test_a_folder_that_is_not_there_names_its_key(dovecot: Dovecot, sink: Sink, context: FakeContext) -> None:
     imap = ImapSettings(host="127.0.0.1", port=dovecot.port, tls="none", folder="Nowhere")
-    for attempt in (
-        Email(settings(dovecot, sink, imap=imap), context).check,
-        Email(settings(dovecot, sink, imap=imap), context).run,
-    ):
-        with pytest.raises(BadSettings) as raised:
-            await attempt()
-        assert raised.value.key == "imap.folder"
+    adapter = Email(settings(dovecot, sink, imap=imap), context)
+    [wrong] = [finding for finding in await adapter.check() if not finding.ok]
+    assert "Nowhere" in wrong.what
+    assert "imap.folder" in wrong.remedy
+    with pytest.raises(NotReachable, match=r"imap\.folder"):
+        await adapter.run()
 
 
 async def test_wrong_passwords_are_told_with_a_remedy_and_never_shown(
