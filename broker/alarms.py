@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from msgspec import Struct, structs
+from msgspec import structs
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from broker.logs import get_logger
+from desk.ports import Alarm
 
 NAMES = {
     "channel_unserved": "no process runs the channel",
@@ -25,16 +26,6 @@ NAMES = {
     "file_wrong": "a watched file has mistakes",
 }
 """Every alarm there is; names are for programs and stay."""
-
-
-class Alarm(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something is wrong since ``since`` (ms since the epoch). ``channel`` is empty where it is about none."""
-
-    name: str
-    text: str
-    remedy: str
-    since: int
-    channel: str = ""
 
 
 class Board:

@@ -15,9 +15,9 @@ import structlog
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry, generate_latest
 
-from broker.alarms import Alarm
 from broker.health import Health
 from config import ListenAddress
+from desk.ports import Alarm
 from web.errors import REFUSALS, Error, Networks, Refusal, client_ip, error_response, is_within
 from web.limits import network_key
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from prometheus_client import REGISTRY
 
 from adapters.session import Reach, open_session
-from broker.alarms import Alarm, AlarmCollector, Board, merged
+from broker.alarms import AlarmCollector, Board, merged
 from broker.bus.connection import Bus
 from broker.bus.settings import BusSettings
 from broker.bus.streams import Workspace, ensure_streams
@@ -38,7 +38,7 @@ from broker.versions import Versions
 from broker.watch import Watch
 from broker.workspace import WorkspaceSettings, secrets_in
 from desk.app import MOUNT, make_desk
-from desk.ports import Outside
+from desk.ports import Alarm, Outside
 from normalizer.ids import IdSource
 from web.errors import protect
 
@@ -129,7 +129,7 @@ class Node:
         app.add_routes(self._links(common).routes())
         app.router.register_resource(serving.resource)
         if self._has(DESK):
-            await self._add_desk(app, common, live)
+            await self._add_desk(app, common, live, nodes)
         await self._open(app, serving, live)
 
     async def _open(self, app: web.Application, serving: Serving, live: Live) -> None:
@@ -263,7 +263,7 @@ class Node:
         app.add_routes(health_routes(health, REGISTRY, self.settings.http.watchers, lambda: _alarms(nodes)))
         return app
 
-    async def _add_desk(self, app: web.Application, common: _Common, live: Live) -> None:
+    async def _add_desk(self, app: web.Application, common: _Common, live: Live, nodes: Nodes) -> None:
         bus = common.bus
         typing = DeskLive(bus, self._workspace)
         self._stack.push_async_callback(typing.close)
@@ -284,6 +284,7 @@ class Node:
             monotonic=time.monotonic,
             node=self._name,
             public_url=self.public_url,
+            alarms=lambda: _alarms(nodes),
         )
         app.add_subapp(MOUNT, make_desk(outside, self.settings.desk))
 

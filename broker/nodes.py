@@ -12,10 +12,10 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from broker.alarms import Alarm
 from broker.bus.connection import Bus, LiveMessage, Subscription
 from broker.bus.streams import Workspace
 from broker.channels.tally import ChannelStatus
+from desk.ports import Alarm
 
 BEAT_EVERY = 5.0
 GONE_AFTER = 20.0

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from broker.alarms import Alarm, Board
+from broker.alarms import Board
 from broker.bus.connection import Bus
 from broker.bus.dead import letter_of
 from broker.bus.errors import BusError
@@ -21,6 +21,7 @@ from broker.logs import get_logger
 from broker.nodes import Beat
 from broker.rhythm import Rhythm
 from broker.routing.positions import Positions
+from desk.ports import Alarm
 from router.facts import MessageTaken
 from router.record import Record
 from router.state import State

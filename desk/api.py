@@ -22,6 +22,7 @@ from desk.sessions import Session
 from desk.socket import me, serve
 from desk.views import card
 from desk.wire import (
+    Alarms,
     Answer,
     Channels,
     Confirmed,
@@ -193,6 +194,13 @@ class Api:
         load = account.role == "supervisor"
         cards = (card(state, each, load=load or each == account.id) for each in state.rules.operators)
         return _json(Operators(operators=tuple(each for each in cards if each is not None)))
+
+    async def alarms(self, request: web.Request) -> web.StreamResponse:
+        """Give what is wrong, to those who can see to it."""
+        _, account = request[SIGNED_IN]
+        if account.role != "supervisor":
+            raise Refusal(403, "forbidden", "alarms are for supervisors")
+        return _json(Alarms(alarms=tuple(self._node.outside.alarms())))
 
     # --- doing -------------------------------------------------------------------------------------------------
 

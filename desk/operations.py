@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from desk.api import MAX_PAGE, Api, Handler
 from desk.wire import (
+    Alarms,
     Channels,
     Confirmed,
     Conversations,
@@ -132,6 +133,7 @@ def _reading(api: Api) -> list[Operation]:
             "Everybody's presence; for a supervisor their load too.",
             {200: Operators},
         ),
+        Operation("GET", "/alarms", api.alarms, "What somebody has to look at; for supervisors.", {200: Alarms}),
     ]
 
 

@@ -1,6 +1,6 @@
 """What the desk needs of the outside world; ``broker`` implements it over the bus, the tests in memory."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -180,11 +180,22 @@ class Revocations(Protocol):
         ...
 
 
+class Alarm(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody has to look since ``since`` (ms). ``name`` is for programs; ``channel`` is empty for none."""
+
+    name: str
+    text: str
+    remedy: str
+    since: int
+    channel: str = ""
+
+
 class Outside(Struct, frozen=True, kw_only=True):
     """Everything that is handed to the desk.
 
     ``node`` names this process and is new with each start. ``secret(purpose)`` gives 32 bytes, the same on every
-    node; ``now`` is in ms since the epoch, ``monotonic`` in seconds. ``public_url`` is the address that browsers use.
+    node; ``now`` is in ms since the epoch, ``monotonic`` in seconds. ``public_url`` is the address that browsers use,
+    ``alarms`` gives what is wrong anywhere in the workspace.
     """
 
     ledger: Ledger
@@ -200,3 +211,4 @@ class Outside(Struct, frozen=True, kw_only=True):
     monotonic: Callable[[], float]
     node: str
     public_url: str
+    alarms: Callable[[], Sequence[Alarm]] = tuple

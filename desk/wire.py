@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from desk.ports import Role
+from desk.ports import Alarm, Role
 from normalizer.content import Content, Media
 from normalizer.outbound import ReceiptState
 from router.inputs import Action, Id
@@ -297,6 +297,12 @@ class Operators(Struct, frozen=True, kw_only=True):
     """Everybody in the rules."""
 
     operators: tuple[OperatorCard, ...]
+
+
+class Alarms(Struct, frozen=True, kw_only=True):
+    """What somebody has to look at, the oldest first."""
+
+    alarms: tuple[Alarm, ...]
 
 
 class Uploaded(Struct, frozen=True, kw_only=True):

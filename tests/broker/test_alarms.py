@@ -3,7 +3,8 @@
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from broker.alarms import Alarm, AlarmCollector, Board, merged
+from broker.alarms import AlarmCollector, Board, merged
+from desk.ports import Alarm
 
 
 class Clock:

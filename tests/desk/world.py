@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 
 from desk.app import NODE, make_desk
 from desk.node import Node
-from desk.ports import Account, ChannelInfo, DeskInput, NotReadable, NotStored, Outside, Typing
+from desk.ports import Account, Alarm, ChannelInfo, DeskInput, NotReadable, NotStored, Outside, Typing
 from desk.settings import DeskSettings
 from normalizer.content import Content, StoredFile, Text
 from normalizer.envelope import Envelope, Sender
@@ -257,6 +257,7 @@ class World:
             }
         )
         self.channels = MemoryChannels()
+        self.alarms: list[Alarm] = []
         self.revocations = MemoryRevocations()
         self.seconds = 1_000.0
         self.log.put(RulesProposed(hash="one", rules=RULES))
@@ -278,6 +279,7 @@ class World:
             secret=lambda purpose: purpose.encode().ljust(32, b".")[:32],
             node=f"node{len(self.log.ledgers)}",
             public_url=origin,
+            alarms=lambda: self.alarms,
         )
         app = web.Application()
         protect(app)
