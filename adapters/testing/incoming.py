@@ -76,6 +76,20 @@ class InboundProofs(Hooks[P]):
         await self._stored(rig, 1, "it was acknowledged although context.accept() raised NotAccepted, and is lost")
         assert len({envelope.native_id for envelope in rig.context.offered}) == 1, "a repetition had another native_id"
 
+    async def test_what_was_under_way_in_a_crash_comes_again(self, rig: Rig[P]) -> None:
+        """Promise P6: a reader notes its place when everything before it is stored, and not earlier."""
+        if not (self.receives and self.acknowledges) or isinstance(self.event(1), Post):
+            return
+        rig.context.store.clear()
+        delivery = asyncio.create_task(self.deliver(rig, self.event(1)))
+        await self._offered(rig, delivery)
+        await rig.replace_adapter(self.make(rig.context, rig.peer))
+        rig.context.store.set()
+        await asyncio.wait([delivery], timeout=DELIVERED_WITHIN)
+        delivery.cancel()
+        assert rig.context.accepted, "a message that was not stored yet when its reader died did not come again"
+        assert len({envelope.native_id for envelope in rig.context.offered}) == 1, "after the crash it had another id"
+
     async def test_a_repetition_has_the_same_native_id(self, in_case: InboundCase, rig: Rig[P]) -> None:
         """Promise P2: it is acknowledged like the first, and can be recognised, hours later as well."""
         if in_case.told is not Told.TAKEN or not in_case.envelopes:

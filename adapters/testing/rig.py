@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 from aiohttp import ClientError, web
@@ -18,6 +18,7 @@ from adapters.testing.cases import Post
 from adapters.testing.context import FakeContext
 from adapters.testing.loopback import loopback_only
 from adapters.testing.peer import Peer
+from normalizer.content import Text
 from normalizer.outbound import Outbound
 
 P = TypeVar("P", bound=Peer)
@@ -25,8 +26,14 @@ Outcome = TypeVar("Outcome")
 Client = TestClient[web.Request, web.Application]
 Make = Callable[[FakeContext, P], Adapter]
 
+SHORTEST_TEXT = 8
+"""What customers and operators write is looked for in the log from this length on; a word may be there by chance."""
+
 STOP_WITHIN = 5.0
 """Seconds that a channel has for its end: as long as the program waits for it."""
+
+
+LONGEST_SHOWN = 2_000
 
 
 class HttpAnswer(Struct, frozen=True):
@@ -36,12 +43,19 @@ class HttpAnswer(Struct, frozen=True):
     text: str
 
 
+class Heard(Struct, frozen=True):
+    """A line that was logged; ``level`` as in ``logging``."""
+
+    level: int
+    text: str
+
+
 class Rig(Generic[P]):
     """What the tests of one channel work with.
 
     ``client`` reaches the adapter's routes below ``/channels/<name>``, ``answers`` are all that they gave. ``reading``
-    is the adapter's :meth:`Adapter.run`, ``broken`` is set when that has failed. ``failures`` are all exceptions that
-    :meth:`send` and :meth:`find` gave.
+    is the adapter's :meth:`Adapter.run`, ``broken`` is set when that has failed. ``sent`` is what :meth:`send` was
+    given, ``failures`` are all exceptions that it and :meth:`find` gave.
     """
 
     def __init__(self, adapter: Adapter, context: FakeContext, peer: P, client: Client) -> None:
@@ -52,8 +66,8 @@ class Rig(Generic[P]):
         self.answers: list[HttpAnswer] = []
         self.failures: list[Exception] = []
         self.broken = asyncio.Event()
-        self.reading = asyncio.create_task(adapter.run(), name=f"{adapter.type}.run")
-        self.reading.add_done_callback(self._note_end)
+        self.sent: list[Outbound] = []
+        self.reading = self._begin()
 
     def path(self, path: str) -> str:
         """Give the whole path of one of the adapter's routes."""
@@ -77,6 +91,7 @@ class Rig(Generic[P]):
 
         ``within`` is another time, in seconds.
         """
+        self.sent.append(message)
         return await self._call(self.adapter.send, message, within)
 
     async def find(self, message: Outbound) -> Sent | Exception | None:
@@ -89,11 +104,22 @@ class Rig(Generic[P]):
         await _end(self.reading, "run() after it was cancelled")
         await self.close()
 
+    async def replace_adapter(self, adapter: Adapter) -> None:
+        """End the adapter in the midst of its work, as a crash does, and let another one go on."""
+        await self.stop()
+        self.adapter = adapter
+        self.reading = self._begin()
+
     async def close(self) -> None:
         """Close the adapter within :data:`STOP_WITHIN`. Raises AssertionError."""
         closing = asyncio.create_task(self.adapter.close(), name=f"{self.adapter.type}.close")
         await _end(closing, "close()")
         closing.result()
+
+    def _begin(self) -> asyncio.Task[None]:
+        reading = asyncio.create_task(self.adapter.run(), name=f"{self.adapter.type}.run")
+        reading.add_done_callback(self._note_end)
+        return reading
 
     def _note_end(self, reading: asyncio.Task[None]) -> None:
         if not reading.cancelled() and reading.exception() is not None:
@@ -131,13 +157,15 @@ async def rigged(make: Callable[[FakeContext, P], Adapter], peer: P) -> AsyncIte
         await _look_for_tasks(others)
     assert not tried, f"the adapter reached for other machines: {sorted(set(tried))}"
     _look_at_reading(rig)
+    heard.extend(map(_heard, rig.context.logged))
     _look_for_secrets(rig, heard)
+    _look_for_texts(rig, heard)
 
 
 @contextmanager
-def overheard() -> Iterator[list[str]]:
-    """Collect everything that is logged, by ``logging`` (all levels) and by ``structlog``, as text."""
-    heard: list[str] = []
+def overheard() -> Iterator[list[Heard]]:
+    """Collect everything that is logged, by ``logging`` (all levels) and by ``structlog``."""
+    heard: list[Heard] = []
     ear = _Ear(heard)
     root = logging.getLogger()
     level = root.level
@@ -149,16 +177,20 @@ def overheard() -> Iterator[list[str]]:
     finally:
         root.setLevel(level)
         root.removeHandler(ear)
-        heard.extend(map(repr, entries))
+        heard.extend(map(_heard, entries))
 
 
 class _Ear(logging.Handler):
-    def __init__(self, heard: list[str]) -> None:
+    def __init__(self, heard: list[Heard]) -> None:
         super().__init__(logging.DEBUG)
         self._heard = heard
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._heard.append(f"{record.name}: {self.format(record)}")
+        self._heard.append(Heard(record.levelno, f"{record.name}: {self.format(record)}"))
+
+
+def _heard(entry: MutableMapping[str, Any]) -> Heard:
+    return Heard(logging.getLevelNamesMapping().get(str(entry["log_level"]).upper(), logging.ERROR), repr(entry))
 
 
 async def _build(adapter: Adapter, context: FakeContext, peer: P) -> Rig[P]:
@@ -207,10 +239,10 @@ def _look_at_reading(rig: Rig[P]) -> None:
         ) from failure
 
 
-def _look_for_secrets(rig: Rig[P], heard: list[str]) -> None:
+def _look_for_secrets(rig: Rig[P], heard: list[Heard]) -> None:
     secrets = rig.adapter.secrets()
     places = {
-        "a log line": [*heard, *map(repr, rig.context.logged)],
+        "a log line": [line.text for line in heard],
         "an exception of send or find": ["".join(traceback.format_exception(exc)) for exc in rig.failures],
         "the settings, printed": [repr(rig.adapter.settings), str(rig.adapter.settings)],
         "a dead letter's reason": [f"{letter.reason} {letter.detail}" for letter in rig.context.dead_letters],
@@ -220,4 +252,13 @@ def _look_for_secrets(rig: Rig[P], heard: list[str]) -> None:
         if found is not None:
             for secret in secrets:
                 found = found.replace(secret, "<the secret>")
-            raise AssertionError(f"a secret stands in {place}: {found[:2_000]}")
+            raise AssertionError(f"a secret stands in {place}: {found[:LONGEST_SHOWN]}")
+
+
+def _look_for_texts(rig: Rig[P], heard: list[Heard]) -> None:
+    """What people write is nobody's business who reads a log."""
+    contents = [envelope.content for envelope in rig.context.offered] + [message.content for message in rig.sent]
+    texts = {content.text for content in contents if isinstance(content, Text) and len(content.text) >= SHORTEST_TEXT}
+    for line in heard:
+        found = line.level > logging.DEBUG and any(text in line.text for text in texts)
+        assert not found, f"the text of a message stands in a log line above debug: {line.text[:LONGEST_SHOWN]}"

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from adapters.testing.simulator import CONTROL, FaultOrder, Said, Simulator
-from adapters.testing.simulators import SIMULATORS, NoSimulator, make_simulator
+from adapters.testing.simulators import NoSimulator, make_simulator, simulator_names
 from adapters.testing.steps import Request
 from broker.cli.terminal import fail, say
 from config import ListenAddress
@@ -20,7 +20,7 @@ SHORT_FAULT = re.compile(
     r"(?:(?P<status>[2-5][0-9]{2})(?::(?P<pause>[0-9]{1,6}))?|(?P<word>hang|cut|lost))(?:\*(?P<times>[1-9][0-9]{0,3}))?"
 )
 
-Name = Annotated[str, typer.Argument(help=f"Which provider: {', '.join(sorted(SIMULATORS))}.")]
+Name = Annotated[str, typer.Argument(help=f"Which provider: {', '.join(simulator_names())}.")]
 Listen = Annotated[str, typer.Option("--listen", help="Where to listen, as in 127.0.0.1:8085.")]
 Fault = Annotated[
     list[str],

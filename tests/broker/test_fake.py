@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import urllib.request
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_a_simulator_runs_by_itself_and_the_yaml_that_it_prints_is_right(name: s
     ) as process:
         try:
             assert process.stdout is not None
-            lines = list(iter(process.stdout.readline, "Ctrl-C ends it.\n"))
+            lines = list(takewhile(lambda line: line != "Ctrl-C ends it.\n", process.stdout))
             url = lines[0].split()[5].rstrip(".")
             with urllib.request.urlopen(f"{url}/_control/requests", timeout=10) as answer:  # noqa: S310  # our own
                 assert json.load(answer) == []

@@ -210,6 +210,18 @@ async def run_ahead(self: Any) -> None:  # noqa: ANN401  # as in the kit
                 continue
 
 
+async def note_early(self: Any) -> None:  # noqa: ANN401  # as in the kit
+    """Notes its place before the letters are stored."""
+    place = (await self.context.memory.load("place") or b"0").decode()
+    while True:
+        async with self._get(f"/letters?after={place}") as answer:
+            batch = msgspec.json.decode(await answer.read())
+        place = batch["next"]
+        await self.context.memory.save("place", place.encode())
+        for said in batch["letters"]:
+            await self._take(said)
+
+
 async def give_up(self: Any, said: Any) -> None:  # noqa: ANN401  # as in the kit
     """Ends with the first letter that is none."""
     if not isinstance(said, dict) or not isinstance(said.get("number"), int):
@@ -244,12 +256,13 @@ async def leave_a_task(self: Any) -> None:  # noqa: ANN401  # as in the kit
     ("methods", "test", "complaint"),
     [
         ({"run": run_ahead}, "what_was_not_stored_comes_again_and_is_taken", "and is lost"),
+        ({"run": note_early}, "what_was_under_way_in_a_crash_comes_again", "did not come again"),
         ({"_take": give_up}, "damaged_input_does_not_stop_the_next", "run() has ended"),
         ({"run": swallow_cancellation}, "it_ends_in_time_while_the_provider_hangs", "run() after it was cancelled"),
         ({"close": hang}, "closing_twice_does_no_harm", "close()"),
         ({"run": leave_a_task}, "it_ends_in_time_while_the_provider_hangs", "forgotten"),
     ],
-    ids=["runs ahead", "gives up", "swallows its cancellation", "hangs on close", "leaves a task"],
+    ids=["runs ahead", "notes early", "gives up", "swallows its cancellation", "hangs on close", "leaves a task"],
 )
 async def test_a_bad_reader_is_found(
     polling: Callable[..., Contract], methods: Mapping[str, object], test: str, complaint: str
@@ -444,6 +457,19 @@ class ChattyElsewhere(Bell):
     async def check(self) -> list[Finding]:
         structlog.get_logger("mine").info("connecting", url=f"https://x.example/{self.key}")
         return []
+
+
+class Gossip(Bell):
+    """Logs what customers write."""
+
+    async def store(self, envelope: Envelope) -> None:
+        self.context.log.info("taken", content=envelope.content)
+        await super().store(envelope)
+
+
+async def test_a_text_in_the_log_is_found() -> None:
+    found = await judge(contract_of(Gossip), "an_album_by_ten_at_once")
+    assert "the text of a message stands in a log line above debug" in found
 
 
 class Revealing(Bell):
