@@ -99,10 +99,10 @@ def settle(state: State, channels: Channels, action: Action, now: int) -> Action
         return replace(action, content=_filled(channels, channel, can, action.content))
     until = window_until(state, can, address, channel)
     if until and now >= until:
-        hours = (can.window or 0) / 3_600
+        hours = round((can.window or 0) / 3_600, 1)
         raise NotThere(
             "window_closed",
-            f"The customer's last message on {channel} is more than {hours:g} hours old: until they write again, only "
+            f"The customer's last message on {channel} is more than {hours:g} h old: until they write again, only "
             "an approved text can be sent there. Choose one, or answer on another channel.",
         )
     return action

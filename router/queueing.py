@@ -231,7 +231,7 @@ def wish(  # noqa: PLR0913, PLR0917  # each stands for a word of the message
         address=call.address,
         at=d.now,
         content=Call(call=call.id, event=event, direction=call.direction, to=phone),
-        author=Author(kind="operator" if by else "system", id=by),
+        author=Author(id=by, name=d.rules.operators[by].name) if by else Author(kind="system"),
         channel_data=sending.channel_data if sending is not None and known else _NO_DATA,
     )
     d.emit(f.ReplySent(conversation=conversation.id, n=conversation.n + 1, outbound=outbound, by=by, wish=True))

@@ -140,6 +140,7 @@ async function start() {
   $("tab-all").hidden = state.me.role !== "supervisor";
   render();
   link.start();
+  await lookForAlarms();
 }
 
 // --- the socket ------------------------------------------------------------------------------------------------
@@ -408,16 +409,79 @@ const lastNumber = () => Math.max(0, ...[...(state.open?.items.values() ?? [])].
 
 function sendReply(event) {
   event?.preventDefault();
-  const text = $("text").value.trim();
-  if (!state.open || (!text && !state.media)) return;
-  const content = state.media ? { kind: "media", ...state.media, caption: text } : { kind: "text", text };
+  if (!state.open) return;
   const conversation = state.open.id;
-  if ($("as-note").checked) send({ do: "note", conversation, content });
-  else send({ do: "reply", conversation, content, seen: lastNumber() });
+  const note = $("as-note").checked;
+  if (!note && chosenTemplate()) {
+    send({ do: "reply", conversation, content: templateContent(), seen: lastNumber(), address: chosenRoute().address });
+    $("template").value = "";
+    render();
+    return;
+  }
+  const text = $("text").value.trim();
+  if (!text && !state.media) return;
+  const content = state.media ? { kind: "media", ...state.media, caption: text } : { kind: "text", text };
+  if (note) send({ do: "note", conversation, content });
+  else send({ do: "reply", conversation, content, seen: lastNumber(), address: chosenRoute()?.address ?? null });
   $("text").value = "";
   state.media = null;
   $("attached").textContent = "";
   saveDraft();
+}
+
+// --- ways to answer --------------------------------------------------------------------------------------------
+
+const writable = (summary) => (summary?.routes ?? []).filter((route) => route.writes !== false);
+const summaryOf = (opened) => opened?.summary ?? state.lists.get(opened?.id);
+
+/** The way that is chosen; while none is, where the customer wrote last, and never a phone. */
+function chosenRoute() {
+  const ways = writable(summaryOf(state.open));
+  return ways.find((route) => route.address === state.open?.route) ?? ways[0];
+}
+
+const isClosed = (route) => Boolean(route?.window_until) && serverNow() >= route.window_until;
+const templatesOf = (route) => state.channels[route?.channel]?.templates ?? [];
+const chosenTemplate = () => ($("templates").hidden ? undefined : templatesOf(chosenRoute()).find((each) => each.name === $("template").value));
+
+function templateContent() {
+  const template = chosenTemplate();
+  const variables = Object.fromEntries([...$("template-values").querySelectorAll("input")].map((input) => [input.dataset.name, input.value.trim()]));
+  return { kind: "template", name: template.name, text: filled(template, variables), variables };
+}
+
+const filled = (template, variables) => template.text.replace(/\{\{\s*(\w+)\s*\}\}/g, (hole, name) => variables[name] || hole);
+
+function remaining(until) {
+  const minutes = Math.max(0, Math.floor((until - serverNow()) / 60_000));
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** Show where the answer goes, for how long that is open, and the approved texts when it is not. */
+function drawWays(summary, note) {
+  const ways = writable(summary);
+  const route = chosenRoute();
+  $("ways").hidden = note || ways.length === 0;
+  show($("route"), ways.map((each) => [each.address, each.channel, () => make("option", { value: each.address }, `${each.channel}: ${each.address}`)]));
+  if (route && document.activeElement !== $("route")) $("route").value = route.address;
+  const shut = !note && isClosed(route);
+  $("window").classList.toggle("late", shut);
+  $("window").textContent = !route?.window_until ? "" : shut ? "The time to answer freely is over: choose an approved text, or another way." : `open for ${remaining(route.window_until)} more`;
+  const templates = templatesOf(route);
+  $("templates").hidden = note || templates.length === 0 || !(shut || state.open.wantsTemplate);
+  const choices = [{ name: "", text: "" }, ...templates];
+  show($("template"), choices.map((each) => [`t-${each.name}`, each.text, () => make("option", { value: each.name }, each.name ? `${each.name} (${each.language})` : "(none)")]));
+  const template = chosenTemplate();
+  show($("template-values"), (template?.variables ?? []).map((name) => [`${template.name}-${name}`, "", () => variableElement(name)]));
+  $("template-text").textContent = template ? templateContent().text : "";
+  $("text").disabled = shut || Boolean(template);
+  return { nowhere: !note && ways.length === 0 && (summary?.routes ?? []).length > 0, shut, template };
+}
+
+function variableElement(name) {
+  const input = make("input", { maxLength: 1000, data: { name } });
+  input.addEventListener("input", render);
+  return make("label", {}, `{{${name}}} `, input);
 }
 
 async function attach() {
@@ -561,7 +625,7 @@ function lineElement(each) {
   const unread = each.n - (each.read?.[state.me.id] ?? 0);
   const late = each.unanswered && serverNow() - each.unanswered > 60_000;
   const offered = (each.offers ?? []).some((offer) => offer.operator === state.me.id);
-  const status = offered ? "offered to you" : each.owner_name || each.status;
+  const status = [callStatus(each), each.undelivered ? "not delivered" : "", offered ? "offered to you" : each.owner_name || each.status].filter(Boolean).join(" · ");
   const line = button("", () => open(each.id));
   line.setAttribute("aria-current", String(state.open?.id === each.id));
   line.append(
@@ -572,6 +636,11 @@ function lineElement(each) {
     make("span", { className: "hint" }, `${each.channel} · ${status}`),
   );
   return line;
+}
+
+function callStatus(each) {
+  if (each.call) return each.call.state === "answered" ? "on the phone" : each.call.direction === "in" ? "calling" : "being called";
+  return each.missed ? "missed call" : "";
 }
 
 function drawConversation() {
@@ -594,8 +663,10 @@ function drawConversation() {
   const may = note || summary?.owner === state.me.id || (state.me.role === "supervisor" && summary && summary.status !== "closed");
   $("reply").classList.toggle("note", note);
   $("text-label").textContent = note ? "Note, seen by colleagues only" : "Reply";
-  $("send").disabled = !may;
-  $("send").title = may ? "" : "Only the owner of the conversation can answer; accept it first.";
+  const { nowhere, shut, template } = drawWays(summary, note);
+  const ready = may && !nowhere && (!shut || template);
+  $("send").disabled = !ready;
+  $("send").title = !may ? "Only the owner of the conversation can answer; accept it first." : nowhere ? "The customer is known by phone only: call them." : "";
 }
 
 /** What can be done with the conversation, as entries for show(). */
@@ -616,12 +687,26 @@ function actions(opened, summary) {
     return made;
   }
   if (state.me.role === "supervisor" && !mine) add("Take", { do: "take", conversation, operator: state.me.id });
+  if (summary.call) add("Hang up", { do: "hang_up", conversation });
+  else if (mine && callable(summary)) add("Call", { do: "call", conversation });
   if (mine) {
+    if (templatesOf(chosenRoute()).length) add("Approved text", wantTemplate);
     add("Transfer", askTransfer);
     add("Back to the queue", { do: "release", conversation });
     add("Close", { do: "close", conversation });
   }
   return made;
+}
+
+/** Whether there is a number to call, a phone to call it with, and one of the operator's own. */
+function callable(summary) {
+  const phone = Object.values(state.channels).some((channel) => channel.phone);
+  return phone && state.operators.get(state.me.id)?.phone && (summary.addresses ?? []).some((address) => /^(tel|sip):/.test(address));
+}
+
+function wantTemplate() {
+  state.open.wantsTemplate = !state.open.wantsTemplate;
+  render();
 }
 
 /** Put a conversation away. */
@@ -667,7 +752,7 @@ const EVENTS = {
   "offer.ended": (item) => `Offer to ${item.operator} ended (${item.detail})`,
   "conversation.assigned": (item) => `${item.operator} has it now`,
   "conversation.unassigned": (item) => `${item.operator} has it no more (${item.detail})`,
-  "conversation.reopened": (item) => `Reopened${item.name ? ` by ${item.name}` : ""}`,
+  "conversation.reopened": (item) => (item.detail ? `Reopened: the answer ${item.detail} did not arrive` : `Reopened${item.name ? ` by ${item.name}` : ""}`),
   "conversation.closed": (item) => `Closed${item.name ? ` by ${item.name}` : ""}`,
 };
 
@@ -680,24 +765,26 @@ function itemElement(item) {
   const meta = make("div", { className: "meta" }, make("span", {}, who), make("time", { dateTime: new Date(item.at).toISOString() }, time));
   if (item.kind === "note") meta.append(make("span", {}, "note"));
   if (item.kind === "reply") meta.append(...receiptElements(item));
-  return make("li", { className: `item ${item.kind}`, data: { n: String(item.n ?? 0) } }, ...contentElements(item.content), meta);
+  return make("li", { className: `item ${item.kind}`, data: { n: String(item.n ?? 0) } }, ...contentElements(item.content, item.kind === "reply"), meta);
 }
 
 function receiptElements(item) {
   const made = [make("span", { className: "receipt", data: { state: item.receipt }, title: item.error ?? "" }, item.error ? `${item.receipt}: ${item.error}` : item.receipt)];
   if (item.receipt === "failed" || item.receipt === "unknown") {
     const { open: opened } = state;
-    const again = { do: "reply", conversation: opened.id, content: item.content, seen: lastNumber(), again: item.outbound };
+    const again = { do: "reply", conversation: opened.id, content: item.content, seen: lastNumber(), address: item.address, again: item.outbound };
     made.push(button(item.receipt === "unknown" ? "Send again (may arrive twice)" : "Send again", () => send(again)));
   }
   return made;
 }
 
-function contentElements(content) {
+function contentElements(content, outward = false) {
   const text = (value) => make("div", { className: "text" }, value);
   switch (content.kind) {
     case "text":
-      return [content.subject ? make("strong", {}, content.subject) : "", text(content.text), ...(content.attachments ?? []).map(fileElement)];
+      return [content.subject ? make("strong", {}, content.subject) : "", text(content.text), ...quotedElements(content), ...layoutElements(content), ...(content.attachments ?? []).map(fileElement)];
+    case "template":
+      return [text(content.text)];
     case "media":
       return [fileElement(content), content.caption ? text(content.caption) : ""];
     case "choice":
@@ -717,10 +804,44 @@ function contentElements(content) {
     case "rating":
       return [text(`Rating ${content.score} of ${content.scale ?? 5} ${content.comment ?? ""}`)];
     case "call":
-      return [text(`Call ${content.event}`)];
+      return [text(callText(content, outward)), content.recording ? fileElement(content.recording) : ""];
     default:
       return [text(`(${content.what ?? content.kind})`)];
   }
+}
+
+const CALLS = { initiated: "Call begins", ringing: "Call is ringing", answered: "Call answered", held: "Call on hold", transferred: "Call transferred", ended: "Call ended", failed: "Call not answered", recording: "Recording of the call" };
+
+const WISHES = { ringing: "Rings at", initiated: "Calls the customer from", ended: "Hangs up" };
+
+function callText(content, outward) {
+  const wish = outward && (content.event === "ringing" && !content.to ? "Rings nowhere" : WISHES[content.event]);
+  const parts = [wish || CALLS[content.event] || `Call ${content.event}`];
+  if (content.to) parts.push(content.to);
+  if (content.duration) parts.push(`${Math.round(content.duration / 1000)} s`);
+  if (content.reason) parts.push(content.reason);
+  return parts.join(" · ");
+}
+
+/** What was trimmed from a mail, on demand. */
+function quotedElements(content) {
+  if (!content.full || content.full === content.text) return [];
+  return [make("details", {}, make("summary", {}, "Show quoted"), make("div", { className: "text" }, content.full))];
+}
+
+/** A mail as it was laid out, on demand, in a frame in which nothing runs. */
+function layoutElements(content) {
+  if (!content.html) return [];
+  const { open: opened } = state;
+  const details = make("details", {}, make("summary", {}, "Show as laid out by the author"));
+  details.addEventListener("toggle", () => {
+    if (!details.open || details.querySelector("iframe")) return;
+    const frame = make("iframe", { className: "layout", title: "The message as its author laid it out", referrerPolicy: "no-referrer" });
+    frame.setAttribute("sandbox", "");
+    frame.src = `/desk/conversations/${opened.id}/layouts/${content.html.name}?person=${encodeURIComponent(opened.person)}`;
+    details.append(frame);
+  });
+  return [details];
 }
 
 function fileElement(media) {
@@ -766,6 +887,26 @@ function scrollDown() {
   });
 }
 
+// --- alarms ----------------------------------------------------------------------------------------------------
+
+/** Supervisors see what somebody has to look at; while nobody can be asked, what was shown stands. */
+async function lookForAlarms() {
+  if (state.me?.role !== "supervisor") {
+    $("alarms").hidden = true;
+    return;
+  }
+  let alarms;
+  try {
+    ({ alarms } = await ask("GET", "/alarms"));
+  } catch {
+    return;
+  }
+  $("alarms").replaceChildren(
+    ...alarms.map((each) => make("li", { data: { alarm: each.name } }, make("b", {}, each.text), ` ${each.remedy} (for ${ago(each.since)})`)),
+  );
+  $("alarms").hidden = !alarms.length;
+}
+
 // --- wiring ----------------------------------------------------------------------------------------------------
 
 let toldTyping = 0;
@@ -776,6 +917,11 @@ $("presence").addEventListener("change", () => command({ do: "presence", state: 
 $("reply").addEventListener("submit", sendReply);
 $("as-note").addEventListener("change", render);
 $("file").addEventListener("change", attach);
+$("route").addEventListener("change", () => {
+  state.open.route = $("route").value;
+  render();
+});
+$("template").addEventListener("change", render);
 $("back").addEventListener("click", () => put(state.open.id));
 $("earlier").addEventListener("click", showEarlier);
 $("transfer").addEventListener("close", transfer);
@@ -813,6 +959,7 @@ $("tabs").addEventListener("keydown", (event) => {
 });
 document.addEventListener("visibilitychange", render);
 window.addEventListener("online", () => link.running && !link.socket && link.connect());
+setInterval(lookForAlarms, 15_000);
 setInterval(() => {
   link.watchSilence();
   repeatUnconfirmed();
