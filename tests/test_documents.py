@@ -1,23 +1,69 @@
 """What the documents say is true: examples are right, commands exist, links lead somewhere."""
 
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import typer.main
 
-from adapters.registry import adapter_types, settings_types
+from broker.alarms import NAMES
 from broker.cli.main import app
-from broker.workspace import load_workspace
+from broker.source import read_source
+from config import read
+from config.documents import pairs
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+FOLDERS = (".", "docs", "examples/**", "adapters/**", "deploy/**", "benchmarks")
+PAGES = sorted({page for folder in FOLDERS for page in ROOT.glob(f"{folder}/*.md")})
 EXAMPLES = sorted([*ROOT.glob("examples/**/*.yaml"), *ROOT.glob("broker/demo/*.yaml")])
+BLOCKS = [
+    pytest.param(block, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE), 1)
+]
+
+REST = {
+    "workspace": "workspace: acme",
+    "channels": 'channels:\n  site: {type: webchat, origins: ["https://shop.example"]}',
+    "operators": "operators:\n  anna: {name: Anna}",
+    "routing": "routing:\n  - name: everything",
+}
+"""What a whole file has besides the part that an example shows."""
+
+
+class Anything(Mapping[str, str]):
+    """An environment in which every variable is set, to a text that is long enough for a secret."""
+
+    def __getitem__(self, name: str) -> str:
+        return f"the-value-of-{name}-for-the-tests-of-documents"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
 def test_an_example_is_a_right_workspace(file: Path) -> None:
-    assert load_workspace(file, settings_types(adapter_types()), {}).channels
+    assert read_source(file, Anything()).settings.channels
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_yaml_that_is_shown_is_a_right_part_of_a_workspace(block: str, tmp_path: Path) -> None:
+    """A page's examples say nothing in another YAML: what is not our file is shown as another language."""
+    shown = tmp_path / "shown.yaml"
+    shown.write_text(block)
+    given = {name for name, _ in pairs(read(shown).root)}
+    rest = [text for name, text in REST.items() if name not in given]
+    if rest:
+        (tmp_path / "rest.yaml").write_text("\n".join(rest))
+    assert read_source(tmp_path, Anything()).settings.channels
+
+
+def test_pages_show_yaml_at_all() -> None:
+    assert len(BLOCKS) > 3
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -30,6 +76,11 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 def test_a_command_that_is_shown_exists(page: Path) -> None:
     shown = re.findall(r"(?:^|[`/ ])trunkline ([a-z-]+)", page.read_text(), flags=re.MULTILINE)
     assert set(shown) <= known_words(), page.name
+
+
+def test_every_alarm_is_described_where_alarms_are_described() -> None:
+    described = re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs/running.md").read_text(), flags=re.MULTILINE)
+    assert set(NAMES) <= set(described)
 
 
 def known_words() -> set[str]:
