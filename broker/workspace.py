@@ -9,7 +9,7 @@ import re2
 from msgspec import Meta, Struct, defstruct, field
 
 from broker.bus.server import Durability
-from config import Duration, ListenAddress, Secret, SettingError, load
+from config import Duration, ListenAddress, Secret, SettingError
 from config.problems import nearest
 from desk.settings import DeskSettings
 from router.policy import phone_key
@@ -405,12 +405,3 @@ def settings_type(channels: Mapping[str, type[Struct]]) -> type[WorkspaceSetting
             forbid_unknown_fields=True,
         ),
     )
-
-
-def load_workspace(path: Path, channels: Mapping[str, type[Struct]], env: Mapping[str, str]) -> WorkspaceSettings:
-    """Read and check a file or folder.
-
-    Raises:
-        config.ConfigErrors: every mistake at once.
-    """
-    return load(path, settings_type(channels), env=env).value

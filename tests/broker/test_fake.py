@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.registry import adapter_types, settings_types
 from adapters.testing.simulator import FaultOrder
 from adapters.testing.simulators import SIMULATORS
 from broker.bus.server import free_port
 from broker.cli.fake import read_fault
-from broker.workspace import load_workspace
+from broker.source import read_source
 
 AROUND = """
 workspace: demo
@@ -44,7 +43,7 @@ def test_a_simulator_runs_by_itself_and_the_yaml_that_it_prints_is_right(name: s
     yaml = text[text.index("channels:") : text.index("A customer writes")]
     file = tmp_path / "trunkline.yaml"
     file.write_text(AROUND + yaml)
-    settings = load_workspace(file, settings_types(adapter_types()), {})
+    settings = read_source(file, {}).settings
     assert len(settings.channels) == 1
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from adapters.registry import adapter_types, settings_types
 from broker.compile import compile_rules, propose
-from broker.workspace import WorkspaceSettings, load_workspace, secrets_in
+from broker.source import read_source
+from broker.workspace import WorkspaceSettings, secrets_in
 from config import ConfigErrors
 from router.rules import OperatorRule, Relax
 
@@ -30,7 +30,7 @@ routing:
 def read(tmp_path: Path, text: str) -> WorkspaceSettings:
     file = tmp_path / "trunkline.yaml"
     file.write_text(text)
-    return load_workspace(file, settings_types(adapter_types()), {})
+    return read_source(file, {}).settings
 
 
 def mistakes(tmp_path: Path, text: str) -> str:

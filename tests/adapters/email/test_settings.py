@@ -7,7 +7,7 @@ from msgspec import Struct
 from adapters.email import Email
 from adapters.email.providers import LOGIN_HINTS, login_hint
 from adapters.email.settings import EmailSettings
-from broker.workspace import load_workspace
+from broker.source import read_source
 from config import ConfigErrors, load
 
 PAGE = Path(__file__).parents[3] / "docs" / "email.md"
@@ -75,7 +75,7 @@ def test_the_examples_of_the_page_are_right(tmp_path: Path) -> None:
     for block in blocks:
         file = tmp_path / "trunkline.yaml"
         file.write_text(block)
-        assert load_workspace(file, {"email": EmailSettings}, SECRETS).channels
+        assert read_source(file, SECRETS).settings.channels
 
 
 @pytest.mark.parametrize(

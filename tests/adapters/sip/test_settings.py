@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.sip.settings import SipSettings
-from broker.workspace import load_workspace
+from broker.source import read_source
 from config import ListenAddress, Secret, SettingError
 
 KAMAILIO = {"source": "kamailio", "address": ListenAddress("127.0.0.1:8448")}
@@ -67,5 +67,5 @@ def test_an_example_of_the_page_is_right(block: str, tmp_path: Path) -> None:
     operators = "" if "operators:" in block else 'operators: {anna: {name: Anna, password_hash: "${HASH}"}}\n'
     file.write_text(f"workspace: acme\n{block}\n{operators}routing: [{{name: everything}}]\n")
     secrets = dict.fromkeys(("KAMAILIO_TOKEN", "ARI_PASSWORD", "PBX_SECRET"), "a-secret-of-the-tests")
-    found = load_workspace(file, {"sip": SipSettings}, ENVIRONMENT | secrets)
+    found = read_source(file, ENVIRONMENT | secrets).settings
     assert isinstance(found.channels["phone"], SipSettings)

@@ -3,11 +3,10 @@
 import re
 from pathlib import Path
 
-from adapters.registry import adapter_types, settings_types
 from adapters.twilio import Twilio
 from adapters.twilio.errors import MEANINGS
 from adapters.twilio.settings import TwilioSettings
-from broker.workspace import load_workspace
+from broker.source import read_source
 
 HASH = "$argon2id$v=19$m=8,t=1,p=1$eIY4tC+LEIpol2xGicMsuw$SMrv6/jqRz8tPSkPmFsN/3Gjmt7u4zE230mBoiNyWQg"
 PAGE = Path(__file__).parents[3] / "docs" / "twilio.md"
@@ -17,10 +16,8 @@ def test_the_example_is_a_right_workspace(tmp_path: Path) -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
     file = tmp_path / "acme.yaml"
     file.write_text(example)
-    loaded = load_workspace(
-        file, settings_types(adapter_types()), {"TWILIO_AUTH_TOKEN": "0" * 32, "ANNA_PASSWORD_HASH": HASH}
-    )
-    settings = loaded.channels["whatsapp"]
+    loaded = read_source(file, {"TWILIO_AUTH_TOKEN": "0" * 32, "ANNA_PASSWORD_HASH": HASH})
+    settings = loaded.settings.channels["whatsapp"]
     assert isinstance(settings, TwilioSettings)
     assert [template.name for template in Twilio.templates(settings)] == ["order_ready"]
 
