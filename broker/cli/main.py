@@ -4,7 +4,7 @@ import typer
 
 from adapters.registry import RegistryError
 from broker.bus.errors import BusError
-from broker.cli import apply, channels, dead, fake, files, look, passwords, run
+from broker.cli import apply, channels, dead, fake, files, look, new_adapter, passwords, run
 from broker.cli.terminal import fail
 from broker.place import BusNotStarted
 from config import ConfigErrors
@@ -29,6 +29,7 @@ app.command("status")(look.status)
 app.command("tail")(look.tail)
 app.command("explain")(look.explain)
 app.command("fake")(fake.fake)
+app.command("new-adapter")(new_adapter.new_adapter)
 app.command("hash-password")(passwords.hash_password)
 app.add_typer(channels.app, name="channel")
 app.add_typer(dead.app, name="dead")
