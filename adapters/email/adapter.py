@@ -38,6 +38,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 20 * SECOND, 30 * MINUTE
 
 FIRST_STORE_PAUSE, LONGEST_STORE_PAUSE = 0.5, 30.0
 PARALLEL = 4
+NOTES_AT_HAND = 256
 SPARE = 10.0
 """Seconds for storing notes and composing, beside the times for the server."""
 
@@ -61,13 +62,14 @@ class Email(Adapter):
         self._imap = self._imap_server()
         self._relay = self._smtp_relay()
         self._sent = Shelf(context.memory, "sent", context.now)
+        self._taken = Shelf(context.memory, "taken", context.now, cached=NOTES_AT_HAND)
         limits = settings.limits
         self._intake = Intake(
             context,
             ours=self._ours,
             limits=Limits(size=limits.size, attachments=limits.attachments, attachment_size=limits.attachment),
             words=tuple(settings.accept.words),
-            taken=Shelf(context.memory, "taken", context.now),
+            taken=self._taken,
             sent=self._sent,
         )
         self._caps = Caps(
@@ -99,6 +101,7 @@ class Email(Adapter):
 
     async def run(self) -> None:
         """Read the mailbox until the connection is lost."""
+        self._taken.forget()  # another node may have read meanwhile
         connection = await self._open()
         try:
             mailbox = self._mailbox(connection)

@@ -1,7 +1,7 @@
 """From the bytes of a mail to an envelope that is stored; everything that can be wrong with them ends here."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from adapters.contract import Context, FileTooBig
 from adapters.email.automatic import OURS
@@ -26,7 +26,7 @@ CHUNK = 64 * 1024
 
 
 class Intake:
-    """Takes the mails of one mailbox, one after the other: :class:`adapters.email.mailbox.Taker`."""
+    """Takes the mails of one mailbox: :class:`adapters.email.mailbox.Taker`."""
 
     def __init__(  # noqa: PLR0913  # what it is wired to, by name
         self, context: Context, *, ours: Ours, limits: Limits, words: tuple[str, ...], taken: Shelf, sent: Shelf
@@ -38,24 +38,28 @@ class Intake:
         self._taken = taken
         self._sent = sent
 
-    async def take(self, mail: bytes) -> bool:
-        """Take a mail; when this returns it cannot be lost. False: it stays in the mailbox as it is.
+    async def take(self, mails: Sequence[bytes]) -> list[bool]:
+        """Take mails, those of each sender in order, and say of each whether it was; then it cannot be lost.
+
+        Those that were not stay in the mailbox as they are.
 
         Raises:
-            NotAccepted: it could not be stored in time.
+            NotAccepted: one could not be stored in time.
         """
-        try:
-            parsed = await asyncio.to_thread(
-                parse_mail, mail, now_ms=self._context.now(), ours=self._ours, limits=self._limits
-            )
-        except Exception as exc:  # noqa: BLE001  # a stranger's mail stops no mailbox, whatever is in it
-            self._note_fault("email.not_read", exc)
-            await self._bury("not_read", mail, f"the mail could not be read: {type(exc).__name__}")
-            return False
-        if await self._taken.find(parsed.digest):
-            self._context.count("again")
-            return True
-        return await self._take(parsed, mail)
+        read = await asyncio.to_thread(lambda: list(map(self._read, mails)))
+        lines: dict[str, list[int]] = {}
+        for number, parsed in enumerate(read):
+            lines.setdefault(_line(parsed), []).append(number)
+        taken = [False] * len(mails)
+
+        async def take_line(numbers: Sequence[int]) -> None:
+            for number in numbers:
+                taken[number] = await self._take(read[number], mails[number])
+
+        for outcome in await asyncio.gather(*map(take_line, lines.values()), return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+        return taken
 
     async def give_up(self, header: bytes, item: Item, reason: str) -> None:
         """Put a mail that cannot be had with the dead letters."""
@@ -63,7 +67,23 @@ class Intake:
 
     # --- what it is ---
 
-    async def _take(self, parsed: ParsedMail, mail: bytes) -> bool:
+    def _read(self, mail: bytes) -> ParsedMail | Exception:
+        try:
+            return parse_mail(mail, now_ms=self._context.now(), ours=self._ours, limits=self._limits)
+        except Exception as exc:  # noqa: BLE001  # a stranger's mail stops no mailbox, whatever is in it
+            return exc
+
+    async def _take(self, parsed: ParsedMail | Exception, mail: bytes) -> bool:
+        if isinstance(parsed, Exception):
+            self._note_fault("email.not_read", parsed)
+            await self._bury("not_read", mail, f"the mail could not be read: {type(parsed).__name__}")
+            return False
+        if await self._was_taken(parsed):
+            self._context.count("again")
+            return True
+        return await self._judge(parsed, mail)
+
+    async def _judge(self, parsed: ParsedMail, mail: bytes) -> bool:
         if parsed.bounce is not None and await self._report(parsed.bounce):
             return await self._done(parsed, "bounce")
         if parsed.receipt:
@@ -98,7 +118,7 @@ class Intake:
         known: dict[str, Known] = {}
         for message_id in parsed.mentioned[:MOST_LOOKED_UP]:
             note = await self._sent.find(message_id) or await self._taken.find(message_id)
-            if note is not None:
+            if note is not None and note.known.address:
                 known[message_id] = note.known
         return thread(parsed, known, self._ours)
 
@@ -116,12 +136,21 @@ class Intake:
             await self._context.accept(envelope)
         except EnvelopeRefused:  # it stands with the dead letters
             return False
-        if parsed.message_id and not await self._taken.find(parsed.message_id):  # nobody takes another's id away
-            await self._taken.keep(parsed.message_id, remembered(parsed))
-        return await self._done(parsed, "taken")
+        return await self._done(parsed, "taken", remembered(parsed))
 
-    async def _done(self, parsed: ParsedMail, event: str) -> bool:
-        await self._taken.keep(parsed.digest, Known(address="", id=""))
+    # --- what is remembered ---
+
+    async def _was_taken(self, parsed: ParsedMail) -> bool:
+        """Look under its Message-ID, and under its digest where it has none or another mail has the same."""
+        note = await self._taken.find(parsed.message_id) if parsed.message_id else None
+        if note is not None and note.known.id == parsed.digest:
+            return True
+        return (note is not None or not parsed.message_id) and await self._taken.find(parsed.digest) is not None
+
+    async def _done(self, parsed: ParsedMail, event: str, known: Known | None = None) -> bool:
+        note = known or Known(address="", id=parsed.digest)
+        if not (parsed.message_id and await self._taken.add(parsed.message_id, note)):
+            await self._taken.add(parsed.digest, note)
         self._context.count(event)
         return True
 
@@ -148,6 +177,13 @@ class Intake:
 
     async def _bury(self, reason: str, mail: bytes, detail: str) -> None:
         await self._context.dead(reason, mail[:DEAD_BYTES], detail)
+
+
+def _line(parsed: ParsedMail | Exception) -> str:
+    """Say within what a mail has to keep its order; bounces need none."""
+    if isinstance(parsed, Exception):
+        return ""
+    return parsed.digest if parsed.bounce or parsed.sender is None else parsed.sender.address
 
 
 def _type(attachment: Attachment) -> str:

@@ -60,8 +60,8 @@ class Position(Struct, frozen=True, kw_only=True):
 class Taker(Protocol):
     """Who takes the mails."""
 
-    async def take(self, mail: bytes) -> bool:
-        """Take a mail; when this returns it cannot be lost. False: it is not for us, leave it as it is."""
+    async def take(self, mails: Sequence[bytes]) -> list[bool]:
+        """Take mails; when this returns they cannot be lost. False: one is not for us, leave it as it is."""
         ...
 
     async def give_up(self, header: bytes, item: Item, reason: str) -> None:
@@ -141,18 +141,21 @@ class Mailbox:
     async def _look_at(self, batch: Sequence[Item]) -> None:
         """Take a batch, mark it, then go on. When that fails it is looked at again, and what was taken is known."""
         bodies = await self._bodies([item for item in batch if item.size <= self._largest])
-        taken = [item.uid for item in batch if await self._look_at_one(item, bodies.pop(item.uid, None))]
-        await self._mark(taken)
+        for item in batch:
+            if item.uid not in bodies:
+                bodies |= await self._look_again(item)
+        uids = sorted(bodies)
+        taken = await self._taker.take([bodies.pop(uid) for uid in uids])
+        await self._mark([uid for uid, was_taken in zip(uids, taken, strict=True) if was_taken])
         await self._save(replace(self._position, uid=batch[-1].uid))
 
-    async def _look_at_one(self, item: Item, body: bytes | None) -> bool:
-        if item.size > self._largest:
-            return await self._give_up(item, "too_large")
-        if body is None:
-            body = (await self._bodies([item])).get(item.uid)
-        if body is None:
-            return await self._give_up(item, "not_fetched")
-        return await self._taker.take(body)
+    async def _look_again(self, item: Item) -> dict[int, bytes]:
+        """Give a mail that did not come with the others; one that cannot be had is given up."""
+        body = await self._bodies([item]) if item.size <= self._largest else {}
+        if not body and await self._server.items([item.uid]):  # else it was deleted meanwhile, and is nobody's any more
+            reason = "too_large" if item.size > self._largest else "not_fetched"
+            await self._taker.give_up(await self._server.header(item.uid), item, reason)
+        return body
 
     async def _bodies(self, items: Sequence[Item]) -> dict[int, bytes]:
         """Fetch mails. A server that refuses because of one of them is asked for each by itself, by and by."""
@@ -161,13 +164,6 @@ class Mailbox:
         except CommandRefused as exc:
             self._log.info("email.not_fetched", count=len(items), reason=str(exc))
             return {}
-
-    async def _give_up(self, item: Item, reason: str) -> bool:
-        """Take note of a mail that cannot be had; one that was deleted meanwhile is nobody's any more."""
-        if not await self._server.items([item.uid]):
-            return False
-        await self._taker.give_up(await self._server.header(item.uid), item, reason)
-        return False
 
     async def _mark(self, uids: Sequence[int]) -> None:
         """Do in the mailbox what is wished. They are taken already: what fails here is told, and no more."""

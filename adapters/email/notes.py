@@ -6,6 +6,7 @@ share; the oldest are forgotten. A shelf has one writer: the reader of the mailb
 
 import asyncio
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
@@ -29,12 +30,21 @@ class Note(Struct, frozen=True, array_like=True):
 
 
 class Shelf:
-    """Notes of one kind. ``now`` gives the time in ms since the epoch."""
+    """Notes of one kind, spread among ``slots`` keys. ``now`` gives the time in ms since the epoch.
 
-    def __init__(self, memory: Memory, name: str, now: Callable[[], int]) -> None:
+    ``cached``: so many keys are kept at hand as well; for the one who writes, who calls :meth:`forget` when it has
+    become that.
+    """
+
+    def __init__(
+        self, memory: Memory, name: str, now: Callable[[], int], *, cached: int = 0, slots: int = SLOTS
+    ) -> None:
         self._memory = memory
         self._name = name
         self._now = now
+        self._cached = cached
+        self._slots = slots
+        self._cache: OrderedDict[str, list[Note]] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def find(self, subject: str) -> Note | None:
@@ -45,16 +55,44 @@ class Shelf:
     async def keep(self, subject: str, known: Known) -> None:
         """Keep a note; it takes the place of an older one on the same subject."""
         slot, key = self._place(subject)
-        lock = self._locks.setdefault(slot, asyncio.Lock())
-        async with lock:
+        async with self._lock(slot):
             others = [note for note in await self._load(slot) if note.key != key]
-            notes = [*others, Note(key, self._now(), known)][-KEPT:]
-            await self._memory.save(slot, msgspec.msgpack.encode(notes))
+            await self._save(slot, [*others, Note(key, self._now(), known)])
+
+    async def add(self, subject: str, known: Known) -> bool:
+        """Keep a note unless there is one on the same subject; False when that says something else."""
+        slot, key = self._place(subject)
+        async with self._lock(slot):
+            notes = await self._load(slot)
+            found = next((note for note in notes if note.key == key), None)
+            if found is None:
+                await self._save(slot, [*notes, Note(key, self._now(), known)])
+        return found is None or found.known == known
+
+    def forget(self) -> None:
+        """Look at the memory again: somebody else may have written."""
+        self._cache.clear()
 
     def _place(self, subject: str) -> tuple[str, bytes]:
         digest = hashlib.blake2b(subject.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        return f"{self._name}.{int.from_bytes(digest[:2], 'big') % SLOTS:x}", digest[2:]
+        return f"{self._name}.{int.from_bytes(digest[:2], 'big') % self._slots:x}", digest[2:]
+
+    def _lock(self, slot: str) -> asyncio.Lock:
+        return self._locks.setdefault(slot, asyncio.Lock())
 
     async def _load(self, slot: str) -> list[Note]:
+        if slot in self._cache:
+            return self._cache[slot]
         value = await self._memory.load(slot)
-        return msgspec.msgpack.decode(value, type=list[Note]) if value else []
+        notes = msgspec.msgpack.decode(value, type=list[Note]) if value else []
+        self._put_at_hand(slot, notes)
+        return notes
+
+    async def _save(self, slot: str, notes: list[Note]) -> None:
+        await self._memory.save(slot, msgspec.msgpack.encode(notes[-KEPT:]))
+        self._put_at_hand(slot, notes[-KEPT:])
+
+    def _put_at_hand(self, slot: str, notes: list[Note]) -> None:
+        self._cache[slot] = notes
+        while len(self._cache) > self._cached:
+            self._cache.popitem(last=False)

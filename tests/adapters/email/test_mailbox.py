@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
@@ -40,7 +40,10 @@ class Desk:
         self.not_for_us: set[int] = set()
         self.full: Callable[[], None] = lambda: None
 
-    async def take(self, mail: bytes) -> bool:
+    async def take(self, mails: Sequence[bytes]) -> list[bool]:
+        return [self._take(mail) for mail in mails]
+
+    def _take(self, mail: bytes) -> bool:
         number = int(mail.split(b"Subject: question ")[1].split(b"\r\n")[0])
         if number in self.not_for_us:
             return False
