@@ -74,6 +74,8 @@ class TelegramSimulator(Simulator):
         self.files: dict[str, Uploaded] = {}
         self.blocked: set[int] = set()
         self.moved: dict[int, int] = {}
+        self.channel = "telegram"
+        """Its name in the YAML."""
         self.floods = True
         self._next_message = 0
         self._bot_bucket = Bucket(BOT_RATE)
@@ -168,7 +170,7 @@ class TelegramSimulator(Simulator):
 
     def settings(self, url: str) -> str:
         """Give the YAML of the channel."""
-        return f'telegram:\n  type: telegram\n  token: "{self.token}"\n  api_url: {url}\n'
+        return f'{self.channel}:\n  type: telegram\n  token: "{self.token}"\n  api_url: {url}\n'
 
     async def say(self, said: Said) -> None:
         """Let a user (``from`` is a number; a negative one writes to that group) say something."""

@@ -1,0 +1,192 @@
+"""Telegram through the running broker: from a customer's message to an operator's desk, and back; and under fire.
+
+One bot is polled and read by aiogram, the other gets its updates by webhook and is read by python-telegram-bot.
+"""
+
+import asyncio
+import itertools
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from adapters.testing.steps import After, Cut
+from adapters.testing.telegram import TOKEN, TelegramSimulator
+from broker.bus.server import free_port
+from tests.e2e.actors import Operator, answer_to
+from tests.e2e.installation import Installation, Part, installed
+from tests.e2e.provider import WebhookProvider
+
+pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(300)]
+
+OTHER_TOKEN = "987654321:AAFsimulatedTokenSimulatedToken1111"
+PORTS = {"polled": free_port(), "posted": free_port()}
+TOKENS = {"polled": TOKEN, "posted": OTHER_TOKEN}
+FIRST = {"polled": 100, "posted": 200}
+"""The customers of each: a user's id means the same person to every bot."""
+
+PARTS = {"router": ["router"], "desk": ["desk"], "polled": ["polled"], "posted": ["posted"]}
+CUSTOMERS = 4
+ROUNDS = 4
+SETTLED = 120.0
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00" + b"\x00" * 64
+
+
+def channel(name: str, **more: object) -> dict[str, object]:
+    plain = {"type": "telegram", "token": TOKENS[name], "api_url": f"http://127.0.0.1:{PORTS[name]}"}
+    return {**plain, "timeout": "2s", "poll_timeout": "2s", "chat_per_second": 30, **more}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    channels = {
+        "polled": channel("polled", mode="polling"),
+        "posted": channel("posted", mode="webhook", driver="ptb"),
+    }
+    folder = tmp_path_factory.mktemp("telegram")
+    provider = WebhookProvider().url
+    with installed(folder, nodes=1, operators=("anna",), parts=PARTS, provider=provider, channels=channels) as it:
+        yield it
+
+
+@pytest.fixture(params=["polled", "posted"])
+async def telegram(request: pytest.FixtureRequest, running: Installation) -> AsyncIterator[TelegramSimulator]:
+    simulator = TelegramSimulator(TOKENS[request.param])
+    simulator.channel = request.param
+    simulator.floods = False
+    simulator.queue.next = next(_updates)
+    await simulator.start(port=PORTS[request.param])
+    if request.param == "posted":
+        await until(lambda: simulator.queue.info()["url"], "the channel sees that its webhook is gone, and sets it")
+    yield simulator
+    await simulator.go_down()
+
+
+_updates = itertools.count(700_000_001, 1_000)
+"""Each test has a Telegram of its own, whose numbers must go on all the same."""
+
+
+def anna_of(installation: Installation, *, answering: bool) -> Operator:
+    return Operator(lambda: installation.parts["desk"].url, "anna", "10.1.0.1", answering=answering)
+
+
+async def until(look: Callable[[], object], what: str, within: float = 60.0) -> None:
+    end = time.monotonic() + within
+    while not look():
+        assert time.monotonic() < end, f"not within {within:g} s: {what}"
+        await asyncio.sleep(0.05)
+
+
+def receipts(anna: Operator, conversation: str) -> dict[str, str]:
+    """What the desk shows of each answer."""
+    items = anna.items.get(conversation, {}).values()
+    return {item["content"]["text"]: str(item.get("receipt", "queued")) for item in items if item["kind"] == "reply"}
+
+
+def kinds(anna: Operator, conversation: str) -> list[str]:
+    return [item["content"]["kind"] for item in anna.items.get(conversation, {}).values() if item["kind"] == "message"]
+
+
+async def close(anna: Operator) -> None:
+    for conversation in anna.mine:
+        anna.order({"do": "close", "conversation": conversation})
+    await until(lambda: not anna.mine, "it is closed")
+
+
+async def test_a_message_is_answered_and_the_operator_sees_what_became_of_it(
+    running: Installation, telegram: TelegramSimulator
+) -> None:
+    async with anna_of(running, answering=False) as anna:
+        await until(lambda: anna.card.get("state") == "available", "anna is available")
+        customer = FIRST[telegram.channel]
+        telegram.join(customer)
+        telegram.write("Where is my parcel?", customer)
+        await until(lambda: anna.mine, "anna has the conversation")
+        [conversation] = anna.mine
+        await until(lambda: anna.said(conversation, "message") == ["Where is my parcel?"], "anna sees it")
+        photo = [{**telegram.add_file(PNG), "width": 1, "height": 1}]
+        telegram.queue.add({"message": telegram.message(customer, user=customer, photo=photo)})
+        await until(lambda: kinds(anna, conversation) == ["text", "media"], "anna sees the picture")
+        anna.reply(conversation, "It comes tomorrow.")
+        await until(lambda: telegram.shown, "the customer has the answer")
+        assert (telegram.shown[0].to, telegram.shown[0].text) == (str(customer), "It comes tomorrow.")
+        await until(
+            lambda: receipts(anna, conversation) == {"It comes tomorrow.": "sent"}, "anna sees that it was sent"
+        )
+        telegram.will(After(Cut()))
+        anna.reply(conversation, "Are you there?")
+        await until(lambda: receipts(anna, conversation).get("Are you there?") == "unknown", "anna sees the doubt")
+        telegram.blocked.add(customer)
+        anna.reply(conversation, "Anybody?")
+        await until(lambda: receipts(anna, conversation).get("Anybody?") == "failed", "anna sees that it failed")
+        assert [shown.text for shown in telegram.shown] == ["It comes tomorrow.", "Are you there?"]
+        await close(anna)
+    for part in running.parts.values():
+        assert telegram.token.partition(":")[2] not in part.log.read_text()
+
+
+async def test_an_album_is_one_conversation_in_order(running: Installation, telegram: TelegramSimulator) -> None:
+    async with anna_of(running, answering=False) as anna:
+        await until(lambda: anna.card.get("state") == "available", "anna is available")
+        customer = FIRST[telegram.channel] + 1
+        telegram.join(customer)
+        for number in range(10):
+            photo = {**telegram.add_file(PNG + bytes([number])), "width": 1, "height": 1}
+            found = telegram.message(
+                customer, user=customer, photo=[photo], media_group_id="7", caption=f"picture {number}"
+            )
+            telegram.queue.add({"message": found})
+        await until(lambda: anna.mine and len(kinds(anna, anna.mine[0])) == 10, "ten pictures")
+        [conversation] = anna.mine
+        items = [item for item in anna.items.get(conversation, {}).values() if item["kind"] == "message"]
+        assert [item["content"]["caption"] for item in items] == [f"picture {number}" for number in range(10)]
+        await close(anna)
+
+
+async def test_kills_of_the_channel_lose_and_double_nothing(running: Installation, telegram: TelegramSimulator) -> None:
+    """What comes while the channel is down waits at Telegram; of what was in a call it is not known."""
+    written: list[str] = []
+    first = FIRST[telegram.channel] + 2
+    async with anna_of(running, answering=True) as anna:
+        await until(lambda: anna.card.get("state") == "available", "anna is available")
+        for round_ in range(ROUNDS):
+            for customer in range(first, first + CUSTOMERS):
+                telegram.join(customer)
+                for _ in range(3):
+                    written.append(f"question {next(_numbers)} of round {round_}")
+                    telegram.write(written[-1], customer)
+            await asyncio.sleep(random.uniform(0, 1.5))  # noqa: S311 - so that kills meet every moment
+            await asyncio.to_thread(_strike, round_, running.parts[telegram.channel])
+        await until(lambda: sorted(_all(anna, "message")) == sorted(written), "every message is on the desk", SETTLED)
+        await until(lambda: sorted(_all(anna, "reply")) == sorted(map(answer_to, written)), "all is answered", SETTLED)
+        await until(lambda: set(_outcomes(anna).values()) <= {"sent", "unknown"}, "all have an outcome", SETTLED)
+        outcomes = _outcomes(anna)
+        anna.answering = False
+        await close(anna)
+    sent = Counter(shown.text for shown in telegram.shown)
+    assert set(sent.values()) <= {1}, "an answer was sent twice"
+    assert [text for text, outcome in outcomes.items() if outcome == "sent" and text not in sent] == []
+    assert len(outcomes) == len(written)
+    assert sum(outcome == "sent" for outcome in outcomes.values()) > len(written) // 2
+    assert not telegram.queue.pending, "Telegram was told that we have everything"
+
+
+_numbers = itertools.count(1)
+
+
+def _strike(round_: int, part: Part) -> None:
+    """Kill the channel, for a moment or for long."""
+    part.signal(signal.SIGKILL)
+    time.sleep(round_ % 3)
+    part.start()
+
+
+def _all(anna: Operator, kind: str) -> list[str]:
+    return [text for conversation in anna.items for text in anna.said(conversation, kind)]
+
+
+def _outcomes(anna: Operator) -> dict[str, str]:
+    return {text: state for conversation in anna.items for text, state in receipts(anna, conversation).items()}
