@@ -3,15 +3,18 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from adapters.contract import Typing as LiveTyping
+from adapters.registry import adapter_types, settings_types
 from broker.bus.connection import Bus, LiveMessage
 from broker.bus.reader import read_message, stream_state
 from broker.bus.streams import Workspace, ensure_streams
-from broker.outside import DeskDoor, DeskLive, KvRevocations
+from broker.outside import DeskDoor, DeskLive, FileChannels, KvRevocations
+from broker.workspace import load_workspace
 from desk.ports import NotStored, Typing
 from router.inputs import Accept, Command, DeskAlive, decode_input
 from tests.fixtures.nats import Servers
@@ -121,3 +124,35 @@ async def test_a_node_that_starts_later_knows_revocations_and_forgets_those_that
     await after.start()
     assert after.revoked_at("session-2") == 0
     await after.close()
+
+
+WHATSAPP = """workspace: acme
+channels:
+  wa:
+    type: twilio
+    account_sid: ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    auth_token: 0123456789abcdef0123456789abcdef
+    from: ["whatsapp:+14155550199", "+14155550100"]
+    templates:
+      order:
+        content_sid: HX0123456789abcdef0123456789abcdef
+        language: en
+        text: "Your order {{1}} is ready."
+        variables: {"1": the number}
+operators: {anna: {name: Anna}}
+routing: [{name: all}]
+"""
+
+
+def test_the_desk_learns_of_windows_and_approved_texts_from_the_channels_adapter(tmp_path: Path) -> None:
+    file = tmp_path / "trunkline.yaml"
+    file.write_text(WHATSAPP)
+    settings = load_workspace(file, settings_types(adapter_types()), {})
+    channels = FileChannels(lambda: settings)
+    found = channels.find("wa")
+    assert found is not None
+    assert found.capabilities("whatsapp:+48123456789").window == 86_400
+    assert found.capabilities("tel:+48123456789").window is None, "SMS has none"
+    assert [(each.name, each.text) for each in found.templates] == [("order", "Your order {{1}} is ready.")]
+    assert channels.find("wa") is found, "asked once for each version of the settings"
+    assert channels.find("nothing") is None

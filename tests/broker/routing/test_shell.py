@@ -7,6 +7,8 @@ import msgspec
 from broker.bus.dead import DeadLetters
 from broker.routing.ask import POSITION, STATISTICS, Standing, Statistics
 from broker.routing.people import PeopleBucket
+from normalizer.content import Text
+from normalizer.outbound import Receipt, ReceiptState
 from router import facts as f
 from router import inputs as i
 from router.people import PersonRecord
@@ -76,6 +78,29 @@ async def test_somebody_who_was_parked_is_known_again_whatever_arrives_at_once(p
         stored = await bucket.address("visitor:back")
         assert stored is not None
         assert stored.log > 0
+
+
+async def test_an_answer_that_fails_after_its_person_has_left_the_memory_is_work_again(play: Play) -> None:
+    await play.open_desk(park_person=1)
+    async with play.running() as run:
+        await run.stepped(await play.say("visitor:back"))
+        opened = (await play.facts(f.ConversationOpened))[0]
+        assert isinstance(opened, f.ConversationOpened)
+        name = opened.conversation
+        await play.command(i.Reply(conversation=name, content=Text(text="hi"), seen=1))
+        await play.command(i.Close(conversation=name))
+
+        async def parked() -> bool:
+            return await play.count(f.PersonParked) == 1
+
+        await until(parked)
+        failed = Receipt(outbound=f"{name}-2", state=ReceiptState.FAILED, at=1, error="no such mailbox")
+        await run.stepped((await play.bus.publish(play.workspace.in_subject("site"), i.encode_input(failed))).seq)
+        assert await play.count(f.OutboundChanged) == 1
+        assert await play.count(f.ConversationReopened) == 1
+        ours = i.encode_input(Receipt(outbound="c999-2", state=ReceiptState.FAILED, at=1))
+        await run.stepped((await play.bus.publish(play.workspace.in_subject("site"), ours)).seq)
+        assert await play.count(f.OutboundChanged) == 1
 
 
 async def test_a_restarted_router_knows_parked_people_even_when_their_bucket_was_never_written(play: Play) -> None:
