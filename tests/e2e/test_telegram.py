@@ -54,6 +54,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 @pytest.fixture(params=["polled", "posted"])
 async def telegram(request: pytest.FixtureRequest, running: Installation) -> AsyncIterator[TelegramSimulator]:
+    assert request.param in running.parts
     simulator = TelegramSimulator(TOKENS[request.param])
     simulator.channel = request.param
     simulator.floods = False
