@@ -12,12 +12,12 @@ import logging
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from typing import Any, Literal, Self, TypeVar
 
 from aioimaplib import AUTH, AioImapException, Command, IMAP4ClientProtocol, Response, quoted
 from msgspec import Struct
 
+from adapters.email.imap_words import SIZE, arrival, fetched, mailbox_name, number, uid_set
 from adapters.errors import BadCredentials, NotReachable, StartError
 
 logging.getLogger("aioimaplib").setLevel(logging.WARNING)  # below, it logs mails and tokens
@@ -31,13 +31,7 @@ LONGEST_FETCH = 600.0
 
 T = TypeVar("T")
 
-_FETCHED = re.compile(rb"[0-9]+ FETCH \(")
-_UID = re.compile(rb"\bUID ([0-9]+)")
-_SIZE = re.compile(rb"\bRFC822\.SIZE ([0-9]+)")
-_ARRIVED = re.compile(rb'\bINTERNALDATE "([^"]+)"')
-_EMPTY_BODY = re.compile(rb'\bBODY\[[A-Z]*\] ""')
 _EXISTS = re.compile(rb"\* [0-9]+ EXISTS\b")
-_OUTSIDE_ASCII = re.compile(r"[^\x20-\x7e]+|&")
 
 Login = Callable[[], Awaitable[str]]
 """Gives a password or a fresh token. Raises StartError."""
@@ -106,7 +100,7 @@ class Connection:
     async def select(self, folder: str) -> Folder:
         """Open a folder. Raises CommandRefused when there is none of that name."""
         text = _words(await self._ask("SELECT", self._protocol.select(mailbox_name(folder))))
-        validity, following = _number(rb"\[UIDVALIDITY ([0-9]+)\]", text), _number(rb"\[UIDNEXT ([0-9]+)\]", text)
+        validity, following = number(rb"\[UIDVALIDITY ([0-9]+)\]", text), number(rb"\[UIDNEXT ([0-9]+)\]", text)
         if not following:  # RFC 9051 demands it, RFC 3501 did not
             following = max(await self.search("UID *"), default=0) + 1
         return Folder(validity=validity, next_uid=following, writable=b"[READ-ONLY]" not in text)
@@ -121,7 +115,7 @@ class Connection:
         """Describe at most 200 mails; those that are gone are left out. Raises CommandRefused."""
         found = [(uid, text) for uid, text, _ in await self._fetch(uids, "(UID RFC822.SIZE INTERNALDATE)")]
         described = [
-            Item(uid=uid, size=_number(_SIZE, text), arrived=_time(text)) for uid, text in found if _SIZE.search(text)
+            Item(uid=uid, size=number(SIZE, text), arrived=arrival(text)) for uid, text in found if SIZE.search(text)
         ]
         return sorted(described, key=lambda item: item.uid)
 
@@ -345,58 +339,5 @@ def _words(lines: Iterable[bytes | bytearray]) -> bytes:
     return b"\n".join(line for line in lines if isinstance(line, bytes))
 
 
-def fetched(lines: Iterable[bytes | bytearray]) -> Iterator[tuple[int, bytes, bytes | None]]:
-    """Give the UID, the words and the literal of each mail in the answer to FETCH; what has no UID is left out."""
-    text, body = b"", None
-    for line in (*lines, b"0 FETCH ("):
-        if isinstance(line, bytearray):
-            body = bytes(line)
-        elif _FETCHED.match(line):
-            if found := _UID.search(text):
-                yield int(found[1]), text, b"" if body is None and _EMPTY_BODY.search(text) else body
-            text, body = line, None
-        else:
-            text += line
-
-
-def uid_set(uids: Iterable[int]) -> str:
-    """Write UIDs as RFC 9051 wants a sequence set: ``1:3,7``."""
-    ranges: list[list[int]] = []
-    for uid in sorted(uids):
-        if ranges and uid == ranges[-1][1] + 1:
-            ranges[-1][1] = uid
-        else:
-            ranges.append([uid, uid])
-    return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in ranges)
-
-
-def mailbox_name(name: str) -> str:
-    """Write a folder's name for a command, in modified UTF-7 (RFC 3501 section 5.1.3) and quotes."""
-    return str(quoted(_OUTSIDE_ASCII.sub(lambda found: _shifted(found[0]), name)))
-
-
-def _shifted(text: str) -> str:
-    if text == "&":
-        return "&-"
-    return "&" + base64.b64encode(text.encode("utf-16-be")).decode().rstrip("=").replace("/", ",") + "-"
-
-
 def _portions(uids: Sequence[int]) -> Iterator[Sequence[int]]:
     return (uids[i : i + MOST_AT_ONCE] for i in range(0, len(uids), MOST_AT_ONCE))
-
-
-def _number(pattern: bytes | re.Pattern[bytes], text: bytes) -> int:
-    found = re.search(pattern, text)
-    return int(found[1]) if found else 0
-
-
-def _time(text: bytes) -> int:
-    """Read ``17-Jul-1996 02:44:25 -0700``."""
-    found = _ARRIVED.search(text)
-    if found is None:
-        return 0
-    try:
-        at = datetime.strptime(found[1].decode("ascii", "replace").strip(), "%d-%b-%Y %H:%M:%S %z")
-    except ValueError:
-        return 0
-    return int(at.timestamp() * 1_000)

@@ -3,14 +3,8 @@ import time
 
 import pytest
 
-from adapters.email.imap import (
-    CommandRefused,
-    Connection,
-    Server,
-    fetched,
-    mailbox_name,
-    uid_set,
-)
+from adapters.email.imap import CommandRefused, Connection, Server
+from adapters.email.imap_words import fetched, mailbox_name, uid_set
 from adapters.errors import BadCredentials, NotReachable
 from tests.adapters.email.conftest import mail, password, server
 from tests.fixtures.dovecot import USER, Dovecot
