@@ -124,17 +124,19 @@ class Reader:
             if batch := await self._next_batch(SILENCE):
                 yield batch
 
-    async def read_all(self) -> AsyncIterator[list[Stored]]:
+    async def read_all(self, *, through: int = 0) -> AsyncIterator[list[Stored]]:
         """Yield what the stream holds now and end; raises like `batches`, and `NoAnswer`.
 
-        The leader says where the end is: the consumer's node may be behind without knowing.
+        The leader says where the end is: the consumer's node may be behind without knowing. A node that was suspended
+        believes for a moment that it still leads: `through` is a matching message that is known to be there, or to
+        have been there until just now.
         """
-        goal = await self._last_matching()
+        goal = await self._end(through)
         while (goal >= self._next or self._buffer) and not self._closed:  # some may arrive while the end is asked for
             if batch := await self._next_batch(HEARTBEAT):
                 yield batch
             if goal >= self._next and (not batch or self._pending == 0):  # the last messages may have been deleted
-                goal = await self._last_matching()
+                goal = await self._end(through)
 
     async def close(self) -> None:
         """Delete the consumer; bounded. `batches` ends."""
@@ -163,6 +165,15 @@ class Reader:
         if batch:
             self._top_up()
         return batch
+
+    async def _end(self, through: int) -> int:
+        """Where the end is; a leader that puts it before `through` is asked again, and believed when it insists."""
+        for _ in range(int(DOUBT / RETRY_PAUSE)):
+            last = await self._last_matching()
+            if last >= through or self._next > through:
+                return last
+            await asyncio.sleep(RETRY_PAUSE)
+        return await self._last_matching()
 
     async def _last_matching(self) -> int:
         """The sequence of the last message that matches, 0 when there is none; asked at the leader."""

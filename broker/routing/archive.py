@@ -64,28 +64,29 @@ async def archive_conversation(bus: Bus, workspace: Workspace, person: str, conv
     return len(fresh)
 
 
-async def read_history(
-    bus: Bus, workspace: Workspace, conversation: str, person: str = "", *, after: int = 0
+async def read_history(  # noqa: PLR0913  # all but four by name
+    bus: Bus, workspace: Workspace, conversation: str, person: str = "", *, after: int = 0, through: int = 0
 ) -> list[tuple[int, Record]]:
     """The records of a conversation behind a log sequence, with theirs, in order; empty if there are none.
 
     They stand in the log, in the archive, or (opened again after having been archived) in both. The log is read
     first, because it is emptied after the archive is written. Without `person`, or when the conversation has gone
-    over to another one since, the archive is searched by conversation.
+    over to another one since, the archive is searched by conversation. `through` is the sequence of a record that the
+    reader knows of, so that no node that is behind leaves it out; see `Reader.read_all`.
 
     Raises:
         NoAnswer: the bus cannot be reached.
     """
-    fresh = await _read_line(bus, workspace, workspace.line_subjects(conversation), after)
+    fresh = await _read_line(bus, workspace, workspace.line_subjects(conversation), after, through)
     old = await _read_archive(bus, workspace, person, conversation)
     merged = {record.seq: record for record in (*old, *fresh) if record.seq > after}
     return [(seq, decode_record(bytes(merged[seq].record))) for seq in sorted(merged)]
 
 
-async def _read_line(bus: Bus, workspace: Workspace, line: str, after: int = 0) -> list[Archived]:
+async def _read_line(bus: Bus, workspace: Workspace, line: str, after: int = 0, through: int = 0) -> list[Archived]:
     found: list[Archived] = []
     async with Reader(bus, workspace.log_stream, start_seq=after + 1, subjects=[line]) as reader:
-        async for batch in reader.read_all():
+        async for batch in reader.read_all(through=through):
             found += [Archived(stored.seq, stored.subject, msgspec.Raw(stored.payload)) for stored in batch]
     return found
 

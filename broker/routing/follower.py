@@ -15,17 +15,19 @@ from broker.bus.errors import NoAnswer
 from broker.bus.reader import Reader, Stored, nanoseconds, next_by_subject, stream_state
 from broker.bus.streams import Workspace
 from broker.routing.archive import read_history
-from broker.routing.people import parked_by
+from broker.routing.people import Stamps, parked_by
 from broker.routing.positions import HOUSEKEEPING, Positions
 from broker.routing.snapshots import Snapshots
 from broker.routing.tasks import end
 from broker.routing.term import Term, decode_term
 from router import evolve
+from router.facts import ConversationArchived
 from router.people import PersonRecord
 from router.record import Record, decode_record
 from router.state import State
 
 SLICE = 0.008  # seconds of folding before the loop gets a turn
+ENDS_KEPT = 20_000  # lines; a node that is behind is so by seconds
 LOOK_EVERY = 16  # records between two looks at the clock
 FOLD_WITHIN = 30.0  # seconds for what is known to be in the log
 PROGRESS_TIMEOUT = 0.25  # seconds without progress before the end of the log is examined
@@ -53,10 +55,15 @@ class Backlog:
 
     def __init__(self, records: Iterable[PersonRecord]) -> None:
         self._records = list(records)
+        self.stamps = Stamps()
+        for record in self._records:
+            self.stamps.note(record.person.id, record.person.addresses, record.log)
 
     def add(self, records: Iterable[PersonRecord], seq: int) -> None:
         """Parked by the record at `seq`."""
-        self._records += [msgspec.structs.replace(record, log=seq) for record in records]
+        for record in records:
+            self._records.append(msgspec.structs.replace(record, log=seq))
+            self.stamps.note(record.person.id, record.person.addresses, seq)
 
     def forget(self, position: int) -> None:
         """The bucket is complete up to `position`."""
@@ -88,6 +95,8 @@ class Follower:
         self._subscribers: list[Callback] = []
         self._ready = asyncio.Event()
         self._moved = asyncio.Event()
+        self._ends: dict[str, int] = {}  # where the lines end that were written to last, the latest last
+        self._line = len(workspace.log_subject("*").split("*")[0])
         self._reader: Reader | None = None
         self._failure: BaseException | None = None
         self._behind_since: float | None = time.monotonic()
@@ -113,8 +122,9 @@ class Follower:
         return lambda: self._subscribers.remove(callback)
 
     async def history(self, conversation: str, person: str, *, after: int = 0) -> list[tuple[int, Record]]:
-        """Records of a conversation: see `read_history`. It may hold some that the state has not folded yet."""
-        return await read_history(self._bus, self._workspace, conversation, person, after=after)
+        """Records of a conversation: see `read_history`. It holds all that the state has folded, and maybe more."""
+        through = self._ends.get(conversation, 0)
+        return await read_history(self._bus, self._workspace, conversation, person, after=after, through=through)
 
     async def load(self) -> None:
         """Start from the newest whole snapshot. Raises `CannotFold`, `StreamReplaced` or an error of the bus."""
@@ -244,8 +254,17 @@ class Follower:
             self.backlog.add(parked_by(self.state, record), seq)
         evolve.apply(self.state, record)
         self.folded += 1
+        self._note_end(subject[self._line :].partition(".")[0], seq, record)
         for callback in self._subscribers:
             self._tell(callback, seq, subject, record)
+
+    def _note_end(self, line: str, seq: int, record: Record) -> None:
+        self._ends.pop(line, None)
+        if any(isinstance(fact, ConversationArchived) for fact in record.facts):
+            return  # the line will be emptied
+        self._ends[line] = seq
+        if len(self._ends) > ENDS_KEPT:
+            del self._ends[next(iter(self._ends))]
 
     @staticmethod
     def _tell(callback: Callback, seq: int, subject: str, record: Record) -> None:

@@ -4,7 +4,8 @@ Why nobody is ever split in two (promise P3), though addresses are looked up ahe
 ahead of the acknowledgements: at the step the order is *state, buffer, what was looked up*. A parked person is in the
 buffer from the very step that takes them out of the state, acknowledged or not. They stay there until the write is
 acknowledged *and* every input that had been read ahead at that moment has been stepped. So a look-up that began
-before the write never decides, and one that began after it sees the written value (the bucket is read at its leader).
+before the write never decides, and one that began after it sees the written value: the bucket is read at its leader,
+and an answer that is older than the last parking (`Stamps`) is asked for again.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ import structlog
 
 from broker.bus.connection import Bus
 from broker.bus.errors import BusError, KeyExists, WrongRevision
-from broker.bus.kv import Bucket, kv_key
+from broker.bus.kv import Bucket, Entry, kv_key
 from broker.bus.reader import next_by_subject
 from broker.bus.streams import Workspace
 from router.evolve import gather
@@ -26,6 +27,9 @@ from router.record import Record, decode_record
 from router.state import State
 
 WRITES_AT_ONCE = 32
+STAMPS_KEPT = 50_000  # people, and addresses: who was parked before them was so long before any moment of doubt
+OLD_VALUES = 50  # times that a value is read again which is older than it can be
+OLD_PAUSE = 0.2  # seconds in between
 RETRY_PAUSE = 0.5  # seconds
 
 log = structlog.get_logger(__name__)
@@ -161,6 +165,39 @@ class PeopleBuffer:
                 del self._addresses[address]
 
 
+class Stamps:
+    """How new the bucket's values of those who were parked last must be: log sequences, by person and by address.
+
+    A leader that was suspended answers from the past when it wakes up, until it hears that it leads no more: what it
+    says would make two people of one.
+    """
+
+    def __init__(self, limit: int = STAMPS_KEPT) -> None:
+        self._limit = limit
+        self._people: dict[str, int] = {}
+        self._addresses: dict[str, int] = {}
+
+    def note(self, person: str, addresses: Iterable[str], log: int) -> None:
+        """The record at `log` parks them."""
+        self._keep(self._people, person, log)
+        for address in addresses:
+            self._keep(self._addresses, address, log)
+
+    def person(self, person: str) -> int:
+        """The least log sequence that a value of theirs stands for; 0 when it is not known."""
+        return self._people.get(person, 0)
+
+    def address(self, address: str) -> int:
+        """Likewise for whose address it is."""
+        return self._addresses.get(address, 0)
+
+    def _keep(self, stamps: dict[str, int], key: str, log: int) -> None:
+        stamps.pop(key, None)
+        stamps[key] = log
+        if len(stamps) > self._limit:
+            del stamps[next(iter(stamps))]
+
+
 class PeopleBucket:
     """The people bucket: `p.<person>` holds a `PersonRecord`, `a.<address>` its `Owner`.
 
@@ -168,19 +205,20 @@ class PeopleBucket:
     often, or how late.
     """
 
-    def __init__(self, bus: Bus, workspace: Workspace) -> None:
+    def __init__(self, bus: Bus, workspace: Workspace, stamps: Stamps | None = None) -> None:
         self._bus = bus
         self._workspace = workspace
+        self._stamps = stamps or Stamps()
         self._bucket = Bucket(bus, workspace.people_bucket)
 
     async def person(self, person: str) -> PersonRecord | None:
         """Somebody by id, as parked last. Raises `NoAnswer`."""
-        entry = await self._bucket.get(f"p.{person}")
+        entry = await self._get(f"p.{person}", self._stamps.person(person))
         return _decode(entry.value) if entry is not None else None
 
     async def address(self, address: str) -> PersonRecord | None:
         """Whose address it is. Raises `NoAnswer`."""
-        entry = await self._bucket.get(f"a.{kv_key(address)}")
+        entry = await self._get(f"a.{kv_key(address)}", self._stamps.address(address))
         if entry is None:
             return None
         record = await self.person(_owner(entry.value).person)
@@ -205,6 +243,16 @@ class PeopleBucket:
         for address in record.person.addresses:
             await self._raise_to(f"a.{kv_key(address)}", owner, record.log)
 
+    async def _get(self, key: str, least: int) -> Entry | None:
+        """A value that stands for no log sequence before `least`; one that goes on being older is told and taken."""
+        for _ in range(OLD_VALUES):
+            entry = await self._bucket.get(key)
+            if (0 if entry is None else _stamp(entry.value).log) >= least:
+                return entry
+            await asyncio.sleep(OLD_PAUSE)
+        log.error("people.value_too_old", key=key, expected=least, alarm=True)
+        return await self._bucket.get(key)
+
     async def _raise_to(self, key: str, value: bytes, seq: int) -> None:
         while True:
             entry = await self._bucket.get(key)
@@ -226,9 +274,12 @@ class PeopleStore:
     `read_ahead` is the last input that has been looked up, `backlog` what the log says and the bucket may lack.
     """
 
-    def __init__(self, bus: Bus, workspace: Workspace, backlog: Iterable[PersonRecord] = ()) -> None:
+    def __init__(
+        self, bus: Bus, workspace: Workspace, backlog: Iterable[PersonRecord] = (), stamps: Stamps | None = None
+    ) -> None:
         self.buffer = PeopleBuffer(backlog)
-        self.bucket = PeopleBucket(bus, workspace)
+        self.stamps = stamps or Stamps()
+        self.bucket = PeopleBucket(bus, workspace, self.stamps)
         self.read_ahead = 0
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -241,6 +292,7 @@ class PeopleStore:
     def acknowledge(self, parked: Parked, log: int) -> None:
         """See `PeopleBuffer.acknowledge`; it will be written soon."""
         self.buffer.acknowledge(parked, log)
+        self.stamps.note(parked.person, parked.addresses, log)
         self._wake.set()
 
     async def write_behind(self) -> None:

@@ -202,7 +202,10 @@ class RouterProcess:
             stats=self._stats,
         )
         await follower.fold_through(barrier.begin)
-        return Footing(state=follower.state, backlog=follower.backlog.records(), term=term, tail=barrier.tail)
+        backlog = follower.backlog
+        return Footing(
+            state=follower.state, backlog=backlog.records(), stamps=backlog.stamps, term=term, tail=barrier.tail
+        )
 
     def _next_term(self, follower: Follower, least: int = 0) -> Term:
         last = follower.term.number if follower.term is not None else 0

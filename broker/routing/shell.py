@@ -23,7 +23,7 @@ from broker.routing.burial import Burial
 from broker.routing.fencing import raise_barrier, read_range, read_through
 from broker.routing.lookups import Lookups
 from broker.routing.outbox import Effect, Outbox
-from broker.routing.people import Parked, PeopleStore
+from broker.routing.people import Parked, PeopleStore, Stamps
 from broker.routing.positions import PEOPLE, Positions
 from broker.routing.settings import RouterSettings, RouterStats
 from broker.routing.snapshots import SnapshotFailed, Snapshots
@@ -59,6 +59,7 @@ class Footing(msgspec.Struct, kw_only=True):
 
     state: State
     backlog: list[PersonRecord]
+    stamps: Stamps
     term: Term
     tail: int
 
@@ -86,7 +87,7 @@ class ActiveRouter:
         self._tail: int | None = footing.tail  # behind a barrier that is raised already
         self.machine = Machine(footing.state, release=settings.release)
         self._outbox = Outbox(workspace, footing.term.router, footing.tail, settings.window, stats)
-        self._people = PeopleStore(bus, workspace, footing.backlog)
+        self._people = PeopleStore(bus, workspace, footing.backlog, footing.stamps)
         self._positions = Positions(bus, workspace, times.log_stream)
         self._burial = Burial(bus, workspace, self._positions, stats)
         self._snapshots = Snapshots(bus, workspace, times.log_stream)

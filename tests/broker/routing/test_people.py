@@ -3,7 +3,7 @@
 import asyncio
 
 from broker.routing.lookups import Lookups
-from broker.routing.people import PeopleBucket, PeopleBuffer, PeopleStore
+from broker.routing.people import PeopleBucket, PeopleBuffer, PeopleStore, Stamps
 from router.facts import ConversationOpened
 from router.people import AddressState, Conversation, Person, PersonRecord
 from router.record import Record, encode_record
@@ -103,6 +103,29 @@ async def test_an_address_that_its_person_has_given_up_is_nobodys(play: Play) ->
     await bucket.write(person("p1", "mail:b", log=20))
     assert await bucket.address("mail:a") is None
     assert await bucket.address("mail:never") is None
+
+
+async def test_a_value_from_the_past_is_not_believed(play: Play) -> None:
+    """As a leader answers that was suspended; here the newer value comes a moment later."""
+    stamps = Stamps()
+    bucket = PeopleBucket(play.bus, play.workspace, stamps)
+    await bucket.write(person("p1", "mail:a", log=7))
+    stamps.note("p1", ["mail:a", "mail:b"], 9)
+    asked = [asyncio.create_task(each) for each in (bucket.person("p1"), bucket.address("mail:b"))]
+    done, _ = await asyncio.wait(asked, timeout=0.3)
+    assert not done
+    newer = person("p1", "mail:a", "mail:b", log=9)
+    await bucket.write(newer)
+    assert await asyncio.gather(*asked) == [newer, newer]
+    assert await bucket.person("p2") is None
+
+
+def test_the_oldest_stamps_make_room() -> None:
+    stamps = Stamps(limit=2)
+    for log, name in enumerate(("p1", "p2", "p1", "p3"), 1):
+        stamps.note(name, [f"mail:{name}"], log)
+    assert [stamps.person(name) for name in ("p1", "p2", "p3")] == [3, 0, 4]
+    assert [stamps.address(f"mail:{name}") for name in ("p1", "p2", "p3")] == [3, 0, 4]
 
 
 async def test_a_backlog_is_written_and_the_position_follows(play: Play) -> None:
