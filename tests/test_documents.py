@@ -33,10 +33,10 @@ REST = {
 
 
 class Anything(Mapping[str, str]):
-    """An environment in which every variable is set, to a text that is long enough for a secret."""
+    """An environment in which every variable is set, to a text that will do as a secret and as a bot's token."""
 
     def __getitem__(self, name: str) -> str:
-        return f"the-value-of-{name}-for-the-tests-of-documents"
+        return f"123456789:the-value-of-{name}-for-the-tests-of-documents"
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
