@@ -83,7 +83,7 @@ def test_a_short_password_is_not_hashed() -> None:
 
 
 def test_a_command_without_a_running_bus_says_how_to_start_one(file: Path, tmp_path: Path) -> None:
-    for command in (("status", file), ("dead", "list", file), ("explain", "c1", file)):
+    for command in (("status", file), ("dead", "list", file), ("explain", "c1", file), ("apply", file)):
         done = trunkline(*command, "--data", tmp_path / "data")
         assert done.returncode == 1
         assert "run `trunkline up`" in done.stderr
@@ -100,3 +100,30 @@ def test_an_address_that_cannot_be_listened_on_is_said(file: Path, tmp_path: Pat
     done = trunkline("up", file, "--listen", "nowhere", "--data", tmp_path / "data")
     assert done.returncode == 1
     assert "host:port" in done.stderr
+
+
+def test_check_connect_says_what_is_wrong_with_a_remedy_and_exits_1(file: Path, tmp_path: Path) -> None:
+    secret = "a-shared-secret-of-the-command-line"
+    hook = f'  hook: {{type: webhook, secrets: ["{secret}"], url: "http://127.0.0.1:1/in"}}\noperators:'
+    file.write_text(FILE.replace("operators:", hook))
+    done = trunkline("check", file, "--connect", "--data", tmp_path / "data")
+    assert done.returncode == 1
+    assert "hook (webhook)\n  BAD  the receiver does not answer" in done.stdout
+    assert "->" in done.stdout
+    assert "site (webchat)\n  ok" in done.stdout
+    assert secret not in done.stdout + done.stderr
+
+
+def test_check_of_one_channel_looks_at_no_other(file: Path, tmp_path: Path) -> None:
+    done = trunkline("check", file, "--connect", "--only", "site", "--data", tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    assert "general" not in done.stdout
+    done = trunkline("check", file, "--only", "sitte")
+    assert done.returncode == 1
+    assert 'did you mean "site"?' in done.stderr
+
+
+def test_channels_lists_what_is_installed() -> None:
+    done = trunkline("channels")
+    assert done.returncode == 0, done.stderr
+    assert {"webchat", "webhook"} <= {line.split()[0] for line in done.stdout.splitlines()}

@@ -87,6 +87,12 @@ class Part:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and return at once."""
         self._begun = self.log.stat().st_size if self.log.exists() else 0

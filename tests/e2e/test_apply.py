@@ -49,11 +49,8 @@ def original(installation: Installation) -> Iterator[Settings]:
 def trunkline(installation: Installation, command: str, *words: str, code: int = 0) -> str:
     """Run a command; gives everything that it says."""
     places = [str(installation.file), "--data", str(installation.data)]
-    if command == "rollback":
-        places.insert(0, words[0] if words else "previous")
-        words = ("--yes",)
     done = subprocess.run(  # noqa: S603 - our own command line
-        [sys.executable, "-m", "broker.cli.main", command, *places, *words],
+        [sys.executable, "-m", "broker.cli.main", *command.split(), *places, *words],
         capture_output=True,
         text=True,
         timeout=100,
@@ -157,7 +154,7 @@ async def test_a_rollback_restores_what_was_in_force(installation: Installation,
     write(installation, changed(original))
     trunkline(installation, "apply", "--yes")
     assert await status_of(f"{site}/channels/hook/messages") == 404
-    said = trunkline(installation, "rollback")
+    said = trunkline(installation, "rollback previous", "--yes")
     assert "+ hook (webhook)" in said
     assert SECRET not in said
     assert await status_of(f"{site}/channels/hook/messages") == 401
