@@ -1,6 +1,7 @@
 """One round: load, a fault at a random moment, time to recover, quiet, and then the ledger."""
 
 import asyncio
+import math
 import random
 import signal
 import statistics
@@ -148,12 +149,12 @@ class Crew:
             await asyncio.sleep(0.05)
 
     async def read(self) -> None:
-        """Let the ledger follow the log and IN up to their ends."""
+        """Let the ledger follow the log up to its end, and IN as far as that end has consumed it."""
         workspace = Workspace(WORKSPACE)
         bus = await Bus.connect(self.installation.bus, "ledger")
         try:
             await follow(bus, workspace.log_stream, self.ledger.position, self.ledger.take)
-            await follow(bus, workspace.in_stream, self.ledger.inputs, self.ledger.replay)
+            await follow(bus, workspace.in_stream, self.ledger.inputs, self.ledger.replay, self.ledger.state.input)
         finally:
             await bus.close()
 
@@ -175,11 +176,13 @@ class Crew:
         await eventually(lambda: any(item["id"] == name for item in probe.own), "messages are decided again", 60)
 
 
-async def follow(bus: Bus, stream: str, position: int, take: Callable[[Stored], None]) -> None:
-    """Hand over everything behind a position, up to the end."""
+async def follow(bus: Bus, stream: str, position: int, take: Callable[[Stored], None], last: float = math.inf) -> None:
+    """Hand over everything behind a position, up to the end or to the sequence ``last``."""
     async with Reader(bus, stream, start_seq=position + 1) as reader:
         async for batch in reader.read_all():
             for stored in batch:
+                if stored.seq > last:
+                    return
                 take(stored)
 
 
