@@ -90,6 +90,11 @@ async def eventually(look: Callable[[], T], what: str, within: float = WITHIN) -
     return found
 
 
+def without_ringing(story: list[str]) -> list[str]:
+    """A phone that answers at once says both at once: the one may overtake the other, and a call does not go back."""
+    return [event for event in story if event != "ringing"]
+
+
 class Program:
     """A child process; its output goes to a file, and it ends with the test run."""
 
@@ -223,8 +228,8 @@ class Customer(Program):
         called = ("-s", "48221234567", f"{HOST}:{kamailio.sip}") if scenario != "is_called" else ()
         port = free_ports(1)[0] if called else kamailio.trunk
         life = ("timeout", LIFE)
-        # What comes while a phone rings, and in which order a CANCEL is answered, is the server's choice.
-        patience = ("-default_behaviors", "-abortunexp") if scenario == "gives_up" else ()
+        # Over UDP a 180 may come behind its 200, and what answers a CANCEL in any order: neither is a fault.
+        patience = ("-default_behaviors", "-abortunexp")
         places = ("-i", HOST, "-p", str(port), "-mp", str(free_ports(1)[0]))
         command = (
             *(shutil.which(life[0]) or life[0], life[1]),
