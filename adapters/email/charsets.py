@@ -1,6 +1,9 @@
 """Bytes to text, whatever the mail says their charset is. Never raises."""
 
 import codecs
+import encodings
+import pkgutil
+from encodings.aliases import aliases
 
 from charset_normalizer import from_bytes
 
@@ -23,6 +26,9 @@ ALIASES: dict[str, str] = {
 
 _NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem"})
 """Python calls these encodings; no mail is written in them, and some take quadratic time."""
+
+_ENCODINGS = frozenset(aliases) | {module.name for module in pkgutil.iter_modules(encodings.__path__)}
+"""All that Python knows: it looks for any other name on the disk and remembers each for ever that it has not found."""
 
 _RUSSIAN = ("cp1251", "koi8_r")
 _LIKELY = ["cp1251", "koi8_r", "cp1250", "cp1252", "iso8859_2"]
@@ -59,8 +65,11 @@ def _small_letters(sample: bytes, charset: str) -> int:
 
 def _strictly(data: bytes, charset: str, *, cut: bool) -> str | None:
     name = charset.strip().strip("\"'").lower()
+    name = encodings.normalize_encoding(ALIASES.get(name, name))
+    if name not in _ENCODINGS:
+        return None
     try:
-        codec = codecs.lookup(ALIASES.get(name, name))
+        codec = codecs.lookup(name)
         if codec.name in _NO_CHARSETS:
             return None
         if not codec._is_text_encoding:  # noqa: SLF001  # bytes.decode looks at the same mark

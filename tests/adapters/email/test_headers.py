@@ -1,9 +1,11 @@
 """Single fields and charsets, as broken as they come."""
 
+import encodings
+
 import pytest
 
 from adapters.email.charsets import decode
-from adapters.email.headers import MAX_FIELDS, MAX_HEADER_BYTES, decode_words, mailbox, read_headers
+from adapters.email.headers import MAX_FIELDS, MAX_HEADER_BYTES, Headers, decode_words, mailbox, read_headers
 from adapters.email.mapping import NoSender, remembered, to_envelope
 from adapters.email.parse import parse_mail
 from adapters.email.wire import Known, Ours, ParsedMail, Stored, Threading
@@ -145,6 +147,12 @@ def test_bytes_are_read_by_what_they_say_or_look_like(data: bytes, declared: str
     assert found == text or text is None
 
 
+def test_a_charset_that_nobody_knows_leaves_nothing_behind() -> None:
+    before = dict(vars(encodings)["_cache"])
+    assert decode(b"abc", "x-made-up-by-a-stranger") == "abc"
+    assert vars(encodings)["_cache"] == before
+
+
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_a_character_that_was_cut_is_left_out(cut: int) -> None:
     assert decode("aж\U0001f600".encode()[: 3 + cut], "utf-8", cut=True) == "aж"
@@ -216,6 +224,23 @@ def test_a_file_keeps_its_name_and_loses_its_path(disposition: bytes, name: str 
     (file,) = one.attachments
     assert file.filename == name or name is None
     assert "/" not in file.filename
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b'x/y; a="1; 2" ; NAME = "n;\\"q\\".txt"; name=other', 'n;"q".txt'),
+        (b'x/y; a="' + b"; " * 5_000 + b'"; name=n', "n"),
+        (b"x/y; name=n; a=" + b'"' * 9_999 + b"\\", "n"),
+        (b"x/y; name*0*=idna''a; name*1=b", "ab"),
+        (b"x/y; name*=\xd1\x87.txt", "\u0447.txt"),
+        (b"x/y; name*" + b"9" * 5_000 + b"=n", ""),
+        (b";" * 9_999 + b"name=n", ""),
+        (b"", ""),
+    ],
+)
+def test_a_parameter_is_found_in_any_value(value: bytes, expected: str) -> None:
+    assert Headers([("content-type", value)]).parameter("content-type", "name") == expected
 
 
 def test_an_unknown_transfer_encoding_is_left_as_it_stands() -> None:
