@@ -10,9 +10,10 @@ MICROSOFT = "protection.outlook.com"
 """Name this as authserv for Microsoft 365, which writes its results without a name."""
 
 _COMMENT = re.compile(r"\([^()]*\)")
-_DMARC_PASS = re.compile(r"dmarc\s*=\s*pass\b", re.IGNORECASE)
-_HEADER_FROM = re.compile(r"\bheader\.from\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 _MOST_COMMENTS = 20
+_QUOTED = re.compile(r"\"([^\"\\;()]*)\"")
+_DMARC = re.compile(r"\s*dmarc\s*=\s*(\w+)", re.IGNORECASE)
+_HEADER_FROM = re.compile(r"\bheader\.from\s*=\s*([^\s;]+)", re.IGNORECASE)
 
 
 def is_verified(headers: Headers, author: Mailbox | None, ours: Ours) -> bool:
@@ -24,9 +25,15 @@ def is_verified(headers: Headers, author: Mailbox | None, ours: Ours) -> bool:
     if author is None or len(headers.mailboxes("from")) != 1:
         return False
     named = [_result(value) for value in headers.raw("authentication-results")]
-    result = next((found for server, found in named if server in ours.authserv), "")
-    domain = _HEADER_FROM.search(next((part for part in result.split(";") if _DMARC_PASS.search(part)), ""))
-    return domain is not None and _aligned(author.address.rpartition("@")[2], domain[1].lower())
+    vouched = _vouched(next((found for server, found in named if server in ours.authserv), ""))
+    return bool(vouched) and _aligned(author.address.rpartition("@")[2], vouched)
+
+
+def _vouched(result: str) -> str:
+    """Give the domain that passed DMARC, or nothing, also where DMARC is spoken of twice."""
+    found = [(word[1].lower(), part) for part in result.split(";") if (word := _DMARC.match(part))]
+    domain = _HEADER_FROM.search(found[0][1]) if len(found) == 1 and found[0][0] == "pass" else None
+    return domain[1].lower().strip(".") if domain else ""
 
 
 def author_and_sender(headers: Headers, ours: Ours) -> tuple[Mailbox | None, Mailbox | None]:
@@ -58,15 +65,21 @@ def honoured(wish: Mailbox | None, sender: Mailbox | None, ours: Ours, *, verifi
 
 
 def _result(value: str) -> tuple[str, str]:
-    """Give the name of the server that wrote a result, and the result without comments."""
-    plain = value
+    """Give the name of the server that wrote a result, and the result without comments and quotes.
+
+    Servers copy what a stranger said into it, such as the sender ``"; dmarc=pass header.from=x"@evil.example``. That
+    takes quotes, so a result that has more in quotes than words is empty.
+    """
+    plain = _QUOTED.sub(r"\1", value)
+    believed = '"' not in plain
     for _ in range(_MOST_COMMENTS):
         plain, found = _COMMENT.subn(" ", plain)
         if not found:
             break
     first = plain.partition(";")[0]
-    return (MICROSOFT, plain) if "=" in first else ((first.split() or [""])[0].lower(), plain)
+    server = MICROSOFT if "=" in first else (first.split() or [""])[0].lower()
+    return server, plain if believed else ""
 
 
 def _aligned(domain: str, vouched: str) -> bool:
-    return domain == vouched.strip(".") or domain.endswith(f".{vouched.strip('.')}")
+    return domain == vouched or domain.endswith(f".{vouched}")

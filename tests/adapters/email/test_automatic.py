@@ -98,6 +98,13 @@ def test_machines_are_told_by_their_address(sender: str, reason: str) -> None:
         (["mx.evil.example; dmarc=pass header.from=b.example"], False),
         (["mx.shop.example; dmarc=fail", "mx.shop.example; dmarc=pass header.from=b.example"], False),
         (["x.example; dmarc=fail", "mx.shop.example; dmarc=pass header.from=b.example"], True),
+        (['mx.shop.example; dkim=fail reason="bad key" header.b="a/b="; dmarc=pass header.from="b.example"'], True),
+        (['mx.shop.example; spf=pass smtp.mailfrom="; dmarc=pass header.from=b.example "@evil.example'], False),
+        (['mx.shop.example; spf=pass (of "a) ; dmarc=pass header.from=b.example; (b"@evil.example)'], False),
+        (['mx.shop.example; spf=pass smtp.mailfrom="\\"; dmarc=pass header.from=b.example; x="@evil.example'], False),
+        (["mx.shop.example; spf=pass smtp.mailfrom=dmarc=pass@evil.example header.from=b.example"], False),
+        (["mx.shop.example; dmarc=pass header.from=b.example; dmarc=fail header.from=b.example"], False),
+        (['mx.shop.example; x=";"', "mx.shop.example; dmarc=pass header.from=b.example"], False),
         ([], False),
     ],
 )
