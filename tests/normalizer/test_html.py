@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from normalizer.html import MAX_DISPLAY_DEPTH, MAX_DISPLAY_LENGTH, REMOTE_PICTURE, html_to_text, sanitise_html
+from normalizer.html import (
+    MAX_DISPLAY_DEPTH,
+    MAX_LENGTH,
+    MAX_TEXT_DEPTH,
+    REMOTE_PICTURE,
+    SHORT,
+    html_to_text,
+    sanitise_html,
+)
 
 TAGS = (
     "p div table tr td ul li ol br a style script pre svg math title head body html frameset template select option "
@@ -120,7 +128,7 @@ def test_html_nested_too_deeply_is_shown_as_escaped_text() -> None:
 
 
 def test_html_that_is_too_long_is_shown_as_escaped_text() -> None:
-    assert sanitise_html("<b>" + "&" * MAX_DISPLAY_LENGTH) == "&amp;" * MAX_DISPLAY_LENGTH
+    assert sanitise_html("<b>" + "&" * MAX_LENGTH) == "&amp;" * MAX_LENGTH
 
 
 @given(HTML)
@@ -141,3 +149,21 @@ def test_sanitise_never_raises_and_is_safe(html: str) -> None:
 @given(st.text(alphabet="<>/!-&;abp \n", max_size=200).map(lambda text: "<div>" * 300 + text))
 def test_stripping_never_raises(html: str) -> None:
     assert "<div>" not in html_to_text(html)
+
+
+def test_a_long_page_reads_like_a_short_one() -> None:
+    page = (
+        "<html><head><title>t</title><style>p{}</style></head><body><div><center>a</center><p>b <font color=red>c</font>"
+        "<p style='display:none'>hidden</p><table><tr><td>d</td><td>e</td></tr></table><ul><li>f</ul><pre>g\n  h</pre>"
+        "<form><input value=i><button>k</button></form><blockquote>l</blockquote><!-- m --><a href=n title=o>p</a></body>"
+    )
+    assert html_to_text(page + "<i>" + "x" * SHORT + "</i>") == html_to_text(page) + "x" * SHORT
+
+
+def test_a_tag_with_very_many_attributes_is_a_tag() -> None:
+    assert html_to_text("a<p " + "".join(f"a{n} " for n in range(10_000)) + ">b") == "a\n\nb"
+
+
+def test_tables_nested_as_deeply_as_can_be_read_lose_nothing_where_they_are_long() -> None:
+    html = "<table><tr><td>" * (MAX_TEXT_DEPTH // 3) + "kept" + "</table>" + "x" * SHORT
+    assert "kept" in html_to_text(html)
