@@ -18,7 +18,7 @@ from yarl import URL
 
 from adapters.contract import Context, Media
 from adapters.errors import ChannelError, NotReachable, Refused, SendError, TryLater
-from adapters.telegram.faults import Answer, to_client_error, to_error
+from adapters.telegram.faults import TWICE, Answer, to_client_error, to_error
 from adapters.telegram.settings import TelegramSettings
 from adapters.telegram.wire import Json
 from normalizer.content import StoredFile
@@ -28,24 +28,6 @@ MAX_ANSWER = 64 * 1024 * 1024
 FILE_SILENCE = 30.0
 CHUNK = 64 * 1024
 BATCH = 100
-
-TWICE = frozenset(
-    [
-        "getMe",
-        "getUpdates",
-        "getWebhookInfo",
-        "setWebhook",
-        "deleteWebhook",
-        "getFile",
-        "sendChatAction",
-        "answerCallbackQuery",
-        "editMessageText",
-        "editMessageCaption",
-        "deleteMessage",
-        "setMessageReaction",
-    ]
-)
-"""Calls that do no harm when they are made twice."""
 
 
 class FileRef(Struct, frozen=True, kw_only=True):
@@ -136,18 +118,17 @@ class BotApi:
         self, method: str, fields: Mapping[str, str], upload: Upload | None = None, *, within: float | None = None
     ) -> Answer:
         """Make a call and give its answer, which is ok. Raises ChannelError."""
-        again = method in TWICE
         try:
             async with self._request(method, fields, upload, within or self._settings.timeout.seconds) as response:
                 status, header = response.status, response.headers.get(hdrs.RETRY_AFTER, "")
                 self.date = _date(response.headers.get(hdrs.DATE, ""))
                 answer = _decode(await _read(response))
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-            error = self._translate(exc, upload, again=again)
+            error = _translate(method, exc, upload)
         else:
             if status == HTTPStatus.OK and answer is not None and answer.ok:
                 return answer
-            error = to_error(status, answer, _seconds(header), again=again)
+            error = to_error(method, status, answer, _seconds(header))
         raise error  # out here it takes no trace of the request along, in which the token stands
 
     async def download(self, path: str) -> AsyncIterator[bytes]:
@@ -177,13 +158,6 @@ class BotApi:
             timeout=aiohttp.ClientTimeout(total=within, connect=CONNECT_TIMEOUT),
             allow_redirects=False,
         )
-
-    def _translate(
-        self, exc: aiohttp.ClientError | TimeoutError | OSError, upload: Upload | None, *, again: bool
-    ) -> ChannelError:
-        if upload is not None and upload.broken is not None:
-            return _of_store(upload.broken)
-        return to_client_error(exc, again=again, incomplete=upload is not None and not upload.finished)
 
 
 class Exchange:
@@ -219,6 +193,12 @@ class Exchange:
         assert self.answer is not None  # noqa: S101  # every call of a library ends in post
         result: object = msgspec.json.decode(self.answer.result)
         return result if isinstance(result, dict) else {}
+
+
+def _translate(method: str, exc: aiohttp.ClientError | TimeoutError | OSError, upload: Upload | None) -> ChannelError:
+    if upload is not None and upload.broken is not None:
+        return _of_store(upload.broken)
+    return to_client_error(method, exc, incomplete=upload is not None and not upload.finished)
 
 
 def _form(fields: Mapping[str, str], upload: Upload) -> aiohttp.FormData:

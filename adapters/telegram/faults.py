@@ -25,6 +25,16 @@ from normalizer.plain import clean_line
 
 DEFAULT_PAUSE = 5.0
 
+_TWICE = """
+    getMe getUpdates getWebhookInfo setWebhook deleteWebhook getFile sendChatAction answerCallbackQuery editMessageText
+    editMessageCaption deleteMessage setMessageReaction
+"""
+TWICE = frozenset(_TWICE.split())
+"""Calls that do no harm when they are made twice, so that they may be repeated although nobody knows their outcome."""
+
+PROBES = frozenset({"getMe", "getUpdates", "getWebhookInfo"})
+"""Calls that every server knows: when they are not found, it is the token that is not."""
+
 
 class Parameters(Struct, frozen=True):
     """What a refusal says for programs (core.telegram.org/bots/api#responseparameters)."""
@@ -110,12 +120,8 @@ REFUSED: Sequence[tuple[str, str, str]] = (
 IS_DOWN = "Telegram does not answer now"
 
 
-def to_error(status: int, answer: Answer | None, retry_after: float | None, *, again: bool) -> ChannelError:
-    """Give what an answer other than ok means.
-
-    ``answer`` is None where it was none of Telegram's (a proxy's page). ``again``: making the call twice does no harm,
-    so that it may be repeated although nobody knows what became of it.
-    """
+def to_error(method: str, status: int, answer: Answer | None, retry_after: float | None) -> ChannelError:
+    """Give what an answer other than ok means; ``answer`` is None where it was none of Telegram's (a proxy's page)."""
     text = answer.description.lower() if answer is not None else ""
     parameters = answer.parameters if answer is not None else Parameters()
     if parameters.migrate_to_chat_id:
@@ -125,33 +131,33 @@ def to_error(status: int, answer: Answer | None, retry_after: float | None, *, a
         return RateLimited("rate_limited", "Telegram asks for a pause", retry_after=pause)
     if status == HTTPStatus.CONFLICT:
         return Conflict(by_webhook="webhook" in text)
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND):
+    if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.NOT_FOUND and method in PROBES):
         return BadCredentials(
             "bad_token", "Telegram does not know this token: copy it anew from BotFather (`/token`) into `token`"
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _failed(status, text, again=again)
+        return _failed(method, status, text)
     return _refused(status, answer.description if answer is not None else "")
 
 
 def to_client_error(
-    error: aiohttp.ClientError | TimeoutError | OSError, *, again: bool, incomplete: bool
+    method: str, error: aiohttp.ClientError | TimeoutError | OSError, *, incomplete: bool
 ) -> ChannelError:
     """Give what a request without an answer means; ``incomplete``: the end of its body was never sent."""
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return TryLater("not_connected", "Telegram cannot be reached")
     if incomplete:
         return TryLater("upload_broken", "the connection broke while the file was being sent")
-    if again:
+    if method in TWICE:
         return TryLater("no_answer", IS_DOWN)
     if isinstance(error, TimeoutError):
         return OutcomeUnknown("timeout", "Telegram did not answer in time and may have sent the message")
     return OutcomeUnknown("connection_lost", "the connection broke before the answer; the message may have been sent")
 
 
-def _failed(status: int, text: str, *, again: bool) -> ChannelError:
+def _failed(method: str, status: int, text: str) -> ChannelError:
     """Tell apart which failures of the server are certain: it says so before it restarts, or takes no requests."""
-    if again or "restart" in text or status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if method in TWICE or "restart" in text or status == HTTPStatus.SERVICE_UNAVAILABLE:
         return TryLater(f"http_{status}", IS_DOWN)
     return OutcomeUnknown(f"http_{status}", "Telegram failed and may have sent the message all the same")
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from adapters.contract import Context, FileTooBig
 from adapters.errors import BadCredentials, ChannelError, Refused, TryLater
 from adapters.telegram.client import BotApi
-from adapters.telegram.mapping import MEGABYTE, Fetched, Missing
+from adapters.telegram.contents import MEGABYTE, Fetched, Missing
 from adapters.telegram.wire import File
 from web.uploads import sniff
 

@@ -12,8 +12,9 @@ from msgspec import Struct
 from adapters.contract import Context
 from adapters.errors import ChannelError, EnvelopeRefused
 from adapters.telegram.client import BotApi, Call, Driver
+from adapters.telegram.contents import Fetched, Missing
 from adapters.telegram.files import Files
-from adapters.telegram.mapping import CHAT_KINDS, Fetched, Missing, Origin, file_of, to_envelope
+from adapters.telegram.mapping import CHAT_KINDS, Origin, file_of, to_envelope
 from adapters.telegram.notes import Notes
 from adapters.telegram.settings import ChatKind
 from adapters.telegram.wire import Json, Poison, Update, decode_update

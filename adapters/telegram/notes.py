@@ -1,5 +1,8 @@
 """What a channel remembers over restarts: the polling offset, groups that have moved, and what was sent lately."""
 
+import asyncio
+from zlib import crc32
+
 import msgspec
 from msgspec import Struct
 
@@ -9,8 +12,9 @@ OFFSET = "offset"
 FORGET_AFTER = 6 * 24 * 3_600_000
 """After a week without updates their numbers begin anew at random: an old offset might confirm what nobody has read."""
 
-KEPT_SENT = 100
-"""Messages of a chat that can still be edited, deleted or reacted to by their outbound id."""
+SHELVES, KEPT_SENT = 64, 200
+"""Notes of what was sent lately, and so can be edited, deleted or reacted to by its outbound id: so many notes of so
+many messages each, however many customers there are."""
 
 
 class Offset(Struct, frozen=True):
@@ -31,6 +35,7 @@ class Notes:
         self._memory = memory
         self._homes: dict[int, int] = {}
         self._moved: dict[int, int] = {}
+        self._noting = asyncio.Lock()
 
     async def offset(self) -> Offset:
         """Give the offset; one that is long over where there is none."""
@@ -61,19 +66,20 @@ class Notes:
             return home
         return await self._look(self._moved, "moved", home)
 
-    async def keep_sent(self, chat: int, outbound: str, message: int) -> None:
+    async def keep_sent(self, outbound: str, chat: int, message: int) -> None:
         """Note as which message something was sent."""
-        sent = {**await self._sent(chat), outbound: message}
-        latest = dict(list(sent.items())[-KEPT_SENT:])
-        await self._memory.save(f"sent.{chat}", msgspec.json.encode(latest))
+        shelf = _shelf(outbound)
+        async with self._noting:
+            sent = {**await self._sent(shelf), outbound: (chat, message)}
+            await self._memory.save(shelf, msgspec.json.encode(dict(list(sent.items())[-KEPT_SENT:])))
 
-    async def sent(self, chat: int, outbound: str) -> int | None:
-        """Give the message as which something was sent."""
-        return (await self._sent(chat)).get(outbound)
+    async def sent(self, outbound: str) -> tuple[int, int] | None:
+        """Give the chat and the message as which something was sent."""
+        return (await self._sent(_shelf(outbound))).get(outbound)
 
-    async def _sent(self, chat: int) -> dict[str, int]:
-        note = await self._memory.load(f"sent.{chat}")
-        return msgspec.json.decode(note, type=dict[str, int]) if note is not None else {}
+    async def _sent(self, shelf: str) -> dict[str, tuple[int, int]]:
+        note = await self._memory.load(shelf)
+        return msgspec.json.decode(note, type=dict[str, tuple[int, int]]) if note is not None else {}
 
     async def _look(self, known: dict[int, int], word: str, chat: int) -> int:
         """Look a move up; only moves are remembered, since another node may hear of one first."""
@@ -83,3 +89,7 @@ class Notes:
                 return chat
             known[chat] = int(note)
         return known[chat]
+
+
+def _shelf(outbound: str) -> str:
+    return f"sent.{crc32(outbound.encode()) % SHELVES}"

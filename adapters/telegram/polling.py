@@ -73,8 +73,9 @@ class Poller:
         for raw in raws:
             try:
                 heard.append(self._intake.hear(raw))
-            except Poison as exc:
-                await self._context.dead(POISON, raw, str(exc))
+            except Poison as exc:  # without a number it cannot be confirmed: Telegram does not send such
+                self._context.count(POISON)
+                self._context.log.warning("telegram.no_update", reason=str(exc))
         return heard
 
     async def _take_all(self, heard: Sequence[Heard]) -> set[int]:

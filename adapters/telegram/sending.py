@@ -2,6 +2,9 @@
 
 import asyncio
 
+import msgspec
+from msgspec import Struct
+
 from adapters.contract import Context, Sent
 from adapters.errors import RateLimited, Refused, SendError, Unreachable
 from adapters.telegram.client import BotApi, Call, Driver
@@ -10,7 +13,7 @@ from adapters.telegram.mapping import native_id, read_address, read_native_id, r
 from adapters.telegram.notes import Notes
 from adapters.telegram.outgoing import Target, mend, moved, to_call
 from adapters.telegram.settings import TelegramSettings
-from adapters.telegram.wire import Json
+from adapters.telegram.wire import Chat, Json
 from normalizer.content import Delete, Edit, Reaction
 from normalizer.outbound import Outbound
 
@@ -19,6 +22,13 @@ ALREADY = {"editMessageText": "not_modified", "editMessageCaption": "not_modifie
 """Refusals that say that it is already as we want it."""
 
 Change = Edit | Delete | Reaction
+
+
+class Posted(Struct, frozen=True):
+    """What is told of a message that was sent; all else of it is of no interest."""
+
+    message_id: int
+    chat: Chat
 
 
 class Floods:
@@ -58,7 +68,7 @@ class Sending:
         answers = self._answered(outbound, chat)
         target = Target(chat=chat, thread=thread or read_thread(outbound.channel_data), answers=answers)
         result = await self._call(to_call(outbound.content, target), outbound.address)
-        return await self._note(outbound, home, result)
+        return await self._note(outbound, result)
 
     def _answered(self, outbound: Outbound, chat: int) -> int:
         """Give the message to show as answered: in groups, where several talk; every answer of a chat of two is one."""
@@ -67,20 +77,16 @@ class Sending:
         return known[1] if known is not None and known[0] == chat else 0
 
     async def _change(self, outbound: Outbound, content: Change, chat: int) -> Sent:
-        message = await self._changed(outbound, content, chat)
+        message = await self._changed(content, chat)
         await self._call(to_call(content, Target(chat=chat), message), outbound.address)
         return Sent(native_id=native_id(self._bot, chat, message))
 
-    async def _changed(self, outbound: Outbound, content: Change, chat: int) -> int:
+    async def _changed(self, content: Change, chat: int) -> int:
         """Give the number of the message that is meant, by its native id or as the outbound that it was."""
-        known = read_native_id(content.target, self._bot)
-        if known is not None and known[0] == chat:
-            return known[1]
-        home, _ = read_address(outbound.address)
-        found = await self._notes.sent(home, content.target) if known is None else None
-        if found is None:
+        known = read_native_id(content.target, self._bot) or await self._notes.sent(content.target)
+        if known is None or known[0] != chat:
             raise Refused("no_target", "the message that this is about is not known any more")
-        return found
+        return known[1]
 
     async def _call(self, call: Call, address: str) -> Json:
         """Make a call; a refusal certainly sent nothing, so what heals it is tried once, at once."""
@@ -104,14 +110,15 @@ class Sending:
             self._context.log.info("telegram.sent_otherwise", code=exc.code, method=other.method)
         return await self._driver.call(other)
 
-    async def _note(self, outbound: Outbound, home: int, result: Json) -> Sent:
+    async def _note(self, outbound: Outbound, result: Json) -> Sent:
         """Remember as what it was sent; that it cannot be noted does not unsend it."""
-        message, chat = result.get("message_id"), result.get("chat")
-        if not isinstance(message, int) or not isinstance(chat, dict):
+        try:
+            posted = msgspec.convert(result, Posted)
+        except msgspec.ValidationError:
             return Sent()
         try:
             async with asyncio.timeout(NOTE_WITHIN):
-                await self._notes.keep_sent(home, outbound.id, message)
+                await self._notes.keep_sent(outbound.id, posted.chat.id, posted.message_id)
         except Exception:  # noqa: BLE001  # whatever the store has: the message is sent
             self._context.log.warning("telegram.sent_not_noted", outbound=outbound.id)
-        return Sent(native_id=native_id(self._bot, int(chat["id"]), message))
+        return Sent(native_id=native_id(self._bot, posted.chat.id, posted.message_id))

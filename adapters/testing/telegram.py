@@ -12,16 +12,14 @@ Beside the routes of every simulator (``POST /_control/say`` takes a user's id a
 ============================  ========================================================================================
 """
 
-import asyncio
 import json
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from aiohttp import BodyPartReader, MultipartReader, StreamReader, hdrs, web
-from aiohttp.base_protocol import BaseProtocol
+from aiohttp import hdrs, web
 
 from adapters.pace import Bucket, Rate
 from adapters.testing.peer import Shown
@@ -35,6 +33,7 @@ from adapters.testing.telegram_rules import (
     Params,
     Uploaded,
     check_call,
+    read_call,
 )
 from web.uploads import sniff
 
@@ -194,7 +193,7 @@ class TelegramSimulator(Simulator):
         try:
             self._check_token(request.match_info["token"])
             name = request.match_info["method"]
-            fields, files = await _read(request)
+            fields, files = await read_call(request)
             result = await self._perform(name, check_call(name, fields, files), files)
         except ApiError as exc:
             return web.json_response(_error(exc), status=exc.status)
@@ -373,31 +372,6 @@ class TelegramSimulator(Simulator):
 
     async def _show_messages(self, _request: web.Request) -> web.Response:
         return web.json_response(list(self.messages.values()))
-
-
-async def _read(request: web.Request) -> tuple[dict[str, str], dict[str, Uploaded]]:
-    """Read the parameters from the query and a form, with files where it has parts."""
-    fields, files = dict(request.query), dict[str, Uploaded]()
-    if not request.content_type.startswith("multipart/"):
-        return {**fields, **{key: str(value) for key, value in (await request.post()).items()}}, files
-    async for part in _parts(request.headers, await request.read()):
-        if part.filename is not None:
-            files[part.name or ""] = Uploaded(part.filename, bytes(await part.read()))
-        else:
-            fields[part.name or ""] = await part.text()
-    return fields, files
-
-
-async def _parts(headers: Mapping[str, str], body: bytes) -> AsyncIterator[BodyPartReader]:
-    """Take a form of parts apart, whose bytes the simulator has noted already."""
-    loop = asyncio.get_running_loop()
-    stream = StreamReader(BaseProtocol(loop), len(body) + 1, loop=loop)
-    stream.feed_data(body)
-    stream.feed_eof()
-    reader = MultipartReader(headers, stream)
-    while (part := await reader.next()) is not None:
-        if isinstance(part, BodyPartReader):
-            yield part
 
 
 def _error(error: ApiError) -> Json:

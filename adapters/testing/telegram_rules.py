@@ -4,12 +4,15 @@ The shape of a call is checked with aiogram's models, which are made from Telegr
 those that the documentation states in words.
 """
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from aiogram import methods
 from aiogram.methods import TelegramMethod
+from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
+from aiohttp.base_protocol import BaseProtocol
 from msgspec import Struct
 from pydantic import ValidationError
 
@@ -90,6 +93,31 @@ class Uploaded(Struct, frozen=True):
 
     name: str
     content: bytes
+
+
+async def read_call(request: web.Request) -> tuple[dict[str, str], dict[str, Uploaded]]:
+    """Read the parameters from the query and a form, with files where it has parts."""
+    fields, files = dict(request.query), dict[str, Uploaded]()
+    if not request.content_type.startswith("multipart/"):
+        return {**fields, **{key: str(value) for key, value in (await request.post()).items()}}, files
+    async for part in _parts(request.headers, await request.read()):
+        if part.filename is not None:
+            files[part.name or ""] = Uploaded(part.filename, bytes(await part.read()))
+        else:
+            fields[part.name or ""] = await part.text()
+    return fields, files
+
+
+async def _parts(headers: Mapping[str, str], body: bytes) -> AsyncIterator[BodyPartReader]:
+    """Take a form of parts apart, whose bytes the simulator has noted already."""
+    loop = asyncio.get_running_loop()
+    stream = StreamReader(BaseProtocol(loop), len(body) + 1, loop=loop)
+    stream.feed_data(body)
+    stream.feed_eof()
+    reader = MultipartReader(headers, stream)
+    while (part := await reader.next()) is not None:
+        if isinstance(part, BodyPartReader):
+            yield part
 
 
 def check_call(name: str, fields: Mapping[str, str], files: Mapping[str, Uploaded]) -> Params:

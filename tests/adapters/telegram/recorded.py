@@ -87,7 +87,7 @@ def settings(url: str, **changes: Any) -> TelegramSettings:  # noqa: ANN401  # a
         "mode": "polling",
         "api_url": url,
         "chats": ("private", "group", "channel"),
-        "timeout": Duration(300),
+        "timeout": Duration(800),
         "poll_timeout": Duration(2_000),
     }
     return TelegramSettings(**{**plain, **changes})

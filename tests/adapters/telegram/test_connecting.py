@@ -170,48 +170,52 @@ async def test_a_customer_sees_that_an_operator_types_and_nobody_else_does() -> 
 
 @pytest.mark.parametrize(("part", "code"), [(part, code) for part, code, _ in (*UNREACHABLE, *REFUSED)])
 def test_each_line_of_the_tables_is_met(part: str, code: str) -> None:
-    error = to_error(400, Answer(ok=False, description=f"Bad Request: {part.upper()} !"), None, again=False)
+    error = to_error("sendMessage", 400, Answer(ok=False, description=f"Bad Request: {part.upper()} !"), None)
     assert isinstance(error, Refused)
     assert error.code == code
 
 
+SEND, EDIT = "sendMessage", "editMessageText"
+
+
 @pytest.mark.parametrize(
-    ("status", "again", "kind"),
+    ("method", "status", "kind"),
     [
-        (500, False, OutcomeUnknown),
-        (500, True, TryLater),
-        (502, False, OutcomeUnknown),
-        (503, False, TryLater),
-        (504, False, OutcomeUnknown),
-        (504, True, TryLater),
-        (401, False, BadCredentials),
-        (404, False, BadCredentials),
-        (302, False, Refused),
-        (200, False, Refused),
+        (SEND, 500, OutcomeUnknown),
+        (EDIT, 500, TryLater),
+        (SEND, 502, OutcomeUnknown),
+        (SEND, 503, TryLater),
+        (SEND, 504, OutcomeUnknown),
+        (EDIT, 504, TryLater),
+        (SEND, 401, BadCredentials),
+        ("getMe", 404, BadCredentials),
+        (SEND, 404, Refused),
+        (SEND, 302, Refused),
+        (SEND, 200, Refused),
     ],
 )
-def test_a_status_without_words_of_telegram(status: int, again: bool, kind: type[ChannelError]) -> None:  # noqa: FBT001  # a table
-    assert type(to_error(status, None, None, again=again)) is kind
+def test_a_status_without_words_of_telegram(method: str, status: int, kind: type[ChannelError]) -> None:
+    assert type(to_error(method, status, None, None)) is kind
 
 
 @pytest.mark.parametrize(
-    ("error", "again", "incomplete", "kind"),
+    ("method", "error", "incomplete", "kind"),
     [
-        (TimeoutError(), False, False, OutcomeUnknown),
-        (TimeoutError(), True, False, TryLater),
-        (TimeoutError(), False, True, TryLater),
-        (aiohttp.ServerDisconnectedError(), False, False, OutcomeUnknown),
-        (aiohttp.ConnectionTimeoutError(), False, False, TryLater),
-        (ConnectionResetError(), False, False, OutcomeUnknown),
+        (SEND, TimeoutError(), False, OutcomeUnknown),
+        (EDIT, TimeoutError(), False, TryLater),
+        (SEND, TimeoutError(), True, TryLater),
+        (SEND, aiohttp.ServerDisconnectedError(), False, OutcomeUnknown),
+        (SEND, aiohttp.ConnectionTimeoutError(), False, TryLater),
+        (SEND, ConnectionResetError(), False, OutcomeUnknown),
     ],
 )
 def test_a_request_without_an_answer(
+    method: str,
     error: aiohttp.ClientError | TimeoutError | OSError,
-    again: bool,  # noqa: FBT001  # a table
     incomplete: bool,  # noqa: FBT001  # a table
     kind: type[ChannelError],
 ) -> None:
-    assert type(to_client_error(error, again=again, incomplete=incomplete)) is kind
+    assert type(to_client_error(method, error, incomplete=incomplete)) is kind
 
 
 # --- the simulator is strict ---

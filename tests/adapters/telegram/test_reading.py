@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from adapters.telegram import aiogram_driver, ptb_driver
 from adapters.telegram.client import BotApi, Driver
+from adapters.telegram.contents import Fetched, Missing, with_links
 from adapters.telegram.mapping import (
     ChannelData,
-    Fetched,
-    Missing,
     Origin,
     file_of,
     native_id,
@@ -20,7 +19,6 @@ from adapters.telegram.mapping import (
     read_native_id,
     read_thread,
     to_envelope,
-    with_links,
 )
 from adapters.telegram.wire import Entity, Poison, Update, decode_update
 from adapters.testing import NOON

@@ -12,9 +12,10 @@ from adapters.errors import OutcomeUnknown, RateLimited, Refused, TryLater, Unre
 from adapters.telegram.adapter import group_rate
 from adapters.telegram.outgoing import CAPABILITIES
 from adapters.telegram.sending import Floods
-from adapters.testing import NOON, After, Answer, Cut, Hang, outbound
+from adapters.testing import NOON, After, Answer, Cut, outbound
 from adapters.testing.context import FakeMedia, FakeMemory
 from adapters.testing.telegram_rules import CAPTION_LIMIT, TEXT_LIMIT, utf16
+from config import Duration
 from normalizer.content import Content, Delete, Edit, Media, Reaction, StoredFile, Text
 from normalizer.outbound import Outbound
 from normalizer.render import render
@@ -38,7 +39,7 @@ def methods(rig: TelegramRig) -> list[str]:
 
 @pytest.fixture(params=["aiogram", "ptb"])
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[TelegramRig]:
-    async with at_work(driver=request.param) as rig:
+    async with at_work(driver=request.param, timeout=Duration(20_000)) as rig:
         yield rig
 
 
@@ -124,7 +125,7 @@ async def test_a_message_of_another_chat_is_not_touched(rig: TelegramRig) -> Non
     assert (43, 1) in rig.peer.messages
 
 
-@pytest.mark.parametrize("fault", [Hang(), Cut(), After(Cut()), Answer(status=502)], ids=["hang", "cut", "lost", "502"])
+@pytest.mark.parametrize("fault", [Cut(), After(Cut()), Answer(status=502)], ids=["cut", "lost", "502"])
 async def test_a_change_of_unknown_outcome_may_be_made_again(rig: TelegramRig, fault: object) -> None:
     await send(rig, Text(text="one"))
     rig.peer.will(fault)  # type: ignore[arg-type]  # a fault
