@@ -30,8 +30,10 @@ from broker.place import BusNotStarted, find_bus
 from broker.source import Source, channel_problem
 from broker.storage import ALARM_AT
 from broker.workspace import channel_type
+from config import ConfigErrors, Problem
 
 CHANNEL_TIMEOUT = 30.0
+QUICKLY = 10.0
 BUS_TIMEOUT = 5.0
 PUBLIC_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 5.0
@@ -43,10 +45,14 @@ LOCAL = frozenset(("localhost", "127.0.0.1", "::1"))
 
 
 class Report(Struct, frozen=True):
-    """What was found about one thing: ``name`` is a channel's, with its type, or `GENERAL`."""
+    """What was found about one thing: ``name`` is a channel's, with its type, or `GENERAL`.
+
+    ``problem`` is a setting that is refused: with it the channel must not run.
+    """
 
     name: str
     findings: tuple[Finding, ...]
+    problem: Problem | None = None
 
 
 async def examine(source: Source, data: Path, *, only: Collection[str] = ()) -> list[Report]:
@@ -64,17 +70,33 @@ async def examine(source: Source, data: Path, *, only: Collection[str] = ()) -> 
         return [Report(GENERAL, (about_bus, *await _clock(bus, source), *first.findings)), *channels]
 
 
-async def _channel(name: str, source: Source, http: aiohttp.ClientSession, secret: bytes) -> Report:
+async def refuse_bad_settings(source: Source, only: Collection[str] = ()) -> None:
+    """Look whether a channel refuses its settings, before a file is proposed. Whatever else is wrong may pass.
+
+    Raises:
+        config.ConfigErrors: every setting that is refused, with its line.
+    """
+    async with open_session(Reach.ANYWHERE) as http:
+        names = [name for name in source.settings.channels if not only or name in only]
+        secret = secrets.token_bytes(LENGTH)
+        reports = await asyncio.gather(*(_channel(name, source, http, secret, QUICKLY) for name in names))
+    if problems := [report.problem for report in reports if report.problem is not None]:
+        raise ConfigErrors(problems)
+
+
+async def _channel(
+    name: str, source: Source, http: aiohttp.ClientSession, secret: bytes, seconds: float = CHANNEL_TIMEOUT
+) -> Report:
     settings = source.settings.channels[name]
     adapter = source.types[channel_type(settings)]
     public_url = source.settings.http.public_url or f"http://{source.settings.http.listen}"
     context = OfflineContext(name, http, public_url=public_url, secret=secret)
+    title = f"{name} ({adapter.type})"
     try:
-        findings = await diagnose(adapter, settings, context)
+        return Report(title, tuple(await diagnose(adapter, settings, context, seconds)))
     except BadSettings as exc:
         problem = channel_problem(source.document, name, exc.key, exc.message)
-        findings = (Finding(what=str(problem), ok=False, remedy="correct it in the file"),)
-    return Report(f"{name} ({adapter.type})", tuple(findings))
+        return Report(title, (_wrong(str(problem), "correct it in the file"),), problem)
 
 
 async def diagnose(

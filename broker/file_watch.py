@@ -6,6 +6,7 @@ from pathlib import Path
 
 from broker.alarms import Board
 from broker.bus.errors import BusError
+from broker.doctor import refuse_bad_settings
 from broker.logs import Scrubber, get_logger
 from broker.source import Source, read_source
 from broker.versions import Versions
@@ -44,6 +45,7 @@ class FileWatch:
                 self._board.clear(WRONG)
                 return
             source = read_source(self._path, os.environ)
+            await refuse_bad_settings(source)
         except ConfigErrors as exc:
             self._wrong(str(exc))
             return

@@ -141,7 +141,11 @@ class Node:
 
         app.on_shutdown.append(end_channels)
         self._stack.push_async_callback(serving.close)
-        serving.start(self._channels(live.source.settings), live.source.types)
+        wanted = self._channels(live.source.settings)
+        if live.version:  # it has run before: what one channel's provider refuses by now must not take others with it
+            await serving.change(wanted, live.source.types)
+        else:
+            serving.start(wanted, live.source.types)
         self._keep(asyncio.create_task(serving.wait(), name="channels"))
         server = HttpServer(app, self.settings.http.listen, free=(*LOOPBACK, *self.settings.http.proxies))
         await server.start()

@@ -18,6 +18,7 @@ from broker.channels.secret import workspace_secret
 from broker.channels.serving import ChannelRefused
 from broker.channels.tally import wall_clock
 from broker.child import ChildProcess
+from broker.doctor import refuse_bad_settings
 from broker.file_watch import FileWatch
 from broker.logs import Format, Scrubber, get_logger
 from broker.node import Node
@@ -109,11 +110,12 @@ async def _propose(plan: Plan, bus_settings: BusSettings) -> None:
     """The file proposes, the log decides.
 
     A start proposes a file that has never been a version: whoever starts again after a crash, or with an old file,
-    undoes nobody's apply or rollback. Who watches the file has said that it is the truth.
+    undoes nobody's apply or rollback. Who watches the file has said that it is the truth. Raises config.ConfigErrors.
     """
     async with _versions(plan, bus_settings) as versions:
         name = versions.proposal(plan.source, "").hash
         if plan.watch or name not in {version.hash for version in await versions.all()}:
+            await refuse_bad_settings(plan.source)
             await versions.propose(plan.source, by="start")
             get_logger("version").info("file proposed", hash=name)
 

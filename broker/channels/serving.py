@@ -56,7 +56,7 @@ class Serving:
         return self._refused | {name: one.channel.status for name, one in self._running.items()}
 
     def start(self, wanted: Mapping[str, Struct], types: Mapping[str, type[Adapter]]) -> None:
-        """Start the first channels.
+        """Start the channels of a workspace that has never run: a setting that one refuses ends the process.
 
         Raises:
             ChannelRefused: one must not run so; nothing has been started.

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ from broker.channels.secret import workspace_secret
 from broker.cli.session import Session, connected, folded, run_session
 from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, DataPath, fail, say
 from broker.difference import Change, difference, sections
+from broker.doctor import examine
 from broker.nodes import Beat, call_roll
 from broker.place import DEFAULT_DATA
 from broker.routing.follower import Follower
@@ -43,6 +45,7 @@ class _Desk(Struct, frozen=True):
     session: Session
     follower: Follower
     versions: Versions
+    data: Path
 
 
 def apply(
@@ -55,7 +58,7 @@ def apply(
 
     async def job() -> None:
         async with _open(file, data) as desk:
-            await _put(desk, desk.session.source, by=f"apply by {_who()}", dry_run=dry_run, yes=yes)
+            await _put(desk, desk.session.source, f"apply by {_who()}", dry_run=dry_run, yes=yes)
 
     run_session(job())
 
@@ -73,7 +76,7 @@ def rollback(
         async with _open(file, data) as desk:
             number, source = await _earlier(desk, version)
             by = f"rollback to {number} by {_who()}"
-            await _put(desk, source, by=by, dry_run=dry_run, yes=yes)
+            await _put(desk, source, by, dry_run=dry_run, yes=yes)
             if not dry_run:
                 say(f"{file} still holds what was in force before: correct it before the next apply.")
 
@@ -98,7 +101,7 @@ def versions(file: ConfigPath = DEFAULT_CONFIG, data: DataPath = DEFAULT_DATA) -
 async def _open(file: ConfigPath, data: DataPath) -> AsyncIterator[_Desk]:
     async with connected(file, data) as session, folded(session) as follower:
         secret = await workspace_secret(session.bus, session.workspace)
-        yield _Desk(session, follower, Versions(session.bus, session.workspace, secret))
+        yield _Desk(session, follower, Versions(session.bus, session.workspace, secret), data)
 
 
 async def _earlier(desk: _Desk, wanted: str) -> tuple[int, Source]:
@@ -116,16 +119,19 @@ async def _earlier(desk: _Desk, wanted: str) -> tuple[int, Source]:
     return found.number, source
 
 
-async def _put(desk: _Desk, source: Source, *, by: str, dry_run: bool, yes: bool) -> None:
+async def _put(desk: _Desk, source: Source, by: str, *, dry_run: bool, yes: bool) -> None:
     """Show, ask, propose, and wait until it is decided and followed."""
     state = desk.follower.state
     version = state.version
     if desk.versions.proposal(source, by).hash == state.rules_hash:
         say(f"Version {version} is in force, and it is the same: nothing to do.")
         return
-    await _show(desk, source)
+    changed = await _show(desk, source)
+    refused = await _look_at_channels(source, desk.data, changed)
     if dry_run:
         return
+    if refused:
+        fail("nothing was changed")
     if not yes and not _agreed():
         fail("nothing was changed")
     if desk.follower.state.version != version:
@@ -135,21 +141,37 @@ async def _put(desk: _Desk, source: Source, *, by: str, dry_run: bool, yes: bool
     await _followed(desk, number)
 
 
-async def _show(desk: _Desk, source: Source) -> None:
+async def _show(desk: _Desk, source: Source) -> list[str]:
+    """Show the difference; gives the channels that are new or changed."""
     state = desk.follower.state
+    everything = list(source.settings.channels)
     if not state.rules_hash:
         say("Nothing is in force yet.")
-        return
+        return everything
     try:
         present = await desk.versions.load(state.rules_hash, desk.session.source.document.folder, os.environ)
     except (VersionMissing, ConfigErrors) as exc:
         say(f"Version {state.version} is in force and cannot be compared: {exc}")
-        return
+        return everything
     changes = difference(present, source)
     for line in sections(changes):
         say(line)
     for warning in _warnings(desk, changes, source):
         say(warning)
+    before = present.settings.channels
+    return [name for name, settings in source.settings.channels.items() if before.get(name) != settings]
+
+
+async def _look_at_channels(source: Source, data: Path, names: list[str]) -> bool:
+    """Say what is wrong with channels that are new or changed; whether one refuses its settings."""
+    if not names:
+        return False
+    reports = await examine(source, data, only=names)
+    for report in reports:
+        for finding in report.findings:
+            if not finding.ok:
+                say(f"{report.name}: {finding.what}\n  -> {finding.remedy}")
+    return any(report.problem is not None for report in reports)
 
 
 def _warnings(desk: _Desk, changes: list[Change], source: Source) -> list[str]:
