@@ -66,11 +66,12 @@ def parse_mail(raw: bytes, *, now_ms: int, ours: Ours, limits: Limits = Limits()
 def _digest(root: Part, reader: Reader, headers: Headers) -> str:
     """Name the mail by what no server on the way changes, so that it is the same in every mailbox and after a re-scan.
 
-    The Message-ID alone will not do: some devices send all their mails under one. Without an id the body decides.
+    The Message-ID alone will not do: some devices send all their mails under one. Without an id, or without a date
+    that tells such mails apart, the body decides.
     """
-    ids = headers.raw("message-id")
+    ids = headers.ids("message-id")
     said = "\n".join((*ids[:1], headers.first("from"), headers.first("date"), headers.first("subject")))
     digest = hashlib.sha256(said.encode("utf-8", "replace"))
-    if not ids:
+    if not ids or headers.date() is None:
         digest.update(memoryview(reader.data)[root.start : root.end])
     return digest.hexdigest()[:_DIGEST]

@@ -183,9 +183,19 @@ def test_two_mails_under_one_id_are_two_mails(other: bytes) -> None:
     assert mail(HEADER + b"Message-ID: <1@b>\n\nx").digest != mail(other).digest
 
 
-def test_without_an_id_the_body_decides() -> None:
-    assert mail(HEADER + b"\nx").digest == mail(b"Received: x\n" + HEADER + b"\nx").digest
-    assert mail(HEADER + b"\nx").digest != mail(HEADER + b"\ny").digest
+@pytest.mark.parametrize(
+    "header",
+    [
+        HEADER,
+        HEADER + b"Message-ID:\n",
+        HEADER + b"Message-ID: <>\n",
+        b"From: a@b.example\nMessage-ID: <1@b>\n",
+        b"From: a@b.example\nDate: now\nMessage-ID: <1@b>\n",
+    ],
+)
+def test_without_an_id_or_a_date_the_body_decides(header: bytes) -> None:
+    assert mail(header + b"\nx").digest == mail(b"Received: x\n" + header + b"\nx").digest
+    assert mail(header + b"\nx").digest != mail(header + b"\ny").digest
 
 
 def test_what_is_remembered_of_a_mail_leads_to_its_sender() -> None:
