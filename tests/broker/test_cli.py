@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
+pytestmark = pytest.mark.timeout(240)  # each command is a process of its own, and the machine may be busy
+
 FILE = """
 workspace: acme
 channels:
@@ -26,7 +28,7 @@ def trunkline(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedPr
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
         env={**os.environ, "COLUMNS": "200", "TERM": "dumb"},
     )
