@@ -5,10 +5,9 @@ import hashlib
 import msgspec
 from msgspec import Struct
 
+from broker.staff import ChannelWork, OperatorSettings
 from broker.workspace import (
-    ChannelWork,
     NeedSettings,
-    OperatorSettings,
     RouteSettings,
     TimesSettings,
     WorkspaceSettings,

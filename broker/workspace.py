@@ -9,22 +9,16 @@ import re2
 from msgspec import Meta, Struct, defstruct, field
 
 from broker.bus.server import Durability
+from broker.staff import ChannelWork, Level, OperatorSettings, Token, shared_phones
 from config import Duration, ListenAddress, Secret, SettingError
 from config.problems import nearest
 from desk.settings import DeskSettings
-from router.policy import phone_key
-from router.rules import ChannelClass
 
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 
 PARTS = ("router", "desk", "channels")
 """What ``--only`` names besides a channel."""
-
-Token = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-Units = Annotated[int, Meta(ge=0, le=100)]
-Level = Annotated[int, Meta(ge=1, le=5)]
-LanguageLevel = Literal["A1", "A2", "B1", "B2", "C1", "C2", "native"]
 
 
 class ExternalNats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,53 +82,6 @@ class Http(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def watchers(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks of the monitoring, parsed."""
         return tuple(ip_network(network) for network in self.monitors)
-
-
-class OperatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One operator."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=100, description="The name that customers and colleagues see.")]
-    password_hash: Annotated[
-        Secret | None, Meta(description="Made by `trunkline hash-password`; none: no sign-in.")
-    ] = None
-    role: Annotated[
-        Literal["operator", "supervisor"],
-        Meta(description="A supervisor sees all conversations and may take, give and force."),
-    ] = "operator"
-    avatar: Annotated[str, Meta(description="Address of a picture.")] = ""
-    phone: Annotated[
-        str,
-        Meta(
-            pattern=r"^(sips?:[^\s@<>]+@[^\s@<>]+)?$",
-            description="SIP address of the phone that rings for this operator, such as sip:anna@pbx.example; "
-            "none: calls go to others.",
-        ),
-    ] = ""
-    skills: Annotated[dict[Token, Level], Meta(description="Skill to level, 1 to 5.")] = field(default_factory=dict)
-    languages: Annotated[dict[Token, LanguageLevel], Meta(description="Language to level; none named: any.")] = field(
-        default_factory=dict
-    )
-    capacity: Annotated[
-        dict[Token, Annotated[int, Meta(ge=0, le=10_000)]],
-        Meta(description="`units` in all (100 by default), and conversations at once per kind of channel."),
-    ] = field(default_factory=dict)
-
-
-class ChannelWork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a conversation of a channel costs an operator, and how it is offered."""
-
-    units: Annotated[Units | None, Meta(description="Units it takes of an operator's total.")] = None
-    kind: Annotated[
-        ChannelClass | None,
-        Meta(description="`exclusive` needs a free operator, `deferrable` does not keep anybody from other work."),
-    ] = None
-    accept: Annotated[
-        Literal["auto", "manual"] | None,
-        Meta(description="Whether the operator has to accept an offer; a call always rings first."),
-    ] = None
-    offer_timeout: Annotated[Duration, Meta(description="How long an offer that must be accepted stands.")] = Duration(
-        20_000
-    )
 
 
 class NeedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -253,7 +200,7 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         problems = [*self._channel_problems(), *self._routing_problems(), *self._operator_problems()]
-        problems += _shared_phones(self.operators)
+        problems += shared_phones(self.operators)
         if problems:
             raise ExceptionGroup("workspace", problems)
 
@@ -323,18 +270,6 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             for kind in operator.capacity
             if kind not in kinds
         ]
-
-
-def _shared_phones(operators: Mapping[str, OperatorSettings]) -> list[SettingError]:
-    """Find phones that stand with two operators: nobody could say then who has answered."""
-    owners: dict[str, str] = {}
-    problems = []
-    for name, operator in operators.items():
-        first = owners.setdefault(phone_key(operator.phone), name) if operator.phone else name
-        if first != name:
-            said = f"is {first}'s phone already; with two operators on one phone nobody knows who has answered"
-            problems.append(SettingError(said, key=("operators", name, "phone")))
-    return problems
 
 
 def _pattern_fault(pattern: str) -> str:

@@ -13,6 +13,7 @@ import structlog
 from msgspec import Struct
 
 from desk.faces import Faces
+from desk.frames import Beat, Changes, ViewFrame
 from desk.library import HistoryUnavailable, Library, NotKnown
 from desk.lists import Lists
 from desk.ports import Outside
@@ -21,8 +22,6 @@ from desk.screen import Place, Screen
 from desk.transcript import Transcript
 from desk.views import Audience, Touched, card, lists, summarize, touched
 from desk.wire import (
-    Beat,
-    Changes,
     ConversationChanged,
     ConversationGone,
     Event,
@@ -31,7 +30,6 @@ from desk.wire import (
     OperatorCard,
     OperatorChanged,
     Summary,
-    ViewFrame,
     WaitingChanged,
     encode,
 )

@@ -8,20 +8,12 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from desk.library import HistoryUnavailable, NotKnown
-from desk.node import Node
-from desk.ports import Account, Typing
-from desk.reach import show_channels
-from desk.reading import open_page
-from desk.screen import Screen
-from desk.sessions import Session
-from desk.wire import (
+from desk.frames import (
     AnswerFrame,
     ClientFrame,
     CommandFrame,
     CustomerTyping,
     Hello,
-    Me,
     ServerFrame,
     Show,
     TypingFrame,
@@ -30,8 +22,15 @@ from desk.wire import (
     Watched,
     Welcome,
     client_frames,
-    encode,
 )
+from desk.library import HistoryUnavailable, NotKnown
+from desk.node import Node
+from desk.ports import Account, Typing
+from desk.reach import show_channels
+from desk.reading import open_page
+from desk.screen import Screen
+from desk.sessions import Session
+from desk.wire import Me, encode
 from web.errors import Error
 from web.limits import RateLimiter
 from web.sockets import Closing, Socket, SocketLimits

@@ -1,4 +1,6 @@
-"""What goes over the line between desk and browser: HTTP bodies and socket frames. Described in docs/desk-protocol.md.
+"""What goes over the line between desk and browser: what is shown, events, answers and HTTP bodies.
+
+Described in docs/desk-protocol.md, as are the frames of the socket (``desk.frames``).
 
 Times are in milliseconds since the epoch. Files carry no keys: they are fetched by name within their conversation.
 """
@@ -11,9 +13,8 @@ from msgspec import Meta, Struct
 from desk.ports import Alarm, Role
 from normalizer.content import Content, Media
 from normalizer.outbound import ReceiptState
-from router.inputs import Action, Id
+from router.inputs import Action
 from router.rules import ChannelClass
-from web.sockets import Fault
 
 CommandId = Annotated[
     str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", description="A UUIDv7")
@@ -153,6 +154,32 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     what: str = ""
     operator: str = ""
     detail: str = ""
+
+
+class TemplateShown(Struct, frozen=True, kw_only=True):
+    """An approved text. ``variables`` are the names of what has to be filled in: ``{{1}}`` has the name ``1``."""
+
+    name: str
+    language: str
+    text: str
+    variables: tuple[str, ...]
+
+
+class ChannelShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A channel of the rules in force. ``phone``: customers can be called on it."""
+
+    type: str
+    kind: ChannelClass
+    accept: str
+    offer_timeout: int
+    phone: bool = False
+    templates: tuple[TemplateShown, ...] = ()
+
+
+class Channels(Struct, frozen=True, kw_only=True):
+    """Every channel of the rules in force, by name."""
+
+    channels: dict[str, ChannelShown]
 
 
 # --- events: what a record changed on a screen ------------------------------------------------------------------
@@ -311,141 +338,4 @@ class Uploaded(Struct, frozen=True, kw_only=True):
     media: Media
 
 
-# --- socket frames, from the browser -----------------------------------------------------------------------------
-
-
-class Hello(Struct, frozen=True, kw_only=True, tag_field="type", tag="hello", omit_defaults=True):
-    """First frame. With ``cursor`` the screen already shows what was true there, for the same ``everything``."""
-
-    cursor: Cursor = ""
-    everything: bool = False
-
-
-class Show(Struct, frozen=True, kw_only=True, tag_field="type", tag="show"):
-    """Supervisor: list every conversation and operator, or only one's own and the queue. Answered with a view."""
-
-    everything: bool
-
-
-class Watch(Struct, frozen=True, kw_only=True, tag_field="type", tag="watch", omit_defaults=True):
-    """A conversation is opened on the screen. ``person`` finds it when it has left the memory."""
-
-    conversation: Id
-    person: Id | None = None
-
-
-class Unwatch(Struct, frozen=True, kw_only=True, tag_field="type", tag="unwatch"):
-    """It is not on the screen any more."""
-
-    conversation: Id
-
-
-class CommandFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="command"):
-    """A command; answered with ``answer`` frames, of which the last one counts."""
-
-    id: CommandId
-    action: Action
-
-
-class TypingFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="typing", omit_defaults=True):
-    """The operator is typing (or has stopped)."""
-
-    conversation: Id
-    on: bool = True
-
-
-ClientFrame = Hello | Show | Watch | Unwatch | CommandFrame | TypingFrame
-
-
-# --- socket frames, to the browser -------------------------------------------------------------------------------
-
-
-class TemplateShown(Struct, frozen=True, kw_only=True):
-    """An approved text. ``variables`` are the names of what has to be filled in: ``{{1}}`` has the name ``1``."""
-
-    name: str
-    language: str
-    text: str
-    variables: tuple[str, ...]
-
-
-class ChannelShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A channel of the rules in force. ``phone``: customers can be called on it."""
-
-    type: str
-    kind: ChannelClass
-    accept: str
-    offer_timeout: int
-    phone: bool = False
-    templates: tuple[TemplateShown, ...] = ()
-
-
-class Channels(Struct, frozen=True, kw_only=True):
-    """Every channel of the rules in force, by name."""
-
-    channels: dict[str, ChannelShown]
-
-
-class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"):
-    """Answer to ``hello``. ``resumed``: only what has changed since the cursor follows; otherwise a whole view."""
-
-    me: Me
-    now: int
-    rules: int
-    languages: tuple[str, ...]
-    channels: dict[str, ChannelShown]
-    resumed: bool
-
-
-class ViewFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="view", omit_defaults=True):
-    """Everything that the lists hold, at ``cursor``; replaces what is on the screen.
-
-    ``waiting`` counts the whole queue; longer lists are cut, oldest first, and paged over HTTP.
-    """
-
-    cursor: str
-    everything: bool
-    conversations: tuple[Summary, ...]
-    operators: tuple[OperatorCard, ...]
-    waiting: int
-
-
-class Changes(Struct, frozen=True, kw_only=True, tag_field="type", tag="changes"):
-    """What one record changed, or all since the cursor of a ``hello``; to be shown as a whole."""
-
-    cursor: str
-    events: tuple[msgspec.Raw, ...]
-
-
-class Watched(Struct, frozen=True, kw_only=True, tag_field="type", tag="watched"):
-    """Answer to ``watch``; replaces the items on the screen. What comes later follows as events."""
-
-    opened: Opened
-
-
-class AnswerFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="answer"):
-    """Answer to a command. After ``not_confirmed`` another one may come."""
-
-    answer: Answer
-
-
-class Beat(Struct, frozen=True, kw_only=True, tag_field="type", tag="beat"):
-    """Every few seconds, and when ``lag`` (seconds that the node is behind the log) changes much: we are alive."""
-
-    now: int
-    lag: float
-    cursor: str
-
-
-class CustomerTyping(Struct, frozen=True, kw_only=True, tag_field="type", tag="typing", omit_defaults=True):
-    """The customer of an open conversation is typing; ``text`` is what they have so far, where the channel shows it."""
-
-    conversation: str
-    text: str = ""
-    on: bool = True
-
-
-ServerFrame = Welcome | ViewFrame | Changes | Watched | AnswerFrame | Beat | CustomerTyping | Fault
-
-client_frames = msgspec.json.Decoder(ClientFrame)
 encode = msgspec.json.Encoder().encode

@@ -9,12 +9,11 @@ import msgspec
 import pytest
 
 from adapters.contract import Typing as LiveTyping
-from adapters.registry import adapter_types, settings_types
 from broker.bus.connection import Bus, LiveMessage
 from broker.bus.reader import read_message, stream_state
 from broker.bus.streams import Workspace, ensure_streams
 from broker.outside import DeskDoor, DeskLive, FileChannels, KvRevocations
-from broker.workspace import load_workspace
+from broker.source import read_source
 from desk.ports import NotStored, Typing
 from router.inputs import Accept, Command, DeskAlive, decode_input
 from tests.fixtures.nats import Servers
@@ -147,7 +146,7 @@ routing: [{name: all}]
 def test_the_desk_learns_of_windows_and_approved_texts_from_the_channels_adapter(tmp_path: Path) -> None:
     file = tmp_path / "trunkline.yaml"
     file.write_text(WHATSAPP)
-    settings = load_workspace(file, settings_types(adapter_types()), {})
+    settings = read_source(file, {}).settings
     channels = FileChannels(lambda: settings)
     found = channels.find("wa")
     assert found is not None
