@@ -17,6 +17,7 @@ from normalizer.plain import clean_line
 
 Action = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
 
+REPORT = "multipart/report"
 MAX_REPORT = 64 * 1024
 MAX_GROUPS = 100
 MAX_TYPE = 20
@@ -38,20 +39,28 @@ _STILL_TRYING = re.compile(
 
 
 def find_bounce(root: Part, reader: Reader, text: str, reached: Sequence[str], ours: Ours) -> Bounce | None:
-    """Give the report that a mail is, or None. ``text`` is what it says, ``reached`` the addresses it was sent to."""
+    """Give the report that a mail is, or None. ``text`` is what it says, ``reached`` the addresses it was sent to.
+
+    A person may attach the report of a server: such a mail is no report.
+    """
+    by_server = _is_from_server(root.headers)
+    if not (by_server or root.type == REPORT):
+        return None
     token = next(_tokens_in(reached, ours), "")
     parts = list(root.walk())
     status = next((part for part in parts if part.type in _STATUS_TYPES), None)
     if status is not None:
         return _from_status(reader, status, parts, token)
     subject = root.headers.text("subject")
-    if _is_from_server(root.headers) and any(words in subject.lower() for words in BOUNCE_SUBJECTS):
+    if by_server and any(words in subject.lower() for words in BOUNCE_SUBJECTS):
         return _from_text(subject, text[:MAX_HEURISTIC], _copied_id(reader, parts), token)
     return None
 
 
 def is_read_receipt(headers: Headers) -> bool:
     """Whether a mail is a disposition notification (RFC 8098)."""
+    if headers.value_type("content-type") != REPORT:
+        return False
     return headers.parameter("content-type", "report-type").lower() == "disposition-notification"
 
 

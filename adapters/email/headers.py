@@ -13,6 +13,7 @@ from email.errors import HeaderParseError
 from email.header import decode_header
 from email.utils import decode_params, getaddresses, parsedate_to_datetime, unquote
 from functools import cached_property
+from unicodedata import normalize
 
 from adapters.email.charsets import decode, guess
 from adapters.email.wire import Mailbox
@@ -212,7 +213,9 @@ def _mailboxes(value: str) -> Iterator[Mailbox]:
 def mailbox(spelt: str, name: str) -> Mailbox | None:
     """Give an address and its name, or None if it is none.
 
-    A name that shows an address of its own (``"boss@bank.example" <x@evil.example>``) deceives, and is dropped.
+    Only the part before the @ stays as it was spelt: servers differ in what they make of a domain such as
+    ``straße.example``, and an answer must not go to another one than that of the address. A name that shows an address
+    of its own (``"boss@bank.example" <x@evil.example>``) deceives, and is dropped.
     """
     spelt = clean_line(decode_words(spelt), 400).removeprefix("mailto:")
     try:
@@ -220,4 +223,5 @@ def mailbox(spelt: str, name: str) -> Mailbox | None:
     except AddressError:
         return None
     shown = clean_line(name).strip("'\" ")
-    return Mailbox(address=normal, spelt=spelt, name="" if "@" in shown else shown)
+    exact = f"{spelt.rpartition('@')[0].strip()}@{normal.rpartition('@')[2]}"
+    return Mailbox(address=normal, spelt=exact, name="" if "@" in normalize("NFKC", shown) else shown)

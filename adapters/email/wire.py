@@ -52,7 +52,10 @@ class Ours(Struct, frozen=True, kw_only=True):
 
 
 class Mailbox(Struct, frozen=True, kw_only=True):
-    """An address in a header: ``address`` normalised (``anna@shop.example``), ``spelt`` as it stood, ``name`` shown."""
+    """An address in a header: ``address`` normalised (``anna@shop.example``), ``name`` shown.
+
+    ``spelt`` is the address with what is before the @ as it stood.
+    """
 
     address: str
     spelt: str

@@ -189,6 +189,26 @@ def test_a_bounce_names_the_message_that_failed(names: dict[str, str], known: Kn
     assert to_receipt(bounce, known, OURS, now_ms=NOW) == FAILED
 
 
+def attached(content_type: str, sender: str) -> ParsedMail:
+    status = "--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\nAction: failed\n"
+    copy = f"--b\nContent-Type: message/rfc822\n\nMessage-ID: <{TOKEN}@shop.example>\n\nx\n--b--"
+    return mail(
+        f"Content-Type: {content_type}; boundary=b", sender=sender, text=f"--b\n\nWhat is this?\n{status}{copy}"
+    )
+
+
+def test_a_person_who_shows_us_a_report_is_a_person() -> None:
+    assert attached("multipart/mixed", "anna@b.example").bounce is None
+    assert attached("multipart/mixed", "mailer-daemon@b.example").bounce is not None
+    assert attached("multipart/report; report-type=delivery-status", "mx@b.example").bounce is not None
+
+
+def test_only_a_report_is_a_read_receipt() -> None:
+    receipt = "report-type=disposition-notification; boundary=b"
+    assert mail(f"Content-Type: multipart/report; {receipt}", text="--b\n\nread\n--b--").receipt
+    assert not mail(f"Content-Type: multipart/mixed; {receipt}", text="--b\n\nHello\n--b--").receipt
+
+
 @pytest.mark.parametrize(
     ("bounce", "known"),
     [

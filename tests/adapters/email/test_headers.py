@@ -83,6 +83,27 @@ def test_addresses_are_written_in_one_way(spelt: str, name: str, address: str, s
     assert (box.address, box.name) == (address, shown)
 
 
+@pytest.mark.parametrize(
+    ("spelt", "exact"),
+    [
+        ("Anna@B.Example.", "Anna@b.example"),
+        ("anna@stra\u00dfe.example", "anna@xn--strae-oqa.example"),
+        ("anna@\uff42.example", "anna@b.example"),
+        ("\u0417\u043e\u044f@b.example", "\u0417\u043e\u044f@b.example"),
+    ],
+)
+def test_an_answer_goes_to_the_very_domain_of_the_address(spelt: str, exact: str) -> None:
+    box = mailbox(spelt, "")
+    assert box is not None
+    assert box.spelt == exact
+
+
+def test_a_name_that_shows_an_address_in_wide_letters_is_dropped() -> None:
+    box = mailbox("x@evil.example", "boss\uff20bank.example")
+    assert box is not None
+    assert box.name == ""
+
+
 @pytest.mark.parametrize("spelt", ["", "anna", "@b.example", "a@", "a b@c.example", "a@b@", "a@-b.example"])
 def test_what_is_no_address_is_none(spelt: str) -> None:
     assert mailbox(spelt, "Anna") is None
