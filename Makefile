@@ -28,7 +28,7 @@ demo: setup ## Start Trunkline with a demo shop and a demo operator
 test-packages:
 	@scripts/apt-install chromium:chromium,chromium-browser,google-chrome dovecot-imapd:/usr/lib/dovecot/imap,/usr/libexec/dovecot/imap dovecot-lmtpd:/usr/lib/dovecot/lmtp,/usr/libexec/dovecot/lmtp \
 	  kamailio:kamailio \
-	  kamailio-extra-modules:/usr/lib/*/kamailio/modules/evapi.so sip-tester:sipp baresip-core:baresip ngircd:ngircd,/usr/sbin/ngircd
+	  kamailio-extra-modules:/usr/lib/*/kamailio/modules/evapi.so sip-tester:sipp baresip-core:baresip ngircd:ngircd,/usr/sbin/ngircd nodejs:node
 
 test: setup test-packages ## Run the tests
 	$(BIN)/pytest $(PURE_TESTS) $(foreach package,$(PURE),--cov=$(package)) --cov-fail-under=100

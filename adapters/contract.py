@@ -121,6 +121,10 @@ class Media(Protocol):
         ...
 
 
+class NobodyServes(Exception):
+    """No program serves this channel over the bus, so nobody has got the question."""
+
+
 class FileTooBig(Exception):
     """A file is longer than what is allowed; ``limit`` is in bytes."""
 
@@ -195,6 +199,15 @@ class Context(Protocol):
 
         Raises:
             NotAccepted: it could not be stored in time.
+        """
+        ...
+
+    async def ask(self, question: bytes, *, within: float) -> bytes:
+        """Ask the program that serves this channel over the bus, in whatever language; ``within`` is in seconds.
+
+        Raises:
+            NobodyServes: nobody is there.
+            TimeoutError: no answer came in time; the question may have been taken.
         """
         ...
 

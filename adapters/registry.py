@@ -13,6 +13,7 @@ ENTRY_POINTS = "trunkline.adapters"
 
 BUILT_IN: Mapping[str, str] = {
     "email": "adapters.email:Email",
+    "external": "adapters.external:External",
     "twilio": "adapters.twilio:Twilio",
     "telegram": "adapters.telegram:Telegram",
     "sip": "adapters.sip:Sip",

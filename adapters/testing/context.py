@@ -3,14 +3,14 @@
 import asyncio
 import hashlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
 import structlog
 from msgspec import Struct
 from structlog.testing import LogCapture
 
-from adapters.contract import Cursor, FileTooBig, LineItem, Lines, Media, Memory, Typing
+from adapters.contract import Cursor, FileTooBig, LineItem, Lines, Media, Memory, NobodyServes, Typing
 from adapters.errors import EnvelopeRefused
 from adapters.session import Reach, open_session
 from normalizer import codec
@@ -58,6 +58,7 @@ class FakeContext:
         self.failures: deque[Exception] = deque()
         self.store = asyncio.Event()
         self.store.set()
+        self.serving: Callable[[bytes], Awaitable[bytes]] | None = None
         self.time = NOON
         self._changed = asyncio.Condition()
         self._ids = 0
@@ -124,6 +125,13 @@ class FakeContext:
     async def _tell(self) -> None:
         async with self._changed:
             self._changed.notify_all()
+
+    async def ask(self, question: bytes, *, within: float) -> bytes:
+        """Let ``serving`` answer; without one, nobody serves."""
+        if self.serving is None:
+            raise NobodyServes(self.channel)
+        async with asyncio.timeout(within):
+            return await self.serving(question)
 
     def count(self, event: str) -> None:
         """Count."""

@@ -14,7 +14,7 @@ import nats.errors
 import structlog
 from nats.aio.msg import Msg
 
-from broker.bus.errors import AskFailed, NoAnswer, NobodyStores, NotConnected, PublishUnknown
+from broker.bus.errors import AskFailed, NoAnswer, NobodyStores, NobodyThere, NotConnected, PublishUnknown
 from broker.bus.pipeline import Outcome, Pipeline, PubAck
 from broker.bus.settings import BusSettings, CredentialsFile, UserPassword
 from broker.bus.subscription import CLOSE_TIMEOUT, Interest, Subscription
@@ -225,7 +225,7 @@ class Bus:
                 with heeding_cancellation():
                     return await self._client.request(subject, payload, timeout=seconds)
         except nats.errors.NoRespondersError as error:
-            raise NoAnswer(f"nobody serves {subject}") from error
+            raise NobodyThere(f"nobody serves {subject}") from error
         except (TimeoutError, nats.errors.Error) as error:
             raise NoAnswer(f"no answer on {subject} within {seconds:g} s") from error
 

@@ -10,7 +10,8 @@
     |   `- TailMoved     the log has another last sequence than expected
     |- PublishUnknown    no answer: the message may or may not be stored, now or later
     |   `- NobodyStores  no stream takes the subject now: it was not stored
-    |- NoAnswer          a request got no answer in time, or nobody serves the subject
+    |- NoAnswer          a request got no answer in time
+    |   `- NobodyThere   nobody serves the subject
     |- AskFailed         whoever serves the subject answered with an error
     |- StreamMismatch    a stream or bucket exists with a setting that would break a promise
     |- StreamReplaced    a position belongs to a stream that was created anew, restored or cut short
@@ -80,6 +81,10 @@ class NobodyStores(PublishUnknown):
 
 class NoAnswer(BusError):
     """A request got no answer in time, or nobody serves its subject."""
+
+
+class NobodyThere(NoAnswer):
+    """Nobody serves the subject of a request."""
 
 
 class AskFailed(BusError):

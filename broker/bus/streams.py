@@ -66,6 +66,10 @@ class Workspace:
         """`tl.<w>.log.<line>.>`: everything of a line."""
         return f"tl.{self.name}.log.{token_or_any(line)}.>"
 
+    def send_subject(self, channel: str) -> str:
+        """`tl.<w>.send.<channel>`: what a program that serves a channel is asked."""
+        return f"tl.{self.name}.send.{token(channel)}"
+
     def live_subject(self, conversation: str) -> str:
         """`tl.<w>.live.<conversation>`."""
         return f"tl.{self.name}.live.{token_or_any(conversation)}"

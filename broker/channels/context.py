@@ -8,9 +8,9 @@ import aiohttp
 import msgspec
 import structlog
 
-from adapters.contract import FileTooBig, Lines, Media, Memory
+from adapters.contract import FileTooBig, Lines, Media, Memory, NobodyServes
 from broker.bus.connection import Bus
-from broker.bus.errors import BusError, KeyExists, MediaTooLarge
+from broker.bus.errors import BusError, KeyExists, MediaTooLarge, NoAnswer, NobodyThere
 from broker.bus.kv import Bucket, kv_key
 from broker.bus.media import MediaRef, MediaStore
 from broker.bus.streams import Workspace
@@ -49,6 +49,8 @@ class ChannelContext:
         self.media: Media = ChannelMedia(bus, workspace, self.channel)
         self.memory: Memory = ChannelMemory(bus, workspace, self.channel)
         self.lines = lines
+        self._bus = bus
+        self._questions = workspace.send_subject(door.channel)
         self._door = door
         self._tally = tally
         self._secret = secret
@@ -76,6 +78,15 @@ class ChannelContext:
     async def dead(self, reason: str, payload: bytes, detail: str) -> None:
         """Put something with the dead letters."""
         await self._door.dead(reason, payload, detail)
+
+    async def ask(self, question: bytes, *, within: float) -> bytes:
+        """Ask the program that serves the channel over the bus."""
+        try:
+            return (await self._bus.ask(self._questions, question, within)).data
+        except NobodyThere as exc:
+            raise NobodyServes(f"no program serves {self._questions}") from exc
+        except NoAnswer as exc:
+            raise TimeoutError(str(exc)) from exc
 
     def count(self, event: str) -> None:
         """Count an event."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import structlog
 
-from adapters.contract import Cursor, LineItem, Lines, Media, Memory, Typing
+from adapters.contract import Cursor, LineItem, Lines, Media, Memory, NobodyServes, Typing
 from adapters.errors import NotAccepted
 from broker.channels.secret import derive
 from broker.channels.tally import wall_clock
@@ -56,6 +56,11 @@ class OfflineContext:
     async def dead(self, reason: str, payload: bytes, detail: str) -> None:
         """Refuse."""
         raise _offline(f"{reason}: {detail} ({len(payload)} bytes)")
+
+    async def ask(self, question: bytes, *, within: float) -> bytes:
+        """Ask nobody: only the channel that runs is on the bus."""
+        del question, within
+        raise NobodyServes("a program on the bus is asked by the channel that runs alone; see `trunkline channels`")
 
     def count(self, event: str) -> None:
         """Count nothing."""
