@@ -1,21 +1,34 @@
-"""What a channel brings to its benchmark: its provider, its adapter, and the same transport without the adapter."""
+"""What a channel brings to its benchmark: its provider, its settings, and the same transport without the adapter."""
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import ClassVar
 
 from aiohttp import web
 
 from adapters.contract import Adapter, Context
+from adapters.registry import adapter_type
+from config.loader import compose_sources, decode
 
 CHANNEL = "bench"
+WORKSPACE_SECRET = bytes(32)
+TEXT = "Where is my parcel? " * 5
+SENDERS = 500
 MARK = re.compile(rb"bench-([0-9]+)")
 Publish = Callable[[bytes, str], Awaitable[None]]
 """Publishes bytes with an id, and returns when JetStream has acknowledged them."""
 
 DRIVERS: Mapping[str, str] = {
     "webhook": "benchmarks.webhook_driver:WebhookDriver",
+    "telegram": "benchmarks.telegram_driver:PollingDriver",
+    "telegram_ptb": "benchmarks.telegram_driver:PtbDriver",
+    "telegram_webhook": "benchmarks.telegram_driver:PostingDriver",
+    "twilio": "benchmarks.twilio_driver:TwilioDriver",
+    "email": "benchmarks.email_driver:EmailDriver",
+    "kamailio": "benchmarks.kamailio_driver:KamailioDriver",
 }
 """The channel's name in the results to ``module:class``."""
 
@@ -39,16 +52,21 @@ class Bare:
 
 
 class Driver:
-    """The provider's side, in the process of the load; each message bears :meth:`mark`, by which it is found again."""
+    """The provider's side, in the process of the load; each message bears :func:`mark`, by which it is found again.
+
+    ``share`` is how much of the usual load a slow provider gets.
+    """
 
     bare: ClassVar[type[Bare]]
+    share: ClassVar[float] = 1.0
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, channel: str = CHANNEL) -> None:
         self.host = host
         """Where the channel listens, for providers that post to it."""
+        self.channel = channel
 
     async def open(self) -> str:
-        """Start the provider; gives its address for :meth:`adapter` and :class:`Bare`."""
+        """Start the provider; gives its address for :meth:`section` and :class:`Bare`."""
         return ""
 
     def prepare(self, numbers: Sequence[int]) -> None:
@@ -62,9 +80,15 @@ class Driver:
         """Let go of connections."""
 
     @classmethod
-    def adapter(cls, context: Context, peer: str) -> Adapter:
-        """Make the channel, in the process that is measured."""
+    def section(cls, peer: str) -> dict[str, object]:
+        """Give the channel as it stands in the YAML."""
         raise NotImplementedError
+
+    @staticmethod
+    def number(payload: bytes) -> int | None:
+        """Find the number of a message in what was stored of it."""
+        found = MARK.search(payload)
+        return int(found[1]) if found else None
 
 
 def mark(number: int) -> str:
@@ -77,3 +101,10 @@ def driver_type(name: str) -> type[Driver]:
     module, _, word = DRIVERS[name].partition(":")
     found: type[Driver] = getattr(import_module(module), word)
     return found
+
+
+def make_adapter(section: Mapping[str, object], context: Context) -> Adapter:
+    """Make a channel from its section of the YAML (JSON is YAML)."""
+    kind = adapter_type(str(section["type"]))
+    document = compose_sources({Path("benchmark.yaml"): json.dumps(section).encode()}, Path())
+    return kind(decode(document, kind.Settings, env={}).value, context)

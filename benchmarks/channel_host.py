@@ -11,7 +11,7 @@ from nats.aio.client import Client
 
 from adapters.session import open_session
 from adapters.testing.context import NoLines
-from benchmarks.channel_driver import CHANNEL, Bare, driver_type
+from benchmarks.channel_driver import CHANNEL, WORKSPACE_SECRET, Bare, driver_type, make_adapter
 from broker.bus.connection import Bus
 from broker.bus.settings import BusSettings, UserPassword
 from broker.bus.streams import Workspace
@@ -57,9 +57,9 @@ async def channel(plan: HostPlan) -> None:
             lines=NoLines(),
             http=http,
             public_url=f"http://127.0.0.1:{plan.port}",
-            secret=bytes(32),
+            secret=WORKSPACE_SECRET,
         )
-        adapter = driver.adapter(context, plan.peer)
+        adapter = make_adapter(driver.section(plan.peer), context)
         await _serve(plan, adapter.routes(), adapter.run())
 
 

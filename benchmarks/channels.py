@@ -11,14 +11,14 @@ import asyncio
 import gc
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 
 import msgspec
 import uvloop
 
-from benchmarks.channel_driver import DRIVERS, MARK, Driver, driver_type
+from benchmarks.channel_driver import DRIVERS, Driver, driver_type
 from benchmarks.channel_host import HostPlan
 from benchmarks.figures import Spread, percentile, ratios, significant, spread
 from benchmarks.hundred_channels import HundredChannels, measure_hundred
@@ -42,6 +42,10 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     rate: int
     seconds: float
 
+    def of(self, share: float) -> "Size":
+        """Give a part of it, for a slow provider."""
+        return msgspec.structs.replace(self, messages=int(self.messages * share), rate=int(self.rate * share))
+
 
 FULL = Size(rounds=5, messages=4_000, rate=200, seconds=5)
 QUICK = Size(rounds=1, messages=500, rate=100, seconds=1)
@@ -61,7 +65,8 @@ class ChannelFigures(msgspec.Struct, frozen=True, kw_only=True):
 class Arrivals:
     """When each message was read from IN, by its number."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: Callable[[bytes], int | None]) -> None:
+        self._number = number
         self._seen: dict[int, float] = {}
         self._wanted = 0
         self._all = asyncio.Event()
@@ -73,8 +78,8 @@ class Arrivals:
             async for batch in reader.batches():
                 now = time.perf_counter()
                 for stored in batch:
-                    if found := MARK.search(stored.payload):
-                        self._seen.setdefault(int(found[1]), now)
+                    if (found := self._number(stored.payload)) is not None:
+                        self._seen.setdefault(found, now)
                 if len(self._seen) >= self._wanted:
                     self._all.set()
 
@@ -134,7 +139,8 @@ class Way(msgspec.Struct, frozen=True):
 async def way(name: str, settings: BusSettings, bus: Bus, workspace: Workspace) -> AsyncIterator[Way]:
     """Start a provider, a channel or its floor, and a reader."""
     port = free_port()
-    driver, arrivals = driver_type(name)(f"http://127.0.0.1:{port}"), Arrivals()
+    driver = driver_type(name)(f"http://127.0.0.1:{port}")
+    arrivals = Arrivals(driver.number)
     peer = await driver.open()
     assert isinstance(settings.credentials, UserPassword)
     plan = HostPlan(
@@ -159,6 +165,7 @@ async def way(name: str, settings: BusSettings, bus: Bus, workspace: Workspace) 
 
 async def measure(name: str, settings: BusSettings, size: Size) -> ChannelFigures:
     """Measure one channel beside its floor, round by round."""
+    size = size.of(driver_type(name).share)
     rates: dict[str, list[float]] = {"floor": [], "channel": []}
     times: dict[str, list[float]] = {"floor": [], "channel": []}
     cpu: dict[str, list[float]] = {"floor": [], "channel": []}

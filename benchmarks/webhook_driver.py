@@ -8,16 +8,10 @@ import msgspec
 from aiohttp import web
 
 from adapters import signature
-from adapters.contract import Adapter, Context
-from adapters.webhook import Webhook
-from adapters.webhook.settings import WebhookSettings
-from benchmarks.channel_driver import CHANNEL, Bare, Driver, mark
+from benchmarks.channel_driver import CHANNEL, SENDERS, TEXT, Bare, Driver, mark
 from benchmarks.requests import Connections
-from config import Secret
 
 SECRET = "a-secret-of-the-benchmark"  # noqa: S105 - made up
-PATH = f"/channels/{CHANNEL}/messages"
-SENDERS = 500
 
 
 class Named(msgspec.Struct):
@@ -44,16 +38,17 @@ class WebhookDriver(Driver):
 
     bare = BareWebhook
 
-    def __init__(self, host: str) -> None:
-        super().__init__(host)
+    def __init__(self, host: str, channel: str = CHANNEL) -> None:
+        super().__init__(host, channel)
+        self._path = f"/channels/{channel}/messages"
         self._connections = Connections(host)
         self._prepared: dict[int, bytes] = {}
 
     @classmethod
-    def adapter(cls, context: Context, peer: str) -> Adapter:
-        """Make the channel; it only receives."""
+    def section(cls, peer: str) -> dict[str, object]:
+        """Give a channel that only receives."""
         del peer
-        return Webhook(WebhookSettings(secrets=[Secret(SECRET)]), context)
+        return {"type": "webhook", "secrets": [SECRET]}
 
     def prepare(self, numbers: Sequence[int]) -> None:
         """Make and sign the requests."""
@@ -68,7 +63,7 @@ class WebhookDriver(Driver):
         await self._connections.close()
 
     def _request(self, number: int) -> bytes:
-        message = {"id": mark(number), "from": f"customer-{number % SENDERS}", "text": "Where is my parcel? " * 5}
+        message = {"id": mark(number), "from": f"customer-{number % SENDERS}", "text": TEXT}
         body = json.dumps(message).encode()
-        signed = signature.sign(SECRET, int(time.time()), signature.content("POST", PATH, body))
-        return self._connections.request("POST", PATH, {signature.HEADER: signed}, body)
+        signed = signature.sign(SECRET, int(time.time()), signature.content("POST", self._path, body))
+        return self._connections.request("POST", self._path, {signature.HEADER: signed}, body)

@@ -1,0 +1,128 @@
+"""The phone channel with Kamailio's evapi: calls that are begun, ring, are answered and end, four messages each."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+
+import msgspec
+from aiohttp import web
+
+from benchmarks.channel_driver import CHANNEL, MARK, SENDERS, Bare, Driver, mark
+from broker.bus.server import free_port
+
+HOST = "127.0.0.1"
+FIRST_NUMBER = 48600100000
+STEPS = ("initiated", "ringing", "answered", "ended")
+ANSWERED, ANSWERED_STATE, RINGING_STATE = STEPS.index("answered"), 4, 2
+AT_ONCE = 256
+STEP = re.compile(rb'"event":"([a-z]+)"')
+
+
+class BareKamailio(Bare):
+    """A reader of netstrings that publishes each, many at a time."""
+
+    async def run(self) -> None:
+        """Read until the end."""
+        reader, _ = await asyncio.open_connection(HOST, int(self.peer))
+        slots = asyncio.Semaphore(AT_ONCE)
+        async with asyncio.TaskGroup() as tasks:
+            while head := await reader.readuntil(b":"):
+                payload = (await reader.readexactly(int(head[:-1]) + 1))[:-1]
+                await slots.acquire()
+                tasks.create_task(self._pass_on(payload, slots))
+
+    async def _pass_on(self, payload: bytes, slots: asyncio.Semaphore) -> None:
+        await self.publish(payload, f"{KamailioDriver.number(payload)}")
+        slots.release()
+
+
+class KamailioDriver(Driver):
+    """Writes events to whoever reads them, and answers what Kamailio is asked for. The messages of a call follow."""
+
+    bare = BareKamailio
+
+    def __init__(self, host: str, channel: str = CHANNEL) -> None:
+        super().__init__(host, channel)
+        self._port = free_port()
+        self._prepared: dict[int, bytes] = {}
+        self._live: dict[int, int] = {}
+        self._reader: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
+        self._feed: asyncio.Server
+        self._control: web.AppRunner
+
+    async def open(self) -> str:
+        """Listen for the reader and for wishes."""
+        self._feed = await asyncio.start_server(self._connected, HOST, self._port)
+        app = web.Application()
+        app.router.add_post("/trunkline", self._asked)
+        self._control = web.AppRunner(app, access_log=None)
+        await self._control.setup()
+        await web.TCPSite(self._control, HOST, self._port + 1).start()
+        return str(self._port)
+
+    def prepare(self, numbers: Sequence[int]) -> None:
+        """Write the events down."""
+        self._prepared = {number: _event(number) for number in numbers}
+
+    async def offer(self, number: int) -> None:
+        """Tell of an event, once somebody reads."""
+        writer = await asyncio.shield(self._reader)
+        call, step = divmod(number - 1, len(STEPS))
+        if step == len(STEPS) - 1:
+            self._live.pop(call, None)
+        else:
+            self._live[call] = step
+        writer.write(self._prepared.pop(number))
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._reader.done():
+            self._reader.result().close()
+        self._feed.close()
+        await self._control.cleanup()
+
+    @classmethod
+    def section(cls, peer: str) -> dict[str, object]:
+        """Give the channel."""
+        return {"type": "sip", "source": "kamailio", "address": f"{HOST}:{peer}", "country": "PL"}
+
+    @staticmethod
+    def number(payload: bytes) -> int | None:
+        """Find the number of an event: its call's, and which of the four it is."""
+        call, step = MARK.search(payload), STEP.search(payload)
+        return int(call[1]) * len(STEPS) + STEPS.index(step[1].decode()) + 1 if call and step else None
+
+    async def _connected(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader.set_result(writer)
+
+    async def _asked(self, request: web.Request) -> web.Response:
+        match (await request.json())["do"]:
+            case "list":
+                return web.json_response({"result": [_dialog(call, step) for call, step in self._live.items()]})
+            case _:
+                return web.json_response({})
+
+
+def _dialog(call: int, step: int) -> dict[str, object]:
+    state = ANSWERED_STATE if step >= ANSWERED else RINGING_STATE
+    return {"call-id": mark(call), "from_uri": _customer(call), "state": state, "variables": [{"tl_dir": "in"}]}
+
+
+def _event(number: int) -> bytes:
+    call, step = divmod(number - 1, len(STEPS))
+    said = {
+        "event": STEPS[step],
+        "call": mark(call),
+        "direction": "in",
+        "from": _customer(call),
+        "name": "Ola",
+        "called": "sip:+48221234567@pbx.example",
+        "to": "sip:anna@pbx.example" if step else "",
+        "at": f"{1_700_000_000 + number}.000001",
+    }
+    payload = msgspec.json.encode(said)
+    return b"%d:%s," % (len(payload), payload)
+
+
+def _customer(call: int) -> str:
+    return f"sip:+{FIRST_NUMBER + call % SENDERS}@pbx.example"
