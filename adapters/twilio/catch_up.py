@@ -27,10 +27,14 @@ MARGIN = 30_000
 
 OVERLAP = 10 * 60_000
 FURTHEST = 3 * 86_400_000
-MOST_MESSAGES = 5_000
+PAGE = 1_000
+PATIENCE = 6 * 3_600_000
+"""Milliseconds after which a message is taken in without files that still cannot be fetched."""
+
 REMEMBERED = 20_000
 
-Take = Callable[[Incoming], Awaitable[None]]
+Take = Callable[[Incoming, bool], Awaitable[None]]
+"""Takes a message in; with True also where its files cannot be fetched."""
 
 
 class Taken:
@@ -73,14 +77,22 @@ class CatchUp:
 
         Raises:
             ApiError, SendError: Twilio does not answer as it should.
-            NotAccepted, NotFetched: one could not be taken in; the next sweep begins there again.
+            NotAccepted: one could not be taken in; the next sweep begins there again.
+            NotFetched: so it is for the files of one; all but what the same customer wrote later was taken in.
         """
         now = self._context.now()
         since = max(await self._position(now) - OVERLAP, now - FURTHEST)
         missed = [message async for message in self._listed(since, now - MARGIN)]
         missed.sort(key=lambda message: message.at or 0)
+        late: dict[str, NotFetched] = {}
         for message in missed:
-            await self._take_one(message)
+            try:
+                if message.sender not in late:
+                    await self._take_one(message, now)
+            except NotFetched as exc:
+                late[message.sender] = exc
+        if late:
+            raise next(iter(late.values()))
         await self._context.memory.save(NOTE, str(now - MARGIN).encode())
         return len(missed)
 
@@ -88,9 +100,9 @@ class CatchUp:
         note = await self._context.memory.load(NOTE)
         return int(note) if note else now
 
-    async def _take_one(self, message: Incoming) -> None:
+    async def _take_one(self, message: Incoming, now: int) -> None:
         try:
-            await self._take(message)
+            await self._take(message, now - (message.at or 0) > PATIENCE)
         except EnvelopeRefused as exc:
             self._context.log.warning("twilio.refused", sid=message.sid, reason=exc.message)
         except AddressError as exc:
@@ -102,8 +114,8 @@ class CatchUp:
         for number in self._settings.own or (None,):
             wanted = {"to": number} if number else {}
             after = datetime.fromtimestamp(since / 1_000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-            found = await self._client.messages.list_async(**wanted, date_sent_after=after, limit=MOST_MESSAGES)
-            for message in found:
+            found = await self._client.messages.stream_async(**wanted, date_sent_after=after, page_size=PAGE)
+            async for message in found:
                 at = _milliseconds(message)
                 if message.direction == "inbound" and message.sid not in self._taken and since <= at <= until:
                     yield await self._read(message, at)

@@ -21,7 +21,7 @@ from adapters.twilio.checks import Checks
 from adapters.twilio.client import Transport, make_client
 from adapters.twilio.errors import ApiError, describe, to_send_error
 from adapters.twilio.links import MediaLinks
-from adapters.twilio.mapping import STATES, TYPE, Found, to_envelopes, to_receipt
+from adapters.twilio.mapping import STATES, TYPE, Found, Missing, to_envelopes, to_receipt
 from adapters.twilio.media import Fetcher, NotFetched, media_key
 from adapters.twilio.numbers import to_address
 from adapters.twilio.outgoing import SMS_CAN, WHATSAPP_CAN, Message, check_window, same, to_message
@@ -136,7 +136,7 @@ class Twilio(Adapter):
             async with asyncio.timeout(BUDGET):
                 params, body = await self._authentic(request, "messages")
                 try:
-                    await self._take(read_message(params))
+                    await self._take(read_message(params), False)
                 except (Unreadable, AddressError) as exc:
                     await self._bury("unreadable", body, str(exc))
         except EnvelopeRefused as exc:
@@ -198,8 +198,10 @@ class Twilio(Adapter):
         self.context.log.warning("twilio.unreadable", reason=detail)
         await self.context.dead(reason, body, detail)
 
-    async def _take(self, message: Incoming) -> None:
+    async def _take(self, message: Incoming, hopeless: bool) -> None:  # noqa: FBT001  # one of two callers' ways
         """Take one message in: its files are fetched at once, and it is stored in the order of arrival.
+
+        With ``hopeless`` it is taken in without the files that cannot be fetched now.
 
         Raises:
             AddressError: nobody can be addressed so.
@@ -209,7 +211,7 @@ class Twilio(Adapter):
         address = await self._address(message)
         turn = self._turns.setdefault(address, asyncio.Lock())
         fetching = [
-            asyncio.ensure_future(self._fetcher.fetch(ref, media_key(address, message.sid, place)))
+            asyncio.ensure_future(self._fetch(ref, media_key(address, message.sid, place), hopeless=hopeless))
             for place, ref in enumerate(message.media)
         ]
         try:
@@ -219,6 +221,14 @@ class Twilio(Adapter):
             for fetched in fetching:
                 fetched.cancel()
             await asyncio.gather(*fetching, return_exceptions=True)  # the first failure is on its way up already
+
+    async def _fetch(self, ref: MediaRef, key: str, *, hopeless: bool) -> Found:
+        try:
+            return await self._fetcher.fetch(ref, key)
+        except NotFetched as exc:
+            if not hopeless:
+                raise
+            return Missing(f"a file that cannot be fetched from Twilio ({exc})")
 
     async def _store(self, message: Incoming, address: str, found: Sequence[Found]) -> None:
         context = self.context

@@ -7,10 +7,11 @@ import pytest
 from adapters.errors import NotAccepted
 from adapters.testing.steps import Answer
 from adapters.testing.twilio import OWN, File, Write
-from adapters.twilio.catch_up import CatchUp
+from adapters.twilio.catch_up import PAGE, PATIENCE, CatchUp
 from adapters.twilio.errors import ApiError
+from adapters.twilio.media import NotFetched
 from config import Duration
-from normalizer.content import Media, Text
+from normalizer.content import Media, Text, Unsupported
 from tests.adapters.twilio.conftest import ADDRESS, Connect, Line
 from tests.adapters.twilio.test_inbound import PNG
 
@@ -67,14 +68,38 @@ async def test_what_cannot_be_stored_is_found_again(line: Line) -> None:
     assert await catch_up.sweep() == 1
 
 
+async def test_a_file_that_cannot_be_fetched_holds_up_its_sender_only_and_not_for_ever(line: Line) -> None:
+    catch_up = sweeper(line)
+    await catch_up.sweep()
+    broken = line.simulator.receive(Write(body="look", media=[File(type="image/png", data=PNG)]))
+    line.context.time += 1_000
+    line.simulator.receive(Write(body="have you seen it?"))
+    other = line.simulator.receive(Write(sender="whatsapp:+48600100299", body="good day"))
+    line.simulator.will(Answer(status=403), Answer(status=403), on="GET .*/Media/ME")
+    line.context.time += 2 * MINUTE
+    with pytest.raises(NotFetched, match="403"):
+        await catch_up.sweep()
+    assert [one.native_id for one in line.context.accepted] == [other.sid]
+    line.context.time += PATIENCE
+    assert await catch_up.sweep() == 2
+    text, told, later = line.context.accepted[1:]
+    assert (text.native_id, text.content, later.content) == (
+        broken.sid,
+        Text(text="look"),
+        Text(text="have you seen it?"),
+    )
+    why = "status 403 while a file was fetched"
+    assert told.content == Unsupported(what=f"a file that cannot be fetched from Twilio ({why})")
+
+
 async def test_many_pages_are_read(line: Line) -> None:
     catch_up = sweeper(line)
     await catch_up.sweep()
-    for number in range(120):
+    for number in range(PAGE + 20):
         line.simulator.receive(Write(body=str(number)))
         line.context.time += 1
     line.context.time += 2 * MINUTE
-    assert await catch_up.sweep() == 120
+    assert await catch_up.sweep() == PAGE + 20
 
 
 async def test_it_goes_on_after_a_failure_of_twilio(connect: Connect) -> None:
