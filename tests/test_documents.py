@@ -1,15 +1,18 @@
 """What the documents say is true: examples are right, commands exist, links lead somewhere."""
 
 import re
+import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import typer.main
 
+from adapters.registry import BUILT_IN, ENTRY_POINTS
 from broker.alarms import NAMES
 from broker.cli.main import app
-from broker.source import read_source
+from broker.source import decode_source
 from config import read
 from config.documents import pairs
 
@@ -22,6 +25,12 @@ BLOCKS = [
     for page in PAGES
     for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE), 1)
 ]
+
+CHANNELS = dict(BUILT_IN)
+"""Ours, and those of the packages among the examples."""
+for project in ROOT.glob("examples/*/pyproject.toml"):
+    CHANNELS |= tomllib.loads(project.read_text())["project"]["entry-points"][ENTRY_POINTS]
+    sys.path.append(str(project.parent / "src"))
 
 REST = {
     "workspace": "workspace: acme",
@@ -47,7 +56,7 @@ class Anything(Mapping[str, str]):
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
 def test_an_example_is_a_right_workspace(file: Path) -> None:
-    assert read_source(file, Anything()).settings.channels
+    assert decode_source(read(file), Anything(), CHANNELS).settings.channels
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -55,11 +64,14 @@ def test_yaml_that_is_shown_is_a_right_part_of_a_workspace(block: str, tmp_path:
     """A page's examples say nothing in another YAML: what is not our file is shown as another language."""
     shown = tmp_path / "shown.yaml"
     shown.write_text(block)
+    for secret in re.findall(r"\$\{file:([^/}][^}]*)\}", block):
+        (tmp_path / secret).parent.mkdir(exist_ok=True)
+        (tmp_path / secret).write_text("a-secret-in-a-file-of-its-own")
     given = {name for name, _ in pairs(read(shown).root)}
     rest = [text for name, text in REST.items() if name not in given]
     if rest:
         (tmp_path / "rest.yaml").write_text("\n".join(rest))
-    assert read_source(tmp_path, Anything()).settings.channels
+    assert decode_source(read(tmp_path), Anything(), CHANNELS).settings.channels
 
 
 def test_pages_show_yaml_at_all() -> None:
