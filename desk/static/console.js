@@ -3,6 +3,7 @@
 const $ = (id) => document.getElementById(id);
 const COMMAND_TIMES_OUT = 60_000; // ms after which a command that nobody has answered is given up
 const SILENCE = 16_000; // three beats of the server
+const WATCH_AGAIN = 2000;
 
 const state = {
   me: null,
@@ -312,6 +313,10 @@ function apply(event) {
 
 const mayStay = (open) => open.summary?.status === "closed";
 
+function watchAgain(id) {
+  if (state.open?.id === id) link.send({ type: "watch", conversation: id, person: state.open.person || null });
+}
+
 function watched(frame) {
   const { conversation, person, items, summary, more } = frame.opened;
   if (state.open?.id !== conversation) return;
@@ -335,6 +340,7 @@ function typing(frame) {
 
 function failed(frame) {
   if (frame.code === "not_found" && frame.ref === state.open?.id) state.open = null;
+  if (frame.code === "unavailable" && frame.ref === state.open?.id) setTimeout(() => watchAgain(frame.ref), WATCH_AGAIN);
   const waiting = state.pending.get(frame.ref);
   if (waiting) Object.assign(waiting, { status: "not_confirmed", reason: frame.message });
   notice(frame.message);

@@ -403,6 +403,8 @@ class Operator(Client):
         idle = self._online.is_set() and self.card.get("state") in ("away", "offline", "not_responding")
         if self.on_duty and idle and not any(order.action["do"] == "presence" for order in self.pending):
             self.order({"do": "presence", "state": "available"})
+        if self._online.is_set():
+            self._watch_mine()  # also what could not be read when it was asked for
         now = time.monotonic()
         for order in self.pending:
             if now - order.repeated > REPEAT_AFTER:
