@@ -37,7 +37,8 @@ _START: Final = (
     "<!doctype html><meta charset=utf-8><style>body{font:15px/1.4 system-ui,sans-serif;margin:8px;"
     "overflow-wrap:anywhere;color:#111;background:#fff}img{max-width:100%;height:auto}</style>"
 )
-_INLINE: Final = re.compile(r"""(?P<quote>["'])cid:(?P<name>[^"']*)(?P=quote)""", re.IGNORECASE)
+_INLINE: Final = re.compile(r" src=\"cid:(?P<name>[^\"]*)\"", re.IGNORECASE)
+"""As the sanitiser writes it: within another attribute the quotes would be escaped."""
 
 
 class TooLong(Exception):
@@ -59,7 +60,7 @@ async def lay_out(message: Text, media: MediaStore) -> bytes:
     pictures = await _pictures(message.attachments, named, media)
 
     def show(found: "re.Match[str]") -> str:
-        return f'"{pictures.get(unquote(unescape(found["name"])), "")}"'
+        return f' src="{pictures.get(unquote(unescape(found["name"])), "")}"'
 
     return (_START + _INLINE.sub(show, html)).encode()
 

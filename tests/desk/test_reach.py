@@ -295,5 +295,12 @@ async def test_a_layout_that_is_too_long_or_gone_is_said_to_be(known: World, ben
 
 async def test_pictures_beyond_the_limit_are_left_out(known: World, ben: Browser) -> None:
     big = Media(file=stored(known, "big", b"x", size=LARGEST_PICTURES + 1), type="image/png", inline="big")
-    name = mail(known, "<img src='cid:big'>", big)
+    name = mail(known, '<img src="cid:big">', big)
     assert "data:" not in (await page(ben, name))[2]
+
+
+async def test_a_picture_stands_nowhere_but_in_its_own_place(known: World, ben: Browser) -> None:
+    logo = Media(file=stored(known, "logo", b"PNG"), type="image/png", inline="logo")
+    html = """<img alt="'cid:logo'" src="cid:logo"><p>"cid:logo"</p>"""
+    body = (await page(ben, mail(known, html, logo)))[2]
+    assert """<img alt="'cid:logo'" src="data:image/png;base64,UE5H"><p>"cid:logo"</p>""" in body
