@@ -18,6 +18,8 @@ from adapters.telegram.wire import ALLOWED_UPDATES, Poison
 
 PARALLEL_CHATS = 16
 SHORTEST_WAIT = 1.0
+REMEMBERED = 600_000
+"""How long (ms) a second reader is remembered: between two conflicts each of them gets some of the updates."""
 
 
 class Poller:
@@ -32,6 +34,7 @@ class Poller:
         self._notes = notes
         self._tempo = tempo
         self._wait = wait
+        self._conflicts: list[int] = []
         self._slots = asyncio.Semaphore(PARALLEL_CHATS)
 
     async def run(self, until: int | None) -> None:
@@ -47,8 +50,11 @@ class Poller:
                 raws = await self._ask(offset, until)
             except BadCredentials:
                 raise
+            except Conflict as exc:
+                self._notice(exc)
+                await endurance.rest()
+                continue
             except ChannelError as exc:
-                self._tell(exc, endurance)
                 await endurance.bear(exc)
                 continue
             heard = await self._hear(raws)
@@ -112,10 +118,12 @@ class Poller:
             await self._notes.keep_offset(moved)
         return moved
 
-    def _tell(self, error: ChannelError, endurance: Endurance) -> None:
-        """Say that there is a second reader: at once of a webhook, of a poller when it is not our own last one."""
-        if not isinstance(error, Conflict):
-            return
-        self._context.count(error.code)
-        if error.by_webhook or endurance.failures:
-            self._context.log.error("telegram.two_readers", reason=error.message)
+    def _notice(self, conflict: Conflict) -> None:
+        """Say that there is a second reader; once may be our own last one. Raises Conflict when it goes on and on."""
+        now = self._context.now()
+        self._conflicts = [at for at in self._conflicts if now - at < REMEMBERED] + [now]
+        self._context.count(conflict.code)
+        if conflict.by_webhook or len(self._conflicts) > 1:
+            self._context.log.error("telegram.two_readers", reason=conflict.message)
+        if len(self._conflicts) >= self._tempo.patience:
+            raise conflict

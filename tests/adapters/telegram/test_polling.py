@@ -274,3 +274,22 @@ async def test_updates_of_one_chat_are_taken_one_after_the_other_by_the_webhook_
         rig.context.store.set()
         await asyncio.gather(*takes)
         assert texts(rig.context) == ["message 1", "message 2"]
+
+
+async def test_a_second_reader_is_noticed_although_both_get_something_now_and_then(rig: TelegramRig) -> None:
+    for number in range(10):
+        rig.peer.will(rig.peer.refusal(409), on=GET_UPDATES)
+        rig.peer.write(f"text {number}")
+        await until(lambda: rig.reading.done() or not rig.peer.queue.pending, "one is taken")
+    with pytest.raises(Conflict):
+        await rig.reading
+    assert len(texts(rig.context)) >= 2
+    assert rig.context.counts["two_readers"] == 4
+
+
+async def test_one_conflict_is_our_own_last_poll_and_not_worth_a_word(rig: TelegramRig) -> None:
+    rig.peer.will(rig.peer.refusal(409), on=GET_UPDATES)
+    rig.peer.write("one")
+    rig.peer.write("two")
+    await until(lambda: rig.context.counts["two_readers"] and len(texts(rig.context)) == 2, "it goes on")
+    assert "telegram.two_readers" not in events(rig.context)
