@@ -1,12 +1,17 @@
 """The example packages, installed as a stranger would, into a folder of their own."""
 
+import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.e2e.actors import Operator
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -34,8 +39,39 @@ def run() -> Run:
 @pytest.fixture(scope="session")
 def irc(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with examples/trunkline-irc as it is installed, entry point and all."""
-    target = tmp_path_factory.mktemp("irc")
+    return install(run, EXAMPLES / "trunkline-irc", tmp_path_factory.mktemp("irc"))
+
+
+def install(run: Run, package: Path, target: Path) -> Path:
+    """Install a package into a folder."""
     flags = ("--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--target")
-    done = run("uv", "pip", "install", *flags, target, EXAMPLES / "trunkline-irc", folder=target)
+    done = run("uv", "pip", "install", *flags, target, package, folder=target)
     assert done.returncode == 0, done.stderr
     return target
+
+
+@contextmanager
+def on_path(target: Path) -> Iterator[None]:
+    """Let the processes of an installation find what was installed."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(target)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+async def until(look: Callable[[], object], what: str, within: float = 60.0) -> None:
+    end = time.monotonic() + within
+    while not look():
+        assert time.monotonic() < end, f"not within {within:g} s: {what}"
+        await asyncio.sleep(0.05)
+
+
+def receipts(anna: Operator, conversation: str) -> dict[str, str]:
+    """What the desk shows of each answer."""
+    items = anna.items.get(conversation, {}).values()
+    return {item["content"]["text"]: str(item.get("receipt", "queued")) for item in items if item["kind"] == "reply"}

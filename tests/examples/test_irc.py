@@ -3,8 +3,7 @@
 import asyncio
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from tests.e2e.actors import Operator
 from tests.e2e.installation import Installation, installed
 from tests.e2e.provider import WebhookProvider
-from tests.examples.conftest import EXAMPLES, Run
+from tests.examples.conftest import EXAMPLES, Run, on_path, receipts, until
 from tests.fixtures.ngircd import PASSWORD, Chatter, running_ngircd
 
 pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(240)]
@@ -39,20 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def with_plugin(irc: Path) -> Iterator[None]:
-    """Let the processes of an installation find the package."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(irc)
-    yield
-    if before is None:
-        del os.environ["PYTHONPATH"]
-    else:
-        os.environ["PYTHONPATH"] = before
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, server: int, with_plugin: None) -> Iterator[Installation]:
-    del with_plugin
+def running(tmp_path_factory: pytest.TempPathFactory, server: int, irc: Path) -> Iterator[Installation]:
     channel = {
         "type": "irc",
         "server": "127.0.0.1",
@@ -63,17 +49,14 @@ def running(tmp_path_factory: pytest.TempPathFactory, server: int, with_plugin: 
         "per_second": 10,
     }
     folder = tmp_path_factory.mktemp("installation")
-    with installed(
-        folder, nodes=1, operators=("anna",), parts=PARTS, provider=WebhookProvider().url, channels={"irc": channel}
-    ) as installation:
+    provider = WebhookProvider().url
+    with (
+        on_path(irc),
+        installed(
+            folder, nodes=1, operators=("anna",), parts=PARTS, provider=provider, channels={"irc": channel}
+        ) as installation,
+    ):
         yield installation
-
-
-async def until(look: Callable[[], object], what: str, within: float = 60.0) -> None:
-    end = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < end, f"not within {within:g} s: {what}"
-        await asyncio.sleep(0.05)
 
 
 async def online(chatter: Chatter) -> None:
@@ -84,12 +67,6 @@ async def online(chatter: Chatter) -> None:
         if any(" 303 " in line and "support" in line for line in chatter.heard):
             return
     raise AssertionError(f"the channel does not come: {chatter.heard[-3:]}")
-
-
-def receipts(anna: Operator, conversation: str) -> dict[str, str]:
-    """What the desk shows of each answer."""
-    items = anna.items.get(conversation, {}).values()
-    return {item["content"]["text"]: str(item.get("receipt", "queued")) for item in items if item["kind"] == "reply"}
 
 
 async def test_what_is_said_on_irc_is_answered_from_the_desk(running: Installation, server: int) -> None:

@@ -5,8 +5,7 @@ import json
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from router.inputs import Message, Reported, decode_input
 from tests.e2e.actors import Operator
 from tests.e2e.installation import WORKSPACE, Installation, installed
 from tests.e2e.provider import WebhookProvider
-from tests.examples.conftest import EXAMPLES
+from tests.examples.conftest import EXAMPLES, receipts, until
 
 pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(240)]
 
@@ -86,13 +85,6 @@ async def program(server: str, login: UserPassword, workspace: str, channel: str
         yield running
     finally:
         await running.end()
-
-
-async def until(look: Callable[[], object], what: str, within: float = 60.0) -> None:
-    end = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < end, f"not within {within:g} s: {what}"
-        await asyncio.sleep(0.05)
 
 
 @pytest.fixture
@@ -160,12 +152,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         folder, nodes=1, operators=("anna",), parts=PARTS, provider=WebhookProvider().url, channels={"board": board}
     ) as installation:
         yield installation
-
-
-def receipts(anna: Operator, conversation: str) -> dict[str, str]:
-    """What the desk shows of each answer."""
-    items = anna.items.get(conversation, {}).values()
-    return {item["content"]["text"]: str(item.get("receipt", "queued")) for item in items if item["kind"] == "reply"}
 
 
 async def test_a_conversation_goes_through_the_running_broker(running: Installation) -> None:
