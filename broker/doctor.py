@@ -5,7 +5,6 @@ Nothing has to run for it, and it changes nothing.
 
 import asyncio
 import secrets
-import shutil
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
@@ -25,10 +24,11 @@ from broker.bus.connection import Bus
 from broker.bus.errors import BusError
 from broker.bus.streams import Workspace
 from broker.channels.offline import OfflineContext
+from broker.channels.program import Program
 from broker.channels.secret import LENGTH, workspace_secret
 from broker.place import BusNotStarted, find_bus
 from broker.source import Source, channel_problem
-from broker.storage import ALARM_AT
+from broker.storage import ALARM_AT, disk_share
 from broker.workspace import channel_type
 from config import ConfigErrors, Problem
 
@@ -62,7 +62,7 @@ async def examine(source: Source, data: Path, *, only: Collection[str] = ()) -> 
         bus, about_bus = await _bus(stack, source, data)
         secret = await _secret(bus, source)
         names = [name for name in source.settings.channels if not only or name in only]
-        jobs = [_channel(name, source, http, secret) for name in names]
+        jobs = [_channel(name, source, http, secret, bus) for name in names]
         if only:
             return list(await asyncio.gather(*jobs))
         general = _general(source, data, http, running=bus is not None)
@@ -79,18 +79,25 @@ async def refuse_bad_settings(source: Source, only: Collection[str] = ()) -> Non
     async with open_session(Reach.ANYWHERE) as http:
         names = [name for name in source.settings.channels if not only or name in only]
         secret = secrets.token_bytes(LENGTH)
-        reports = await asyncio.gather(*(_channel(name, source, http, secret, QUICKLY) for name in names))
+        reports = await asyncio.gather(*(_channel(name, source, http, secret, seconds=QUICKLY) for name in names))
     if problems := [report.problem for report in reports if report.problem is not None]:
         raise ConfigErrors(problems)
 
 
-async def _channel(
-    name: str, source: Source, http: aiohttp.ClientSession, secret: bytes, seconds: float = CHANNEL_TIMEOUT
+async def _channel(  # noqa: PLR0913  # what it looks at and with
+    name: str,
+    source: Source,
+    http: aiohttp.ClientSession,
+    secret: bytes,
+    bus: Bus | None = None,
+    *,
+    seconds: float = CHANNEL_TIMEOUT,
 ) -> Report:
     settings = source.settings.channels[name]
     adapter = source.types[channel_type(settings)]
     public_url = source.settings.http.public_url or f"http://{source.settings.http.listen}"
-    context = OfflineContext(name, http, public_url=public_url, secret=secret)
+    program = Program(bus, Workspace(source.settings.workspace), name) if bus is not None else None
+    context = OfflineContext(name, http, public_url=public_url, secret=secret, program=program)
     title = f"{name} ({adapter.type})"
     try:
         return Report(title, tuple(await diagnose(adapter, settings, context, seconds)))
@@ -201,8 +208,7 @@ def _data(data: Path) -> Iterable[Finding]:
     if not _writable(folder):
         yield _wrong(f"the data folder {data} cannot be written to", "choose another with --data, or change its owner")
         return
-    usage = shutil.disk_usage(folder)
-    share = 1 - usage.free / usage.total
+    share = disk_share(folder)
     if share >= ALARM_AT:
         yield _wrong(f"the disk of {data} is {share:.0%} full", "give it a larger disk: a full one takes no messages")
     else:

@@ -8,13 +8,14 @@ import aiohttp
 import msgspec
 import structlog
 
-from adapters.contract import FileTooBig, Lines, Media, Memory, NobodyServes
+from adapters.contract import FileTooBig, Lines, Media, Memory
 from broker.bus.connection import Bus
-from broker.bus.errors import BusError, KeyExists, MediaTooLarge, NoAnswer, NobodyThere
+from broker.bus.errors import BusError, KeyExists, MediaTooLarge
 from broker.bus.kv import Bucket, kv_key
 from broker.bus.media import MediaRef, MediaStore
 from broker.bus.streams import Workspace
 from broker.channels.door import Door
+from broker.channels.program import Program
 from broker.channels.secret import derive
 from broker.channels.tally import Tally, wall_clock
 from normalizer.content import StoredFile
@@ -49,8 +50,7 @@ class ChannelContext:
         self.media: Media = ChannelMedia(bus, workspace, self.channel)
         self.memory: Memory = ChannelMemory(bus, workspace, self.channel)
         self.lines = lines
-        self._bus = bus
-        self._questions = workspace.send_subject(door.channel)
+        self._program = Program(bus, workspace, door.channel)
         self._door = door
         self._tally = tally
         self._secret = secret
@@ -81,12 +81,7 @@ class ChannelContext:
 
     async def ask(self, question: bytes, *, within: float) -> bytes:
         """Ask the program that serves the channel over the bus."""
-        try:
-            return (await self._bus.ask(self._questions, question, within)).data
-        except NobodyThere as exc:
-            raise NobodyServes(f"no program serves {self._questions}") from exc
-        except NoAnswer as exc:
-            raise TimeoutError(str(exc)) from exc
+        return await self._program.ask(question, within=within)
 
     def count(self, event: str) -> None:
         """Count an event."""

@@ -7,6 +7,7 @@ import structlog
 
 from adapters.contract import Cursor, LineItem, Lines, Media, Memory, NobodyServes, Typing
 from adapters.errors import NotAccepted
+from broker.channels.program import Program
 from broker.channels.secret import derive
 from broker.channels.tally import wall_clock
 from normalizer.content import StoredFile
@@ -22,7 +23,15 @@ NO_TYPINGS: tuple[Typing, ...] = ()
 class OfflineContext:
     """What a channel's ``check`` may use. ``secret`` is the workspace's key, or any where there is none yet."""
 
-    def __init__(self, channel: str, http: aiohttp.ClientSession, *, public_url: str, secret: bytes) -> None:
+    def __init__(
+        self,
+        channel: str,
+        http: aiohttp.ClientSession,
+        *,
+        public_url: str,
+        secret: bytes,
+        program: Program | None = None,
+    ) -> None:
         self.channel = channel
         self.public_url = public_url
         self.log: structlog.stdlib.BoundLogger = structlog.get_logger(f"channel.{channel}").bind(channel=channel)
@@ -32,6 +41,7 @@ class OfflineContext:
         self.lines: Lines = _Silence()
         self._ids = IdSource()
         self._secret = secret
+        self._program = program
 
     def now(self) -> int:
         """Give the time in ms since the epoch."""
@@ -58,9 +68,10 @@ class OfflineContext:
         raise _offline(f"{reason}: {detail} ({len(payload)} bytes)")
 
     async def ask(self, question: bytes, *, within: float) -> bytes:
-        """Ask nobody: only the channel that runs is on the bus."""
-        del question, within
-        raise NobodyServes("a program on the bus is asked by the channel that runs alone; see `trunkline channels`")
+        """Ask the program on the bus, where there is a bus."""
+        if self._program is None:
+            raise NobodyServes("the bus that the program is asked over does not run")
+        return await self._program.ask(question, within=within)
 
     def count(self, event: str) -> None:
         """Count nothing."""
