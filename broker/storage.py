@@ -26,7 +26,7 @@ LOOK_EVERY = 30.0
 def disk_share(folder: Path) -> float:
     """Give the used share, 0 to 1, of the disk that holds ``folder``."""
     usage = shutil.disk_usage(folder)
-    return 1 - usage.free / usage.total
+    return usage.used / ((usage.used + usage.free) or 1)  # as df counts: what is reserved for root is nobody's
 
 
 class Storage:
