@@ -2,13 +2,13 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Sequence
 
 import msgspec
 from aiohttp import web
 
 from benchmarks.channel_driver import CHANNEL, MARK, SENDERS, Bare, Driver, mark
-from broker.bus.server import free_port
 
 HOST = "127.0.0.1"
 FIRST_NUMBER = 48600100000
@@ -23,7 +23,7 @@ class BareKamailio(Bare):
 
     async def run(self) -> None:
         """Read until the end."""
-        reader, _ = await asyncio.open_connection(HOST, int(self.peer))
+        reader, _ = await asyncio.open_connection(HOST, int(self.peer.split()[0]))
         slots = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as tasks:
             while head := await reader.readuntil(b":"):
@@ -43,7 +43,6 @@ class KamailioDriver(Driver):
 
     def __init__(self, host: str, channel: str = CHANNEL) -> None:
         super().__init__(host, channel)
-        self._port = free_port()
         self._prepared: dict[int, bytes] = {}
         self._live: dict[int, int] = {}
         self._reader: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
@@ -52,13 +51,13 @@ class KamailioDriver(Driver):
 
     async def open(self) -> str:
         """Listen for the reader and for wishes."""
-        self._feed = await asyncio.start_server(self._connected, HOST, self._port)
+        self._feed = await asyncio.start_server(self._connected, HOST, 0)
         app = web.Application()
         app.router.add_post("/trunkline", self._asked)
         self._control = web.AppRunner(app, access_log=None)
         await self._control.setup()
-        await web.TCPSite(self._control, HOST, self._port + 1).start()
-        return str(self._port)
+        await web.TCPSite(self._control, HOST, 0).start()
+        return f"{self._feed.sockets[0].getsockname()[1]} {self._control.addresses[0][1]}"
 
     def prepare(self, numbers: Sequence[int]) -> None:
         """Write the events down."""
@@ -84,7 +83,8 @@ class KamailioDriver(Driver):
     @classmethod
     def section(cls, peer: str) -> dict[str, object]:
         """Give the channel."""
-        return {"type": "sip", "source": "kamailio", "address": f"{HOST}:{peer}", "country": "PL"}
+        feed, control = (f"{HOST}:{port}" for port in peer.split())
+        return {"type": "sip", "source": "kamailio", "address": feed, "control": control, "country": "PL"}
 
     @staticmethod
     def number(payload: bytes) -> int | None:
@@ -93,12 +93,16 @@ class KamailioDriver(Driver):
         return int(call[1]) * len(STEPS) + STEPS.index(step[1].decode()) + 1 if call and step else None
 
     async def _connected(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._reader.done():
+            self._reader = asyncio.get_running_loop().create_future()
         self._reader.set_result(writer)
 
     async def _asked(self, request: web.Request) -> web.Response:
         match (await request.json())["do"]:
             case "list":
                 return web.json_response({"result": [_dialog(call, step) for call, step in self._live.items()]})
+            case "hello":
+                return web.json_response({"at": f"{time.time():.6f}"})
             case _:
                 return web.json_response({})
 

@@ -112,8 +112,7 @@ class Child:
 
     def cpu_seconds(self) -> float:
         """User and system time that it has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
 
     async def _introduce(self, plan: bytes) -> None:
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -124,6 +123,12 @@ class Child:
             line = await stdout.readline()
         if line != READY:
             raise RuntimeError(f"the child did not start: it said {line!r}; its messages stand above")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 from twilio.request_validator import RequestValidator
 
+from adapters.testing.twilio import TwilioSimulator
 from adapters.testing.twilio_api import ACCOUNT, OWN, TOKEN
 from adapters.twilio.signature import SIGNATURE
 from benchmarks.channel_driver import CHANNEL, SENDERS, TEXT, Bare, Driver, mark
@@ -34,16 +35,22 @@ class TwilioDriver(Driver):
 
     def __init__(self, host: str, channel: str = CHANNEL) -> None:
         super().__init__(host, channel)
+        self._api = TwilioSimulator()
         self._connections = Connections(host)
         self._path = f"/channels/{channel}/messages"
         self._validator = RequestValidator(TOKEN)
         self._prepared: dict[int, bytes] = {}
 
+    async def open(self) -> str:
+        """Start the API, which a channel asks when it starts."""
+        await self._api.start()
+        return self._api.url
+
     @classmethod
     def section(cls, peer: str) -> dict[str, object]:
         """Give a channel that only receives, and asks for nothing that it may have missed."""
-        del peer
-        return {"type": "twilio", "account_sid": ACCOUNT, "auth_token": TOKEN, "from": OWN, "catch_up": "0s"}
+        account = {"account_sid": ACCOUNT, "auth_token": TOKEN, "api": peer}
+        return {"type": "twilio", **account, "from": OWN, "catch_up": "0s"}
 
     def prepare(self, numbers: Sequence[int]) -> None:
         """Make and sign the requests."""
@@ -54,8 +61,9 @@ class TwilioDriver(Driver):
         await self._connections.ask(self._prepared.pop(number))
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections and the API."""
         await self._connections.close()
+        await self._api.go_down()
 
     def _request(self, number: int) -> bytes:
         phone = str(FIRST_NUMBER + number % SENDERS)
