@@ -15,7 +15,7 @@ from adapters.telegram.client import BotApi
 from adapters.telegram.drivers import open_driver
 from adapters.telegram.endurance import Tempo
 from adapters.telegram.files import Files
-from adapters.telegram.intake import POISON, Intake, same_secret
+from adapters.telegram.intake import POISON, Intake, same_secret, webhook_secret
 from adapters.telegram.mapping import TYPE, read_address
 from adapters.telegram.notes import Notes
 from adapters.telegram.outgoing import CAPABILITIES
@@ -47,10 +47,10 @@ class Telegram(Adapter):
 
     def __init__(self, settings: TelegramSettings, context: Context) -> None:
         super().__init__(settings, context)
-        self._secret = context.secret("telegram webhook").hex()
         self._api = BotApi(settings, context)
+        self._secret = webhook_secret(context, self._api.bot)
         self._driver = open_driver(settings.driver, self._api, context.media)
-        notes = Notes(context.memory)
+        notes = Notes(context.memory, self._api.bot)
         files = Files(self._api, context, settings.max_file, pause=self.tempo.first)
         self._intake = Intake(context, self._api, driver=self._driver, notes=notes, files=files, chats=settings.chats)
         poller = Poller(

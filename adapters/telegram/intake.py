@@ -169,6 +169,11 @@ class Intake:
             yield
 
 
+def webhook_secret(context: Context, bot: int) -> str:
+    """Give what the webhook of a bot is known by: that of the bot before it may still be set, and post to us."""
+    return context.secret(f"telegram webhook {bot}").hex()
+
+
 def same_secret(header: str, secret: str) -> bool:
     """Compare as bytes: a header may hold anything."""
     return hmac.compare_digest(header.encode("utf-8", "surrogateescape"), secret.encode())

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from adapters.contract import Memory
 
-OFFSET = "offset"
 FORGET_AFTER = 6 * 24 * 3_600_000
 """After a week without updates their numbers begin anew at random: an old offset might confirm what nobody has read."""
 
@@ -29,22 +28,26 @@ class Offset(Struct, frozen=True):
 
 
 class Notes:
-    """Notes of one channel."""
+    """Notes of one channel. A channel may be given another ``bot``, which counts updates and messages anew.
 
-    def __init__(self, memory: Memory) -> None:
+    An offset of the bot before it would confirm what nobody has read, and a number of its messages means another one.
+    """
+
+    def __init__(self, memory: Memory, bot: int) -> None:
         self._memory = memory
+        self._bot = bot
         self._homes: dict[int, int] = {}
         self._moved: dict[int, int] = {}
         self._noting = asyncio.Lock()
 
     async def offset(self) -> Offset:
         """Give the offset; one that is long over where there is none."""
-        note = await self._memory.load(OFFSET)
+        note = await self._memory.load(f"offset.{self._bot}")
         return msgspec.json.decode(note, type=Offset) if note is not None else Offset(0, -FORGET_AFTER)
 
     async def keep_offset(self, offset: Offset) -> None:
         """Keep the offset."""
-        await self._memory.save(OFFSET, msgspec.json.encode(offset))
+        await self._memory.save(f"offset.{self._bot}", msgspec.json.encode(offset))
 
     async def move(self, old: int, new: int) -> None:
         """Note that a group is a supergroup now. Its address stays what it was."""
@@ -68,14 +71,14 @@ class Notes:
 
     async def keep_sent(self, outbound: str, chat: int, message: int) -> None:
         """Note as which message something was sent."""
-        shelf = _shelf(outbound)
+        shelf = self._shelf(outbound)
         async with self._noting:
             sent = {**await self._sent(shelf), outbound: (chat, message)}
             await self._memory.save(shelf, msgspec.json.encode(dict(list(sent.items())[-KEPT_SENT:])))
 
     async def sent(self, outbound: str) -> tuple[int, int] | None:
         """Give the chat and the message as which something was sent."""
-        return (await self._sent(_shelf(outbound))).get(outbound)
+        return (await self._sent(self._shelf(outbound))).get(outbound)
 
     async def _sent(self, shelf: str) -> dict[str, tuple[int, int]]:
         note = await self._memory.load(shelf)
@@ -90,6 +93,5 @@ class Notes:
             known[chat] = int(note)
         return known[chat]
 
-
-def _shelf(outbound: str) -> str:
-    return f"sent.{crc32(outbound.encode()) % SHELVES}"
+    def _shelf(self, outbound: str) -> str:
+        return f"sent.{self._bot}.{crc32(outbound.encode()) % SHELVES}"

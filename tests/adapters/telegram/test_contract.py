@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from adapters.contract import Adapter
 from adapters.errors import OutcomeUnknown, RateLimited, Refused, TryLater, Unreachable
 from adapters.telegram.adapter import SECRET_HEADER
+from adapters.telegram.intake import webhook_secret
 from adapters.testing import (
     AdapterContract,
     After,
@@ -145,7 +146,7 @@ class Posted(Contract):
 
     def sign(self, rig: Rig[TelegramSimulator], post: Post) -> Mapping[str, str]:
         del post
-        return {SECRET_HEADER: rig.context.secret("telegram webhook").hex()}
+        return {SECRET_HEADER: webhook_secret(rig.context, BOT)}
 
 
 class TestAiogramPolling(Polled):

@@ -13,7 +13,7 @@ from adapters.testing.context import FakeMemory
 from adapters.testing.telegram_rules import Uploaded
 from normalizer.content import Media, Text, Unsupported
 from tests.adapters.telegram.conftest import TelegramRig, at_work, events, until
-from tests.adapters.telegram.recorded import PNG, Json, make, message, simulator
+from tests.adapters.telegram.recorded import BOT, PNG, Json, make, message, simulator
 
 GET_UPDATES, GET_FILE, DOWNLOAD = "/getUpdates", "/getFile", "^GET /file/"
 
@@ -25,7 +25,7 @@ def texts(context: FakeContext) -> list[str]:
 def offset_of(context: FakeContext) -> int:
     memory = context.memory
     assert isinstance(memory, FakeMemory)
-    note = memory.notes.get("offset")
+    note = memory.notes.get(f"offset.{BOT}")
     return int(json.loads(note)["next"]) if note else 0
 
 
@@ -246,6 +246,15 @@ async def test_numbers_that_begin_anew_after_a_week_of_silence_are_not_taken_for
     await until(lambda: texts(rig.context)[-1] == "after the holidays", "it is taken")
 
 
+async def test_another_bot_in_the_same_channel_begins_with_its_own_oldest_update() -> None:
+    memory = FakeMemory()
+    await Notes(memory, BOT).keep_offset(Offset(900, NOON))
+    await Notes(memory, BOT).keep_sent("o-1", 42, 7)
+    other = Notes(memory, BOT + 1)
+    assert (await other.offset()).valid(NOON) is None
+    assert await other.sent("o-1") is None
+
+
 def test_an_offset_is_good_for_six_days() -> None:
     assert Offset(7, NOON).valid(NOON + FORGET_AFTER - 1) == 7
     assert Offset(7, NOON).valid(NOON + FORGET_AFTER) is None
@@ -253,7 +262,7 @@ def test_an_offset_is_good_for_six_days() -> None:
 
 async def test_moves_follow_one_another_and_are_found_by_another_node() -> None:
     memory = FakeMemory()
-    one, other = Notes(memory), Notes(memory)
+    one, other = Notes(memory, BOT), Notes(memory, BOT)
     assert await other.home(-1005) == -1005
     await one.move(-5, -1005)
     await one.move(-1005, -1006)

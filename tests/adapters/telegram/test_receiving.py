@@ -15,11 +15,11 @@ from adapters.telegram.changeover import (
     Watch,
     WebhookInfo,
 )
-from adapters.telegram.intake import same_secret
+from adapters.telegram.intake import same_secret, webhook_secret
 from adapters.testing import NOON, Post
 from normalizer.content import Text
 from tests.adapters.telegram.conftest import TelegramRig, at_work, events, until
-from tests.adapters.telegram.recorded import message
+from tests.adapters.telegram.recorded import BOT, message
 
 PUBLIC = "https://chat.example"
 PATH = "/channels/test/update"
@@ -137,7 +137,7 @@ async def test_when_polling_was_chosen_there_is_no_route(rig: TelegramRig) -> No
 @pytest.mark.parametrize("header", ["", "wrong", "\udcff\udcfe", "ключ".encode().decode("utf-8", "surrogateescape")])
 async def test_only_telegram_may_post(header: str) -> None:
     async with at_work(mode="webhook") as rig:
-        right = rig.context.secret("telegram webhook").hex()
+        right = webhook_secret(rig.context, BOT)
         assert not same_secret(header, right)
         assert same_secret(right, right)
         body = json.dumps(message(1)).encode()
@@ -148,9 +148,16 @@ async def test_only_telegram_may_post(header: str) -> None:
         assert rig.context.accepted == []
 
 
+async def test_what_the_bot_before_this_one_is_told_is_not_taken_for_ours() -> None:
+    async with at_work(mode="webhook") as rig:
+        headers = {SECRET_HEADER: webhook_secret(rig.context, BOT + 1)}
+        answer = await rig.post(Post(path="/update", body=json.dumps(message(1)).encode()), headers)
+        assert (answer.status, rig.context.accepted) == (401, [])
+
+
 async def test_an_update_that_is_too_long_is_refused() -> None:
     async with at_work(mode="webhook") as rig:
-        headers = {SECRET_HEADER: rig.context.secret("telegram webhook").hex()}
+        headers = {SECRET_HEADER: webhook_secret(rig.context, BOT)}
         answer = await rig.post(Post(path="/update", body=b" " * 1_000_001), headers)
         assert answer.status == 400
 
@@ -159,7 +166,7 @@ async def test_a_file_that_does_not_come_makes_telegram_post_the_update_again() 
     async with at_work(mode="webhook") as rig:
         rig.peer.will(*[rig.peer.refusal(502)] * 1_000, on="^GET /file/")
         found = {**message(1, document=rig.peer.add_file(b"x"))}
-        headers = {SECRET_HEADER: rig.context.secret("telegram webhook").hex()}
+        headers = {SECRET_HEADER: webhook_secret(rig.context, BOT)}
         answer = await rig.post(Post(path="/update", body=json.dumps(found).encode()), headers)
         assert answer.status == 503
         assert rig.context.accepted == []
