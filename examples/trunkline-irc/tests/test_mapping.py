@@ -1,11 +1,11 @@
 """Lines and what they mean; and whatever strangers write is a message, nothing, or a ValueError."""
 
 import pytest
+from adapters.errors import BadCredentials, BadSettings, NotReachable, StartError
 from hypothesis import given
 from hypothesis import strategies as st
-
-from adapters.errors import BadCredentials, BadSettings, NotReachable, StartError
 from normalizer.codec import encode_envelope
+
 from trunkline_irc.connection import refused
 from trunkline_irc.mapping import mask, to_envelope
 from trunkline_irc.wire import Line, line, parse
