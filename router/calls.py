@@ -154,7 +154,6 @@ def _let_ring(d: Draft, conversation: Conversation) -> None:
     leave(d, conversation, "call")
     requeue(d, conversation, "call", weigh=True)
     if owner is not None and not d.state.todo and obstacle(d.state, d.policy, conversation, owner) is None:
-        del d.freed[owner]
         give(d, conversation, owner, ())
     else:
         place_or_announce(d, conversation)

@@ -716,3 +716,16 @@ def test_a_call_is_told_in_words() -> None:
         "Queued (new): no skill, a phone, languages en.",
     ):
         assert sentence in told
+
+
+def test_whose_next_call_rings_already_takes_what_else_there_is_room_for() -> None:
+    light = ChannelRule(type="sip", kind="interactive", units=20, accept="manual")
+    world = world_of("anna", channels={**CHANNELS, "phone": light})
+    world.call(NUMBER, "ringing", "x1")
+    world.call(NUMBER, "answered", "x1", to=ANNA)
+    world.write("v1")
+    world.call(NUMBER, "ringing", "x2")
+    assert world.of("v1").status == "waiting"
+    facts = world.call(NUMBER, "ended", "x1")
+    assert rings(facts) == [ANNA]
+    assert world.of("v1").owner == "anna"
