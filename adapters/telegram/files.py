@@ -13,6 +13,9 @@ from adapters.telegram.contents import MEGABYTE, Fetched, Missing
 from adapters.telegram.wire import File
 from web.uploads import sniff
 
+PARALLEL = 16
+"""Files that are fetched at the same time; messages without one need not wait for them."""
+
 TRIES = 3
 FIRST_PAUSE = 1.0
 PATIENCE = 120_000
@@ -35,6 +38,7 @@ class Files:
         self._context = context
         self._largest = largest
         self._pause = pause
+        self._slots = asyncio.Semaphore(PARALLEL)
 
     async def fetch(self, file: File, key: str, sent_at: int) -> Fetched | Missing:
         """Fetch a file once; ``key`` finds it again in a repetition, ``sent_at`` is when it was sent (ms).
@@ -73,10 +77,11 @@ class Files:
                 head.extend(chunk[: HEAD - len(head)])
                 yield chunk
 
-        stored = await self._context.media.put(chunks(), limit=self._largest, key=key)
-        if not head:  # a repetition: it was there already
-            async for chunk in self._context.media.read(stored):
-                head.extend(chunk[: HEAD - len(head)])
+        async with self._slots:
+            stored = await self._context.media.put(chunks(), limit=self._largest, key=key)
+            if not head:  # a repetition: it was there already
+                async for chunk in self._context.media.read(stored):
+                    head.extend(chunk[: HEAD - len(head)])
         return Fetched(stored, sniff(bytes(head), file.file_name))
 
     async def _place(self, file: File) -> str:

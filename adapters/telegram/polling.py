@@ -16,7 +16,6 @@ from adapters.telegram.intake import POISON, Heard, Intake
 from adapters.telegram.notes import Notes, Offset
 from adapters.telegram.wire import ALLOWED_UPDATES, Poison
 
-PARALLEL_CHATS = 16
 SHORTEST_WAIT = 1.0
 REMEMBERED = 600_000
 """How long (ms) a second reader is remembered: between two conflicts each of them gets some of the updates."""
@@ -35,7 +34,6 @@ class Poller:
         self._tempo = tempo
         self._wait = wait
         self._conflicts: list[int] = []
-        self._slots = asyncio.Semaphore(PARALLEL_CHATS)
 
     async def run(self, until: int | None) -> None:
         """Ask for updates until a time (ms; None: for ever).
@@ -96,17 +94,16 @@ class Poller:
         return taken
 
     async def _take_chat(self, queue: Sequence[Heard], taken: set[int]) -> None:
-        async with self._slots:
-            for one in queue:
-                try:
-                    await self._intake.take(one)
-                except (TryLater, NotAccepted) as exc:
-                    self._context.log.warning("telegram.update_waits", update_id=one.update_id, reason=exc.message)
-                    return
-                except Exception:  # the store is away: what is not confirmed comes again
-                    self._context.log.exception("telegram.update_waits", update_id=one.update_id)
-                    return
-                taken.add(one.update_id)
+        for one in queue:
+            try:
+                await self._intake.take(one)
+            except (TryLater, NotAccepted) as exc:
+                self._context.log.warning("telegram.update_waits", update_id=one.update_id, reason=exc.message)
+                return
+            except Exception:  # the store is away: what is not confirmed comes again
+                self._context.log.exception("telegram.update_waits", update_id=one.update_id)
+                return
+            taken.add(one.update_id)
 
     async def _advance(self, offset: Offset, heard: Sequence[Heard], taken: set[int]) -> Offset:
         """Move on to the first update that is not stored, and note it."""
