@@ -189,20 +189,20 @@ class Kamailio:
 
     async def _list(self) -> Sequence[Dialog]:
         try:
-            return read_list(await self._asked("list"))
+            return read_list(await self._asked("list", jsonrpc="2.0", method="dlg.list", id=1))
         except BadWord as exc:
             raise NotReachable("no_list", f"{self._url} does not give the calls that live: {exc}") from exc
 
-    async def _asked(self, what: str) -> bytes:
+    async def _asked(self, what: str, **words: object) -> bytes:
         """Ask for something that every Kamailio with our routes can tell. Raises NotReachable, BadCredentials."""
         try:
-            return await self._order(what)
+            return await self._order(what, **words)
         except SendError as exc:
             raise NotReachable(
                 "no_control", f"{exc.message}: is `control` right, and is TRUNKLINE_HTTP called?"
             ) from exc
 
-    async def _order(self, do: str, **words: str) -> bytes:
+    async def _order(self, do: str, **words: object) -> bytes:
         """Post a wish. Raises SendError, BadCredentials."""
         headers = {hdrs.CONNECTION: "close", **({hdrs.AUTHORIZATION: f"Bearer {self._token}"} if self._token else {})}
         body = msgspec.json.encode({"do": do, **words})

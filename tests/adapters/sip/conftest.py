@@ -125,8 +125,10 @@ class Network:
         await phone.start()
         return phone
 
-    async def customer(self, scenario: str, *, number: str = "+48600100200", seconds: float = 1) -> Customer:
-        customer = Customer(scenario, self.kamailio, self.folder, number=number, seconds=seconds)
+    async def customer(
+        self, scenario: str, *, number: str = "+48600100200", seconds: float = 1, calls: int = 1
+    ) -> Customer:
+        customer = Customer(scenario, self.kamailio, self.folder, number=number, seconds=seconds, calls=calls)
         self._stack.push_async_callback(customer.stop)
         await customer.start()
         return customer

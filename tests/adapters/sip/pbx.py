@@ -220,10 +220,20 @@ class Phone:
 
 
 class Customer(Program):
-    """Somebody outside: sipp with one of the scenarios, which ends by itself. Its exit code is 0 if all went so."""
+    """Somebody outside, ``calls`` times: sipp with one of the scenarios, which ends by itself.
 
-    def __init__(
-        self, scenario: str, kamailio: Kamailio, folder: Path, *, number: str = "+48600100200", seconds: float = 1
+    Its exit code is 0 if all went so.
+    """
+
+    def __init__(  # noqa: PLR0913  # the rest are what differs between callers, by name
+        self,
+        scenario: str,
+        kamailio: Kamailio,
+        folder: Path,
+        *,
+        number: str = "+48600100200",
+        seconds: float = 1,
+        calls: int = 1,
     ) -> None:
         called = ("-s", "48221234567", f"{HOST}:{kamailio.sip}") if scenario != "is_called" else ()
         port = free_ports(1)[0] if called else kamailio.trunk
@@ -234,6 +244,19 @@ class Customer(Program):
         command = (
             *(shutil.which(life[0]) or life[0], life[1]),
             *(program("sipp", "sip-tester"), "-sf", str(SCENARIOS / f"{scenario}.xml"), *places),
-            *("-m", "1", "-nostdin", *patience, "-d", str(int(seconds * 1_000)), "-key", "number", number, *called),
+            *(
+                "-m",
+                str(calls),
+                "-r",
+                "20",
+                "-nostdin",
+                *patience,
+                "-d",
+                str(int(seconds * 1_000)),
+                "-key",
+                "number",
+                number,
+                *called,
+            ),
         )
         super().__init__(f"{scenario}-{port}", command, folder)
