@@ -63,7 +63,8 @@ class Event(Struct, frozen=True, kw_only=True):
 class LiveCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of a call. ``last`` is its latest envelope, to be repeated when nobody knows if it was stored.
 
-    ``seen`` is the latest ``seq`` of each kind; ``begun`` and ``answered_at`` are in ms, the latter 0 before.
+    ``seen`` is the latest ``seq`` of each kind; ``begun`` is when we heard of it, by our clock,
+    ``answered_at`` by the source's, 0 before; both in ms.
     """
 
     id: str
@@ -92,13 +93,13 @@ class Place(Struct, frozen=True):
     country: str = ""
 
 
-def begin(event: Event, place: Place) -> LiveCall:
-    """Give the call that an event is the first news of."""
+def begin(event: Event, place: Place, *, now: int) -> LiveCall:
+    """Give the call that an event is the first news of; ``now`` (ms) is by our own clock."""
     return LiveCall(
         id=event.call,
         direction=event.direction,
         address=numbers.person(event.customer, channel=place.channel, country=place.country, call=event.call),
-        begun=event.at,
+        begun=now,
         name=clean_line(event.name.strip().strip('"')),
         called=clean_line(numbers.called(event.called, place.country)),
         rank=-1,

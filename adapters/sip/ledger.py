@@ -7,7 +7,6 @@ closes those that are gone (promise P1).
 
 import asyncio
 import zlib
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
@@ -37,6 +36,8 @@ class Ledger:
         self._context = context
         self._place = place
         self._calls: dict[str, LiveCall] = {}
+        self._struck_out: set[str] = set()
+        """Calls that have ended since the last :meth:`settle`: what it is told may be older than that."""
 
     @property
     def calls(self) -> Mapping[str, LiveCall]:
@@ -47,23 +48,21 @@ class Ledger:
         """Read the notes, and accept again what may not have been stored."""
         pages = await asyncio.gather(*(self._context.memory.load(_page(number)) for number in range(PAGES)))
         found = [call for page in pages if page for call in _PAGE.decode(page).values()]
-        await self._accept(
-            {call.id: [call.last] for call in found if call.last is not None and self._is_fresh(call.last)}
-        )
+        await self._accept(call.last for call in found if call.last is not None and self._is_fresh(call.last))
         self._calls = {call.id: call for call in found}
         await self._strike_out()
 
     async def take(self, events: Iterable[Event]) -> None:
-        """Store the news among some events, in order for each call."""
-        envelopes: defaultdict[str, list[Envelope]] = defaultdict(list)
+        """Store the news among some events, in order; one by one for each call, as the notes hold its latest alone."""
+        news: dict[str, Envelope] = {}
         for event in events:
+            if event.call in news:
+                await self._store(news)
+                news = {}
             if (call := await self._advance(event)) is not None and call.last is not None:
                 self._calls[call.id] = call
-                envelopes[call.id].append(call.last)
-        if envelopes:
-            await self._note(envelopes)
-            await self._accept(envelopes)
-            await self._strike_out()
+                news[call.id] = call.last
+        await self._store(news)
 
     async def settle(self, known: Collection[str], live: Mapping[str, Sequence[Event]]) -> int:
         """Take what the telephone system says of the calls that live, and close those of ``known`` that are gone.
@@ -71,14 +70,23 @@ class Ledger:
         Gives how many were gone.
         """
         gone = [self._calls[name] for name in known if name in self._calls and name not in live]
-        await self.take(event for events in live.values() for event in events)
+        found = {name: events for name, events in live.items() if name not in self._struck_out}
+        self._struck_out.clear()
+        await self.take(event for events in found.values() for event in events)
         await self.take(vanished(call, self._context.now()) for call in gone)
         return len(gone)
+
+    async def _store(self, news: Mapping[str, Envelope]) -> None:
+        if news:
+            await self._note(news)
+            await self._accept(news.values())
+            await self._strike_out()
 
     async def _strike_out(self) -> None:
         over = [name for name, call in self._calls.items() if call.over]
         for name in over:
             del self._calls[name]
+        self._struck_out.update(over)
         await self._note(over)
 
     def _is_fresh(self, envelope: Envelope) -> bool:
@@ -89,7 +97,7 @@ class Ledger:
             await self._give_up(event, f"the id of a call must have 1 to {LONGEST_ID} characters")
             return None
         try:
-            call = self._calls.get(event.call) or begin(event, self._place)
+            call = self._calls.get(event.call) or begin(event, self._place, now=self._context.now())
             return advance(call, event, self._place, new_id=self._context.new_id())
         except AddressError as exc:
             await self._give_up(event, str(exc))
@@ -106,17 +114,16 @@ class Ledger:
         save = self._context.memory.save
         await asyncio.gather(*(save(name, msgspec.json.encode(page)) for name, page in pages.items()))
 
-    async def _accept(self, envelopes: Mapping[str, Sequence[Envelope]]) -> None:
-        results = await asyncio.gather(*map(self._accept_line, envelopes.values()), return_exceptions=True)
+    async def _accept(self, envelopes: Iterable[Envelope]) -> None:
+        results = await asyncio.gather(*map(self._accept_one, envelopes), return_exceptions=True)
         for failure in filter(None, results):
             raise failure
 
-    async def _accept_line(self, line: Sequence[Envelope]) -> None:
-        for envelope in line:
-            try:
-                await self._accept_at_last(envelope)
-            except EnvelopeRefused as exc:
-                self._context.log.warning("sip.event_refused", kind=envelope.native_id, reason=exc.message)
+    async def _accept_one(self, envelope: Envelope) -> None:
+        try:
+            await self._accept_at_last(envelope)
+        except EnvelopeRefused as exc:
+            self._context.log.warning("sip.event_refused", kind=envelope.native_id, reason=exc.message)
 
     async def _accept_at_last(self, envelope: Envelope) -> None:
         """Hold on to an envelope until it is stored: nobody says it again. Raises EnvelopeRefused."""

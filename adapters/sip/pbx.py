@@ -117,7 +117,7 @@ class AnyPbx:
     async def _take(self, event: Event) -> bool:
         """Store an event; False where it is no news. Raises Rejection."""
         try:
-            before = self._calls.get(event.call) or begin(event, self._place)
+            before = self._calls.get(event.call) or begin(event, self._place, now=self._context.now())
         except AddressError as exc:
             raise Rejection(Fault.INVALID, str(exc), "$.customer") from exc
         after = advance(before, event, self._place, new_id=self._context.new_id())

@@ -114,3 +114,27 @@ async def test_an_id_that_is_none_is_put_away(context: FakeContext, call: str) -
 async def test_a_caller_that_cannot_be_an_address_is_put_away(context: FakeContext) -> None:
     await Ledger(context, PLACE).take([event("initiated", context, customer="sip:a\u0001b@host")])
     assert [letter.reason for letter in context.dead_letters] == ["event_refused"]
+
+
+async def test_of_several_events_of_a_call_at_once_none_is_lost_when_the_reader_dies(context: FakeContext) -> None:
+    context.failures.append(RuntimeError("killed in the middle"))
+    with pytest.raises(RuntimeError):
+        await Ledger(context, PLACE).take([event("initiated", context), event("answered", context)])
+    second = Ledger(context, PLACE)
+    await second.load()
+    await second.settle(["c-1"], {"c-1": [event("initiated", context), event("answered", context)]})
+    assert story(context) == ["c-1/initiated", "c-1/answered"]
+
+
+async def test_a_list_that_is_older_than_the_end_of_a_call_does_not_begin_it_anew(context: FakeContext) -> None:
+    ledger = Ledger(context, PLACE)
+    await ledger.take([event("initiated", context), event("failed", context)])
+    await ledger.settle([], {"c-1": [event("initiated", context)]})
+    assert ledger.calls == {}
+    assert story(context) == ["c-1/initiated", "c-1/failed"]
+
+
+async def test_how_long_a_caller_waits_is_measured_by_our_clock(context: FakeContext) -> None:
+    ledger = Ledger(context, PLACE)
+    await ledger.take([event("initiated", context, at=context.now() - 3_600_000)])
+    assert ledger.calls["c-1"].begun == context.now()
