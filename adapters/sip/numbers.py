@@ -15,9 +15,18 @@ SCHEME = "sip"
 LONGEST_URI = 255
 
 _URI = re.compile(r"(?:(?P<scheme>sips?|tel):)?(?P<user>[^@;?<>\s]*)(?:@(?P<host>[^;?<>\s]+))?")
+_NAME_ADDR = re.compile(r'(?:\s*"(?:[^"\\]|\\.)*"\s*|[^"<>]*)<([^<>]*)>')
+"""RFC 3261 section 25.1: a caller's name is the caller's choice, and may hold what looks like somebody else's URI."""
+
+_DIALLED = re.compile(r"[A-Za-z0-9*#+_.!~-]{1,64}")
+"""What no telephone system takes for anything but a number or a name."""
+
 _PORT = re.compile(r":[0-9]{1,5}$")
 _NUMBER = re.compile(r"\+?[0-9][0-9 ().-]{2,30}")
 _HIDDEN = frozenset({"", "anonymous", "unavailable", "unknown", "restricted", "private", "withheld"})
+_HIDDEN_IN = "anonymous?"
+"""With a sign that no user has, so that nobody can be called like somebody who hides."""
+
 HIDDEN_HOST = "anonymous.invalid"
 """RFC 3323 section 4.1.1.3."""
 
@@ -34,8 +43,10 @@ class Uri(Struct, frozen=True):
 
 def parse(text: str) -> Uri:
     """Read a URI, a plain number, or a name-addr such as ``"Zoe" <sip:+48...@host;user=phone>``."""
-    inner = text.partition("<")[2].partition(">")[0] if "<" in text else text
-    match = _URI.match(inner.strip()[:LONGEST_URI])
+    if "<" in text or '"' in text:
+        named = _NAME_ADDR.match(text)
+        text = named[1] if named is not None else ""
+    match = _URI.match(text.strip()[:LONGEST_URI])
     if match is None:
         return Uri("")
     host = (match["host"] or "").lower()
@@ -70,7 +81,7 @@ def person(text: str, *, channel: str, country: str, call: str) -> str:
     if found is not None:
         return address("tel", found)
     if uri.user.lower() in _HIDDEN or uri.host == HIDDEN_HOST:
-        return address(SCHEME, f"{channel}/anonymous-{call}"[:LONGEST_URI])
+        return address(SCHEME, f"{channel}/{_HIDDEN_IN}{call}")
     host = _PORT.sub("", uri.host)  # a phone may come from another port each time
     return address(SCHEME, f"{channel}/{uri.user}@{host}" if host else f"{channel}/{uri.user}")
 
@@ -82,9 +93,13 @@ def called(text: str, country: str) -> str:
 
 
 def dialled(to: str, channel: str) -> str:
-    """Give what is dialled to reach an address of :func:`person`, an extension perhaps; empty where nobody knows."""
+    """Give what is dialled to reach an address of :func:`person`, an extension perhaps; empty where nobody knows.
+
+    A caller's name for itself goes into commands here, so what could be more than a name there is not dialled.
+    """
     scheme, _, value = to.partition(":")
     if scheme == "tel":
         return value
     user = value.removeprefix(f"{channel}/")
-    return "" if scheme != SCHEME or user == value or user.startswith("anonymous-") else user.partition("@")[0]
+    user = user.partition("@")[0]
+    return user if scheme == SCHEME and value.startswith(f"{channel}/") and _DIALLED.fullmatch(user) else ""

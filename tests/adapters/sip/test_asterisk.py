@@ -206,7 +206,7 @@ async def test_an_operator_who_hangs_up_before_it_is_noticed_calls_nobody(
 
 async def test_somebody_who_hides_cannot_be_called(channel: Channel) -> None:
     with pytest.raises(Unreachable):
-        await channel.wish("initiated", to=ANNA, address="sip:phone/anonymous-1")
+        await channel.wish("initiated", to=ANNA, address="sip:phone/anonymous?1")
 
 
 async def test_hold_and_recording_are_told(channel: Channel, ari: AsteriskSimulator) -> None:

@@ -20,7 +20,7 @@ FIRST = Event(call="c-1", kind="initiated", at=1_000, seq="1", customer="sip:600
 
 def live(*events: Event, place: Place = POLAND) -> tuple[LiveCall, list[Envelope]]:
     """Let a call live through events; gives what it is and what it said."""
-    call, told = begin(events[0], place), []
+    call, told = begin(events[0], place, now=events[0].at), []
     for number, event in enumerate(events):
         if (after := advance(call, event, place, new_id=f"id-{number}")) is not None and after.last is not None:
             call = after
@@ -159,10 +159,16 @@ def test_whatever_a_source_says_a_call_moves_forward_and_ids_are_told_once(news:
         ("sip:101@pbx.example", "sip:phone/101@pbx.example"),
         ("sip:zoe@Example.ORG:5070;transport=tcp", "sip:phone/zoe@example.org"),
         ("sips:zoe:secret@example.org", "sip:phone/zoe@example.org"),
-        ("sip:anonymous@anonymous.invalid", "sip:phone/anonymous-c-1"),
-        ("sip:Anonymous@trunk.example", "sip:phone/anonymous-c-1"),
-        ("sip:x@anonymous.invalid", "sip:phone/anonymous-c-1"),
-        ("", "sip:phone/anonymous-c-1"),
+        (r'"\" <sip:+48600100300@x>" <sip:101@pbx.example>', "sip:phone/101@pbx.example"),
+        ('"<sip:+48600100300@x>" <sip:101@pbx.example>', "sip:phone/101@pbx.example"),
+        ('<sip:101@pbx.example>;x="<sip:+48600100300@x>"', "sip:phone/101@pbx.example"),
+        ('"Zoe <sip:+48600100300@x>', "sip:phone/anonymous?c-1"),
+        ("anonymous-c-1", "sip:phone/anonymous-c-1"),
+        ("anonymous?c-1", "sip:phone/anonymous?c-1"),
+        ("sip:anonymous@anonymous.invalid", "sip:phone/anonymous?c-1"),
+        ("sip:Anonymous@trunk.example", "sip:phone/anonymous?c-1"),
+        ("sip:x@anonymous.invalid", "sip:phone/anonymous?c-1"),
+        ("", "sip:phone/anonymous?c-1"),
     ],
 )
 def test_a_caller_is_written_in_one_way(uri: str, address: str) -> None:
@@ -180,7 +186,11 @@ def test_a_number_without_a_country_is_known_within_the_channel_only() -> None:
     [
         ("tel:+48600100200", "+48600100200"),
         ("sip:phone/101@pbx.example", "101"),
-        ("sip:phone/anonymous-c-1", ""),
+        ("sip:phone/anonymous?c-1", ""),
+        ("sip:phone/anonymous-joe@pbx.example", "anonymous-joe"),
+        ("sip:phone/101,sip:ben@pbx.example", ""),
+        ("sip:phone/101%0d%0aX:1@pbx.example", ""),
+        ('sip:phone/1"&PJSIP/2@pbx.example', ""),
         ("sip:other/101@pbx.example", ""),
         ("email:a@b.example", ""),
     ],

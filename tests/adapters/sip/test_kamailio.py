@@ -226,8 +226,8 @@ async def test_callers_without_a_number_are_told_apart(network: Network, context
         await (await network.customer("gives_up", number=number)).wait()
     await channel.heard("failed", 3)
     first, second, zoe = dict.fromkeys(envelope.address for envelope in context.accepted)
-    assert first.startswith("sip:phone/anonymous-")
-    assert second.startswith("sip:phone/anonymous-")
+    assert first.startswith("sip:phone/anonymous?")
+    assert second.startswith("sip:phone/anonymous?")
     assert zoe == "sip:phone/zoe@127.0.0.1"
 
 

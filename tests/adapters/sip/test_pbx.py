@@ -94,7 +94,7 @@ class TestContract(AdapterContract[Simulator]):
         InboundCase(
             label="a caller who hides",
             event=post(customer=""),
-            envelopes=(envelope(CALL, address="sip:test/anonymous-c-1"),),
+            envelopes=(envelope(CALL, address="sip:test/anonymous?c-1"),),
         ),
         InboundCase(
             label="a call to a customer",
@@ -152,7 +152,7 @@ class TestContract(AdapterContract[Simulator]):
         OutboundCase(
             label="a number that is hidden",
             content=Call(call="new", event="initiated", to=ANNA),
-            address="sip:test/anonymous-c-1",
+            address="sip:test/anonymous?c-1",
             error=Unreachable,
             code="no_number",
         ),
