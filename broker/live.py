@@ -113,14 +113,14 @@ class Live:
     async def _note(self, number: int, name: str) -> bool:
         if not name:
             return True
-        version = self._by.pop(number, Version(number=number, hash=name, at=self._following.state.now))
-        self._by.clear()
-        try:
-            await self._versions.note(version)
-        except BusError as exc:
-            self._by[number] = version
-            self._log.warning("version not noted", version=number, reason=str(exc))
-            return False
+        self._by.setdefault(number, Version(number=number, hash=name, at=self._following.state.now))
+        for decided in sorted(self._by):  # those that were passed over too: one may go back to them
+            try:
+                await self._versions.note(self._by[decided])
+            except BusError as exc:
+                self._log.warning("version not noted", version=decided, reason=str(exc))
+                return False
+            del self._by[decided]
         return True
 
     async def _read(self, name: str, number: int) -> Source | None:

@@ -201,6 +201,23 @@ async def test_a_process_follows_what_the_log_has_decided(scene: Scene, tasks: l
     assert [(version.number, version.by, version.at) for version in noted] == [(1, "apply", 7)]
 
 
+async def test_versions_that_a_process_passes_over_are_written_down_too(
+    scene: Scene, tasks: list[asyncio.Task[None]]
+) -> None:
+    process = Process(scene, ENV)
+    tasks.append(asyncio.create_task(process.live.run()))
+    await asyncio.sleep(0)
+    for text in (OTHER, TEXT.replace("Anna", "Anne")):
+        await scene.versions.propose(scene.source(text), by="apply")
+    for text in (OTHER, TEXT.replace("Anna", "Anne")):
+        process.log.take(scene.versions.proposal(scene.source(text), "apply"))
+    await until(lambda: process.live.version == 2)
+    async with asyncio.timeout(10):
+        while len(known := await scene.versions.all()) < 2:  # both
+            pass
+    assert [(version.number, version.by) for version in known] == [(1, "apply"), (2, "apply")]
+
+
 async def test_a_process_that_cannot_read_the_version_says_so_and_goes_on_as_before(
     scene: Scene, tasks: list[asyncio.Task[None]]
 ) -> None:
@@ -258,6 +275,8 @@ async def test_a_watched_file_is_proposed_when_it_changes_and_not_before(scene: 
     assert await proposed(scene) == []
     scene.file.write_text(scene.file.read_text().replace("Anna", "Ann"))
     await watch.look()
+    assert await proposed(scene) == [], "it may be half written"
+    await watch.look()
     await watch.look()
     assert await proposed(scene) == [scene.versions.proposal(read_source(scene.file, ENV), "").hash]
 
@@ -267,17 +286,56 @@ async def test_a_watched_file_with_mistakes_is_an_alarm_and_changes_nothing(scen
     board = Board(lambda: 1)
     watch = FileWatch(scene.file, source, scene.versions, board, Scrubber())
     good = scene.file.read_text()
+    scene.file.write_text(good[: len(good) // 2])
+    await watch.look()
+    assert not board.alarms, "it may be half written"
     scene.file.write_text(good.replace("name: Anna", "nam: Anna"))
+    await watch.look()
     await watch.look()
     assert [alarm.name for alarm in board.alarms] == ["file_wrong"]
     assert 'did you mean "name"?' in board.alarms[0].text
     scene.file.write_text(good.replace("workspace: acme", "workspace: other"))
+    await watch.look()
     await watch.look()
     assert "of the workspace other" in board.alarms[0].text
     assert await proposed(scene) == []
     scene.file.write_text(good)
     await watch.look()
     assert board.alarms == ()
+
+
+async def test_a_watched_file_that_cannot_be_read_any_more_is_an_alarm(scene: Scene) -> None:
+    source = scene.source(TEXT.replace("${HOST}", "crm.example"))
+    board = Board(lambda: 1)
+    watch = FileWatch(scene.file, source, scene.versions, board, Scrubber())
+    for wrong in (b"\xff\xfe", b""):
+        scene.file.write_bytes(wrong)
+        await watch.look()
+        await watch.look()
+        assert [alarm.name for alarm in board.alarms] == ["file_wrong"]
+    scene.file.unlink()
+    await watch.look()
+    await watch.look()
+    assert "cannot be read" in board.alarms[0].text
+    assert await proposed(scene) == []
+
+
+async def test_a_setting_that_a_channel_refuses_is_asked_about_once(scene: Scene) -> None:
+    looks = 0
+
+    async def refuse(source: Source) -> None:
+        nonlocal looks
+        looks += 1
+        raise ConfigErrors([source.document.problem(("channels", "hook", "url"), "no such address")])
+
+    source = scene.source(TEXT.replace("${HOST}", "crm.example"))
+    board = Board(lambda: 1)
+    watch = FileWatch(scene.file, source, scene.versions, board, Scrubber(), refuse)
+    scene.file.write_text(scene.file.read_text().replace("crm.example", "wrong.example"))
+    for _ in range(4):
+        await watch.look()
+    assert looks == 1
+    assert "no such address" in board.alarms[0].text
 
 
 def test_the_rules_of_a_version_hold_nothing_of_its_secrets(scene: Scene) -> None:
