@@ -115,8 +115,9 @@ class PostingDriver(PollingDriver):
         super().__init__(host, channel)
         self._connections = Connections(host)
         self._requests: dict[int, bytes] = {}
+        purpose = f"channel {channel} telegram webhook {TOKEN.partition(':')[0]}"
         self._headers = {
-            SECRET_HEADER: derive(WORKSPACE_SECRET, f"channel {channel} telegram webhook").hex(),
+            SECRET_HEADER: derive(WORKSPACE_SECRET, purpose).hex(),
             "Content-Type": "application/json",
         }
 
