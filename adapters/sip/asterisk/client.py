@@ -19,6 +19,9 @@ TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5.0
 HEARTBEAT = 20.0
 MAX_EVENT = 256 * 1024
+NOT_REACHABLE = "not_reachable"
+"""Nothing was asked for."""
+
 GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 
@@ -64,6 +67,8 @@ class Ari:
             ):
                 answer = _judge(response.status, await response.read(), method, path)
                 return answer, response.headers.get(hdrs.DATE, "")
+        except aiohttp.ClientConnectorError as exc:
+            raise TryLater(NOT_REACHABLE, f"Asterisk at {self._url} cannot be reached") from exc
         except (aiohttp.ClientError, TimeoutError) as exc:
             raise TryLater("no_answer", f"Asterisk at {self._url} does not answer ({type(exc).__name__})") from exc
 
@@ -98,7 +103,7 @@ class Ari:
             message = (
                 f"Asterisk at {self._url} does not answer ({type(exc).__name__}): is `url` right, and does it run?"
             )
-            raise NotReachable("not_reachable", message) from exc
+            raise NotReachable(NOT_REACHABLE, message) from exc
 
 
 def quoted(part: str) -> str:

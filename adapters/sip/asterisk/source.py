@@ -139,7 +139,7 @@ class Asterisk:
         for payload in payloads:
             try:
                 event = EVENT.decode(payload)
-            except (msgspec.MsgspecError, UnicodeError) as exc:
+            except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
                 await self._context.dead("event_refused", payload, str(exc))
             else:
                 await self._heed(event)

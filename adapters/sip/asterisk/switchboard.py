@@ -6,10 +6,10 @@ from typing import TypeVar
 import msgspec
 
 from adapters.contract import Context
-from adapters.errors import Refused, TryLater
+from adapters.errors import OutcomeUnknown, Refused, TryLater
 from adapters.sip import numbers
 from adapters.sip.asterisk import legs
-from adapters.sip.asterisk.client import Absent, Ari, quoted
+from adapters.sip.asterisk.client import NOT_REACHABLE, Absent, Ari, quoted
 from adapters.sip.asterisk.legs import Agent, Leg, Ring, bridge_of
 from adapters.sip.asterisk.wire import BRIDGE, CHANNELS, UP, VARIABLE
 from adapters.sip.settings import SipSettings
@@ -47,10 +47,18 @@ class Switchboard:
             await self._ring_phone(leg, phone, f"ring,{phone}", caller=caller)
 
     async def dial(self, number: str, phone: str, wish: str) -> None:
-        """Let the operator's phone ring; the customer is called when it is answered."""
+        """Let the operator's phone ring; the customer is called when it is answered.
+
+        Where the answer is lost nobody knows: once the call is over, a repetition would be a second one.
+        """
         if not self._settings.dial:
             raise Refused("no_dial", "Nobody can be called from here: the channel has no `dial`.")
-        await self._ring_phone(Agent(wish), phone, f"agent,{number},{phone}", caller=number)
+        try:
+            await self._ring_phone(Agent(wish), phone, f"agent,{number},{phone}", caller=number)
+        except TryLater as exc:
+            if exc.code == NOT_REACHABLE:
+                raise
+            raise OutcomeUnknown(exc.code, "Asterisk did not say whether it lets the phone ring.") from exc
 
     async def _ring_phone(self, leg: Leg, phone: str, args: str, *, caller: str) -> None:
         if len(str(leg)) > legs.LONGEST or "," in phone:
@@ -114,7 +122,7 @@ class Switchboard:
         """Ask for something. Raises SendError."""
         try:
             return decoder.decode(await self.ari.order("GET", path))
-        except (msgspec.MsgspecError, UnicodeError) as exc:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
             raise TryLater("bad_answer", f"Asterisk's answer to {path} is none: {exc}") from exc
 
     async def connect(self, call: str, one: str, other: str) -> bool:

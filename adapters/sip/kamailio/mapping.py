@@ -112,7 +112,7 @@ def read_clock(payload: bytes, *, now: int) -> int:
     """Give the time that Kamailio says it is, in ms. Raises BadWord."""
     try:
         return _milliseconds(msgspec.json.decode(payload, type=Hello).at, now)
-    except (msgspec.MsgspecError, UnicodeError) as exc:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
         raise BadWord(f"not a clock: {exc}") from exc
 
 
@@ -167,7 +167,7 @@ def read_list(payload: bytes) -> Sequence[Dialog]:
     """Read the dialogs that are ours and live. Raises BadWord."""
     try:
         found = msgspec.json.decode(payload, type=Listed).result
-    except (msgspec.MsgspecError, UnicodeError) as exc:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
         raise BadWord(f"not a list of dialogs: {exc}") from exc
     return [dialog for dialog in found if dialog.state < DELETED and dialog.word("tl_dir")]
 

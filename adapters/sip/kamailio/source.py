@@ -42,7 +42,7 @@ ORDER_TIMEOUT = 5.0
 LOOK_EVERY = 30.0
 """Seconds between two looks at the calls that live: an event that was lost is missed no longer than this."""
 
-GONE, NO_ANSWER = "call_over", "no_answer"
+GONE, NOT_REACHABLE = "call_over", "not_reachable"
 OVER = "The call is over, or somebody has answered it."
 
 
@@ -183,9 +183,9 @@ class Kamailio:
         try:
             await self._order("dial", to=phone, customer=self._dial.replace("{number}", number))
         except TryLater as exc:
-            if exc.code == NO_ANSWER:
-                raise OutcomeUnknown(exc.code, "Kamailio did not say whether it lets the phone ring.") from exc
-            raise
+            if exc.code == NOT_REACHABLE:
+                raise
+            raise OutcomeUnknown(exc.code, "Kamailio did not say whether it lets the phone ring.") from exc
 
     async def _list(self) -> Sequence[Dialog]:
         try:
@@ -213,9 +213,9 @@ class Kamailio:
             ):
                 answer = await response.read()
         except aiohttp.ClientConnectorError as exc:
-            raise TryLater("not_reachable", f"{self._url} does not answer") from exc
+            raise TryLater(NOT_REACHABLE, f"{self._url} does not answer") from exc
         except (aiohttp.ClientError, TimeoutError) as exc:
-            raise TryLater(NO_ANSWER, f"{self._url} gave no answer to {do} ({type(exc).__name__})") from exc
+            raise TryLater("no_answer", f"{self._url} gave no answer to {do} ({type(exc).__name__})") from exc
         return _judge(response.status, answer)
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from adapters.contract import Adapter
-from adapters.errors import BadCredentials, NotReachable, Refused, TryLater, Unreachable
+from adapters.errors import BadCredentials, NotReachable, OutcomeUnknown, Refused, TryLater, Unreachable
 from adapters.sip import Sip
 from adapters.sip.call import LOST
 from adapters.sip.settings import SipSettings
@@ -202,6 +202,14 @@ async def test_an_operator_who_hangs_up_before_it_is_noticed_calls_nobody(
     await eventually(lambda: ari.leg("tla:"), "the phone rings")
     await asyncio.gather(ari.answer("tla:c1-1"), ari.hang_up("tla:c1-1"))
     await eventually(lambda: not ari.legs and (not channel.story() or "failed" in channel.story()), "nobody is called")
+
+
+async def test_a_call_from_the_desk_whose_answer_was_lost_is_not_tried_again(
+    channel: Channel, ari: AsteriskSimulator
+) -> None:
+    ari.will(After(Cut()), on=r"^POST /ari/channels/tla")
+    with pytest.raises(OutcomeUnknown):
+        await channel.wish("initiated", to=ANNA)
 
 
 async def test_somebody_who_hides_cannot_be_called(channel: Channel) -> None:
