@@ -171,6 +171,8 @@ def _answer(d: Draft, person: Person, envelope: Envelope, call: Call, seen: Mapp
     append(d, conversation, envelope, seen, speaks=False)
     operator = _who(d, conversation, known, call)
     _note(d, conversation, envelope, call, "answered", operator=operator or "", fresh=reason is not None)
+    if known is not None and known.operator not in ("", operator):
+        d.freed[known.operator] = None
     if conversation.status == "closed" and operator is not None and current(d, person) is conversation:
         end_wrap_up(d, conversation)
         d.emit(f.ConversationReopened(conversation=conversation.id, channel=envelope.channel, address=envelope.address))

@@ -718,6 +718,18 @@ def test_a_call_is_told_in_words() -> None:
         assert sentence in told
 
 
+def test_who_has_put_a_call_through_to_somewhere_else_takes_what_there_is_room_for() -> None:
+    light = ChannelRule(type="sip", kind="interactive", units=20, accept="manual")
+    world = world_of("anna", channels={**CHANNELS, "phone": light})
+    world.call(NUMBER, "ringing")
+    world.call(NUMBER, "answered", to=ANNA)
+    world.write("v1")
+    assert world.of("v1").status == "waiting"
+    world.call(NUMBER, "transferred", to="sip:fax@pbx.example")
+    assert not world.operator("anna").talking
+    assert world.of("v1").owner == "anna"
+
+
 def test_whose_next_call_rings_already_takes_what_else_there_is_room_for() -> None:
     light = ChannelRule(type="sip", kind="interactive", units=20, accept="manual")
     world = world_of("anna", channels={**CHANNELS, "phone": light})
