@@ -12,7 +12,7 @@ from yarl import URL
 from adapters.contract import Adapter
 from adapters.errors import BadSettings
 from broker.channels.runner import Channel, Services
-from broker.channels.tally import ChannelStatus, Tally
+from broker.channels.tally import Cause, ChannelStatus, Tally
 from broker.logs import get_logger
 
 PREFIX = "/channels"
@@ -47,6 +47,8 @@ class Serving:
         self._services = services
         self._running: dict[str, _Running] = {}
         self._refused: dict[str, ChannelStatus] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._closed = False
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._log = get_logger("channels")
 
@@ -71,7 +73,7 @@ class Serving:
         await asyncio.gather(*map(self._end, leaving))
         self._refused.clear()
         for name, settings in wanted.items():
-            if name not in self._running:
+            if name not in self._running and not self._closed:
                 self._add(name, types[_type(settings)], settings)
 
     async def wait(self) -> None:
@@ -79,8 +81,11 @@ class Serving:
         await asyncio.shield(self._failed)
 
     async def close(self) -> None:
-        """End all channels; bounded."""
+        """End all channels, those included that a change has told to end; bounded."""
+        self._closed = True
         await asyncio.gather(*map(self._end, list(self._running)))
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=STOP_TIMEOUT)
         self._failed.cancel()
 
     def router(self, channel: str) -> web.UrlDispatcher | None:
@@ -99,15 +104,19 @@ class Serving:
     def _add(self, name: str, adapter: type[Adapter], settings: Struct) -> None:
         """Start a channel that comes while others run: what is wrong with it is its own affair."""
         try:
-            channel = self._make(name, adapter, settings)
+            self._begin(name, self._make(name, adapter, settings), settings, strict=False)
         except ChannelRefused as exc:
-            tally = Tally(name, adapter.type)
-            tally.turn("off", exc.message)
-            tally.trouble("start", "settings", f"{exc.key}: {exc.message}")
-            self._refused[name] = tally.status
-            self._log.error("channel.refused", channel=name, key=exc.key, reason=exc.message)
-            return
-        self._begin(name, channel, settings, strict=False)
+            self._refuse(name, adapter, "settings", f"{exc.key}: {exc.message}")
+        except Exception as exc:  # noqa: BLE001  # foreign code, whatever it raises
+            self._log.exception("channel.not_made", channel=name)
+            self._refuse(name, adapter, "crashed", f"it cannot be made: {type(exc).__name__}")
+
+    def _refuse(self, name: str, adapter: type[Adapter], cause: Cause, reason: str) -> None:
+        tally = Tally(name, adapter.type)
+        tally.turn("off", reason)
+        tally.trouble("start", cause, reason)
+        self._refused[name] = tally.status
+        self._log.error("channel.refused", channel=name, reason=reason)
 
     def _begin(self, name: str, channel: Channel, settings: Struct, *, strict: bool) -> None:
         router = web.UrlDispatcher()
@@ -120,10 +129,14 @@ class Serving:
 
     async def _end(self, name: str) -> None:
         """Cancel a channel and wait until it has let go; requests to it find nothing from now on."""
-        running = self._running.pop(name)
+        running = self._running.pop(name, None)
+        if running is None:
+            return
+        self._ending.add(running.task)
+        running.task.add_done_callback(self._ending.discard)
         running.task.cancel()
-        await asyncio.wait([running.task], timeout=STOP_TIMEOUT)
-        self._log.info("channel.stopped", channel=name)
+        done, _ = await asyncio.wait([running.task], timeout=STOP_TIMEOUT)
+        self._log.info("channel.stopped" if done else "channel.still_stopping", channel=name)
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         if task.cancelled() or (failure := task.exception()) is None or self._failed.done():

@@ -36,6 +36,11 @@ class Fake(Adapter):
 
     def __init__(self, settings: Settings, context: Context) -> None:
         super().__init__(settings, context)
+        self.may_close = asyncio.Event()
+        if settings.word == "broken":
+            raise RuntimeError("a slip of whoever wrote it")
+        if settings.word != "slow":
+            self.may_close.set()
         if settings.word == "unmakeable":
             raise BadSettings("no_word", "there is no such word", key="word")
         self.closed = False
@@ -68,6 +73,7 @@ class Fake(Adapter):
         return (web.get("/word/{letter}", say), web.get("/socket", wait), web.post("/post", say))
 
     async def close(self) -> None:
+        await self.may_close.wait()
         self.closed = True
 
 
@@ -168,3 +174,25 @@ async def test_a_channel_that_its_provider_does_not_let_in_hurts_no_other(
     assert serving.statuses["two"].state == state
     assert serving.statuses["two"].troubles["start"].cause == cause
     assert await said(client, "/channels/one/word/a") == "hello"
+
+
+async def test_a_channel_whose_code_fails_when_it_is_made_hurts_no_other(serving: Serving, client: Client) -> None:
+    serving.start({"one": Settings()}, TYPES)
+    await serving.change({"one": Settings(), "two": Settings(word="broken")}, TYPES)
+    assert serving.statuses["two"].state == "off"
+    assert serving.statuses["two"].troubles["start"].cause == "crashed"
+    assert await said(client, "/channels/one/word/a") == "hello"
+
+
+async def test_the_end_waits_for_what_a_change_has_told_to_end_and_starts_nothing_more(serving: Serving) -> None:
+    serving.start({"one": Settings(word="slow")}, TYPES)
+    await until(lambda: serving.statuses["one"].state == "running")
+    change = asyncio.create_task(serving.change({"one": Settings(), "two": Settings()}, TYPES))
+    await until(lambda: not serving.statuses)
+    closing = asyncio.create_task(serving.close())
+    done, _ = await asyncio.wait([closing], timeout=0.1)
+    assert not done
+    Fake.made[0].may_close.set()
+    await asyncio.gather(change, closing)
+    assert Fake.made[0].closed
+    assert not serving.statuses
