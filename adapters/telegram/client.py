@@ -222,7 +222,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 def _decode(body: bytes) -> Answer | None:
     try:
         return msgspec.json.decode(body, type=Answer)
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None  # a proxy's page
 
 

@@ -135,7 +135,7 @@ def to_error(method: str, status: int, answer: Answer | None, retry_after: float
         return BadCredentials(
             "bad_token", "Telegram does not know this token: copy it anew from BotFather (`/token`) into `token`"
         )
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or (status == HTTPStatus.OK and answer is None):
         return _failed(method, status, text)
     return _refused(status, answer.description if answer is not None else "")
 
@@ -156,7 +156,10 @@ def to_client_error(
 
 
 def _failed(method: str, status: int, text: str) -> ChannelError:
-    """Tell apart which failures of the server are certain: it says so before it restarts, or takes no requests."""
+    """Tell apart which failures of the server are certain: it says so before it restarts, or takes no requests.
+
+    A success that cannot be read is none that is certain: what is in between may have spoilt Telegram's words.
+    """
     if method in TWICE or "restart" in text or status == HTTPStatus.SERVICE_UNAVAILABLE:
         return TryLater(f"http_{status}", IS_DOWN)
     return OutcomeUnknown(f"http_{status}", "Telegram failed and may have sent the message all the same")

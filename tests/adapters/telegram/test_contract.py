@@ -64,6 +64,7 @@ OUTBOUND = (
     failing("restarts", refusal(500, "Internal Server Error: restart"), TryLater, "http_500"),
     failing("fails", refusal(500, "Internal Server Error"), OutcomeUnknown, "http_500"),
     failing("a proxy's page", Answer(status=502, body=b"<html>Bad Gateway</html>"), OutcomeUnknown, "http_502"),
+    failing("a success that cannot be read", After(Answer(body=b"<html>Hello</html>")), OutcomeUnknown, "http_200"),
     OutboundCase(
         label="an answer that no model fits is a message that was sent",
         content=Text(text="Hello"),
