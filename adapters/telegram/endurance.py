@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from adapters.errors import ChannelError, NotReachable, StartError, TryLater
 
+LONGEST_KEPT_TO = 120.0
+"""Seconds. A longer pause is said: a channel that is silent for so long fails, whoever has asked for it."""
+
 
 class Tempo(Struct, frozen=True, kw_only=True):
     """Pauses in seconds. ``look`` is between two looks at the webhook, ``first`` to ``longest`` after failures.
@@ -31,12 +34,14 @@ class Endurance:
         self.failures = 0
 
     async def bear(self, error: ChannelError) -> None:
-        """Wait as long as it takes, or as Telegram asks for. Raises NotReachable when there were too many of them."""
+        """Wait as long as it takes, or as Telegram asks for. Raises NotReachable when that is too much."""
         self.failures += 1
+        wanted = (error.retry_after if isinstance(error, TryLater) else None) or 0
+        if wanted > LONGEST_KEPT_TO:
+            raise NotReachable(error.code, f"{error.message} of {wanted:.0f} s")
         if self.failures >= self._tempo.patience:
             raise error if isinstance(error, StartError) else NotReachable(error.code, error.message)
-        wanted = error.retry_after if isinstance(error, TryLater) else None
-        await asyncio.sleep(max(self.pause, wanted or 0))
+        await asyncio.sleep(max(self.pause, wanted))
 
     async def rest(self) -> None:
         """Wait after something of ours has failed: Telegram keeps what is not confirmed."""

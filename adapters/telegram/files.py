@@ -21,6 +21,9 @@ FIRST_PAUSE = 1.0
 PATIENCE = 120_000
 """How long after its message (ms) a file is worth holding up what comes after it."""
 
+FETCH_WITHIN = 60.0
+"""Seconds for all tries of one reading."""
+
 HEAD = 4 * 1024
 
 
@@ -33,11 +36,14 @@ class FilePlace(Struct, frozen=True):
 class Files:
     """Fetches files for one channel."""
 
-    def __init__(self, api: BotApi, context: Context, largest: int, *, pause: float = FIRST_PAUSE) -> None:
+    def __init__(
+        self, api: BotApi, context: Context, largest: int, *, pause: float = FIRST_PAUSE, within: float = FETCH_WITHIN
+    ) -> None:
         self._api = api
         self._context = context
         self._largest = largest
         self._pause = pause
+        self._within = within
         self._slots = asyncio.Semaphore(PARALLEL)
 
     async def fetch(self, file: File, key: str, sent_at: int) -> Fetched | Missing:
@@ -49,7 +55,7 @@ class Files:
         if file.file_size > self._largest:
             return self._too_big()
         try:
-            return await self._try(file, key)
+            return await self._in_time(file, key)
         except FileTooBig:
             return self._too_big()
         except Refused as exc:
@@ -58,6 +64,14 @@ class Files:
             if self._context.now() - sent_at < PATIENCE:
                 raise
             return self._give_up(exc)
+
+    async def _in_time(self, file: File, key: str) -> Fetched:
+        """Other chats are not asked for meanwhile, and a file may trickle for ever."""
+        try:
+            async with asyncio.timeout(self._within):
+                return await self._try(file, key)
+        except TimeoutError as exc:
+            raise TryLater("file_slow", f"the file did not come within {self._within:g} s") from exc
 
     async def _try(self, file: File, key: str) -> Fetched:
         pause = self._pause

@@ -2,18 +2,24 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Mapping
 
+import msgspec
 import pytest
 
-from adapters.errors import BadCredentials, NotAccepted, NotReachable
+from adapters.errors import BadCredentials, NotAccepted, NotReachable, TryLater
+from adapters.telegram.client import BotApi, Upload
+from adapters.telegram.faults import Answer as FrameOfAnswer
 from adapters.telegram.faults import Conflict
+from adapters.telegram.files import Files
 from adapters.telegram.notes import FORGET_AFTER, Notes, Offset
+from adapters.telegram.wire import File
 from adapters.testing import NOON, Answer, FakeContext
 from adapters.testing.context import FakeMemory
 from adapters.testing.telegram_rules import Uploaded
 from normalizer.content import Media, Text, Unsupported
 from tests.adapters.telegram.conftest import TelegramRig, at_work, events, until
-from tests.adapters.telegram.recorded import BOT, PNG, Json, make, message, simulator
+from tests.adapters.telegram.recorded import BOT, PNG, Json, make, message, settings, simulator
 
 GET_UPDATES, GET_FILE, DOWNLOAD = "/getUpdates", "/getFile", "^GET /file/"
 
@@ -123,6 +129,14 @@ async def test_a_pause_that_telegram_asks_for_is_kept_to(rig: TelegramRig) -> No
     await until(lambda: texts(rig.context), "it goes on afterwards")
 
 
+async def test_a_very_long_pause_is_not_kept_in_silence(rig: TelegramRig) -> None:
+    rig.peer.will(rig.peer.refusal(429, 86_400), on=GET_UPDATES)
+    rig.peer.write("wakes the poll")
+    with pytest.raises(NotReachable, match="a pause of 86400 s"):
+        async with asyncio.timeout(20):
+            await rig.reading
+
+
 async def test_a_server_that_does_not_wait_is_not_asked_without_end(rig: TelegramRig) -> None:
     rig.peer.will(*[Answer(body=b'{"ok":true,"result":[]}')] * 1_000, on=GET_UPDATES)
     rig.peer.write("wakes the poll")
@@ -163,6 +177,30 @@ async def test_a_file_that_is_longer_than_it_was_said_to_be_is_cut_off() -> None
         await until(lambda: rig.context.accepted, "it is told")
         assert "too big" in str(rig.context.accepted[0].content)
         assert not rig.context.files.files
+
+
+class Trickling(BotApi):
+    """Begins a file, and never ends it."""
+
+    async def post(
+        self, method: str, fields: Mapping[str, str], upload: Upload | None = None, *, within: float | None = None
+    ) -> FrameOfAnswer:
+        del method, fields, upload, within
+        return FrameOfAnswer(ok=True, result=msgspec.Raw(b'{"file_path":"documents/1"}'))
+
+    async def download(self, path: str) -> AsyncIterator[bytes]:
+        while path:
+            await asyncio.sleep(0.01)
+            yield b"."
+
+
+async def test_a_file_that_trickles_does_not_keep_the_poller_for_ever() -> None:
+    context = FakeContext()
+    files = Files(Trickling(settings("http://127.0.0.1:1"), context), context, 20_000_000, within=0.1)
+    with pytest.raises(TryLater, match=r"did not come within 0\.1 s"):
+        async with asyncio.timeout(20):
+            await files.fetch(File(file_id="f"), "key", NOON)
+    await context.close()
 
 
 async def test_a_file_of_20_mb_is_fetched_and_a_larger_one_is_told(rig: TelegramRig) -> None:
