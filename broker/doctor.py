@@ -114,8 +114,9 @@ async def diagnose(
     Raises:
         BadSettings: a setting is wrong; it names the key.
     """
-    channel = adapter(settings, context)
+    channel: Adapter | None = None
     try:
+        channel = adapter(settings, context)
         async with asyncio.timeout(seconds):
             return await channel.check() or (Finding(what="there is nothing to look at", ok=True),)
     except BadSettings:
@@ -129,7 +130,8 @@ async def diagnose(
     except Exception as exc:  # noqa: BLE001  # foreign code: whatever it is, the others are looked at
         return (_wrong(f"the check itself failed: {type(exc).__name__}: {exc}", "tell whoever wrote the channel"),)
     finally:
-        await _close(channel)
+        if channel is not None:
+            await _close(channel)
 
 
 async def _close(channel: Adapter) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
-from adapters.contract import Adapter, Finding
+from adapters.contract import Adapter, Context, Finding
 from adapters.errors import BadCredentials, BadSettings, NotReachable
 from adapters.session import Reach, open_session
 from broker.bus.server import free_port
@@ -89,6 +89,16 @@ async def test_what_goes_wrong_has_a_remedy(context: OfflineContext, outcome: ob
     assert not finding.ok
     assert finding.what == what
     assert remedy in finding.remedy
+
+
+async def test_a_channel_that_cannot_even_be_made_is_a_finding(context: OfflineContext) -> None:
+    class Broken(Fake):
+        def __init__(self, settings: Settings, context: Context) -> None:
+            super().__init__(settings, context)
+            raise RuntimeError("a slip")
+
+    (finding,) = await diagnose(Broken, Settings(), context)
+    assert finding.what == "the check itself failed: RuntimeError: a slip"
 
 
 async def test_a_bad_setting_is_raised_with_its_key(context: OfflineContext) -> None:
