@@ -1,8 +1,10 @@
 """Any other telephone system: it posts signed events, and is posted signed wishes; docs/phone.md has the protocol."""
 
+import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Literal
+from weakref import WeakValueDictionary
 
 import aiohttp
 import msgspec
@@ -82,6 +84,7 @@ class AnyPbx:
         self._place = Place(context.channel, settings.country)
         self._signed = Signed(context, settings.secrets, timeout=TIMEOUT, tolerance=TOLERANCE)
         self._calls: dict[str, LiveCall] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def check(self) -> Sequence[Finding]:
         """Look whether the receiver of wishes answers at all; any status will do."""
@@ -108,7 +111,8 @@ class AnyPbx:
     async def _events(self, request: web.Request) -> web.Response:
         try:
             found = decode(await self._signed.read(request, EVENTS), IncomingEvent)
-            news = await self._take(to_event(found, now=self._context.now()))
+            async with self._turns.setdefault(found.call, asyncio.Lock()):
+                news = await self._take(to_event(found, now=self._context.now()))
         except Rejection as rejection:
             return self._signed.reject(rejection)
         self._context.count("taken" if news else "no_news")

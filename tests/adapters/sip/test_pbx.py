@@ -1,5 +1,6 @@
 """Any other telephone system: signed events in, signed wishes out, proven by the kit."""
 
+import asyncio
 from collections.abc import Mapping
 
 import msgspec
@@ -179,6 +180,19 @@ class TestContract(AdapterContract[Simulator]):
             assert answer.status == 200
         assert '"news": false' in answer.text
         assert [e.native_id for e in rig.context.accepted] == ["c-1/initiated", "c-1/answered", "c-1/ended"]
+
+    async def test_events_of_a_call_that_come_at_once_are_taken_one_after_the_other(self, rig: Rig[Simulator]) -> None:
+        rig.context.store.clear()
+        answered, ended = post(event="answered", at=AT), post(event="ended", at=AT + 5_000, id="e-2")
+        async with asyncio.timeout(20), asyncio.TaskGroup() as posting:
+            posting.create_task(rig.post(answered, self.sign(rig, answered)))
+            await rig.context.until(lambda: len(rig.context.offered) == 1)
+            posting.create_task(rig.post(ended, self.sign(rig, ended)))
+            await asyncio.sleep(0.1)
+            rig.context.store.set()
+        end = rig.context.accepted[-1].content
+        assert isinstance(end, Call)
+        assert (end.event, end.duration) == ("ended", 5_000)
 
 
 async def test_without_a_url_nothing_can_be_wished() -> None:
