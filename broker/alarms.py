@@ -27,6 +27,9 @@ NAMES = {
 }
 """Every alarm there is; names are for programs and stay."""
 
+LONGEST = 4_000
+"""Characters of a text: every process hears every alarm every few seconds, and a file may hold thousands of mistakes."""
+
 
 class Board:
     """The alarms as this process sees them. Raising one again keeps its beginning."""
@@ -44,6 +47,7 @@ class Board:
     def raise_(self, name: str, *, text: str, remedy: str, channel: str = "", since: int = 0) -> None:
         """Say that something is wrong; ``since`` where it is known that it began earlier than now."""
         assert name in NAMES, name  # noqa: S101  # a slip of ours
+        text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
         known = self._alarms.get((name, channel))
         begun = known.since if known is not None else since or self._now()
         self._alarms[name, channel] = Alarm(name=name, text=text, remedy=remedy, since=begun, channel=channel)

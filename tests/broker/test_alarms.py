@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from broker.alarms import AlarmCollector, Board, merged
+from broker.alarms import LONGEST, AlarmCollector, Board, merged
 from desk.ports import Alarm
 
 
@@ -25,6 +25,12 @@ def test_an_alarm_keeps_its_beginning_and_is_logged_once() -> None:
     (alarm,) = board.alarms
     assert (alarm.since, alarm.text) == (1_000, "3 s")
     assert [(line["event"], line["log_level"], line["alarm"]) for line in lines] == [("2 s", "error", "behind")]
+
+
+def test_a_text_that_would_not_fit_into_a_message_is_cut() -> None:
+    board = Board(Clock())
+    board.raise_("file_wrong", text="x" * 2_000_000, remedy="Correct it.")
+    assert len(board.alarms[0].text) < LONGEST + 10
 
 
 def test_an_alarm_that_is_over_is_gone_and_begins_anew() -> None:
