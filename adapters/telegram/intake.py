@@ -21,6 +21,9 @@ from adapters.telegram.wire import Json, Poison, Update, decode_update
 from normalizer.envelope import Envelope
 
 ANSWER_WITHIN = 10.0
+LONGEST_LETTER, LONGEST_FAULT = 1_000_000, 1_000
+"""Of a dead letter: one that is too long for the store would be tried again for ever, and hold up every other chat."""
+
 POISON = "poison_update"
 
 
@@ -132,7 +135,7 @@ class Intake:
     async def _bury(self, heard: Heard, fault: str) -> None:
         self._context.count(POISON)
         self._context.log.warning("telegram.poison_update", update_id=heard.update_id, reason=fault)
-        await self._context.dead(POISON, heard.raw, fault)
+        await self._context.dead(POISON, heard.raw[:LONGEST_LETTER], fault[:LONGEST_FAULT])
 
     async def _note_move(self, update: Update) -> None:
         message = update.posted

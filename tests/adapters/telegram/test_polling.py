@@ -12,6 +12,7 @@ from adapters.telegram.client import BotApi, Upload
 from adapters.telegram.faults import Answer as FrameOfAnswer
 from adapters.telegram.faults import Conflict
 from adapters.telegram.files import Files
+from adapters.telegram.intake import LONGEST_LETTER
 from adapters.telegram.notes import FORGET_AFTER, Notes, Offset
 from adapters.telegram.wire import File
 from adapters.testing import NOON, Answer, FakeContext
@@ -44,6 +45,13 @@ async def test_a_poisoned_update_is_a_dead_letter_and_those_around_it_are_taken(
     assert letter.reason == "poison_update"
     assert json.loads(letter.payload)["update_id"] == poison == before + 1
     await until(lambda: not rig.peer.queue.pending, "all three are confirmed")
+
+
+async def test_a_poisoned_update_of_any_length_becomes_a_letter_that_can_be_stored(rig: TelegramRig) -> None:
+    rig.peer.queue.add({"message": {"message_id": "x", "chat": {}, "text": "y" * 10_000_000}})
+    rig.peer.write("after")
+    await until(lambda: texts(rig.context) == ["after"] and rig.context.dead_letters, "both are taken")
+    assert len(rig.context.dead_letters[0].payload) == LONGEST_LETTER
 
 
 async def test_the_offset_is_noted_behind_what_is_stored(rig: TelegramRig) -> None:
