@@ -28,7 +28,7 @@ NAMES = {
 """Every alarm there is; names are for programs and stay."""
 
 LONGEST = 4_000
-"""Characters of a text: every process hears every alarm every few seconds, and a file may hold thousands of mistakes."""
+"""Characters of a text: every process hears it every few seconds, and a file may hold thousands of mistakes."""
 
 
 class Board:
