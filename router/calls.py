@@ -297,8 +297,12 @@ def _miss(d: Draft, person: Person, envelope: Envelope, call: Call, seen: Mappin
 
 
 def regroup(d: Draft, name: str) -> None:
-    """Go on with the calls that a link brought into a conversation."""
-    go_on(d, d.conversation(name))
+    """Go on with the calls that a link brought into a conversation; a phone that nobody is asked at rings no longer."""
+    conversation = d.conversation(name)
+    go_on(d, conversation)
+    unanswered = [call for call in live_calls(conversation) if call.state == "ringing" and call.direction == "in"]
+    if unanswered and not conversation.offers:
+        wish(d, conversation, unanswered[0], "ringing")
 
 
 def ran_out(d: Draft, about: str) -> None:

@@ -17,7 +17,7 @@ from router.people import Conversation, Warned
 from router.phone import with_phone
 from router.policy import Policy
 from router.presence import check_staff, lose_node_of, operator_line, orphan, revoke, sign_out
-from router.queueing import announce, give, place, requeue, withdraw
+from router.queueing import announce, give, place, quieten, requeue, withdraw
 from router.receipts import tell_of_bounce
 
 SWEEP = 500
@@ -81,9 +81,12 @@ def reroute(d: Draft, name: str) -> None:
     if conversation.status not in ("waiting", "offered"):
         return
     back = conversation.owner is not None and any(running.direct for running in conversation.offers)
+    ended = list(conversation.offers)
     withdraw(d, conversation)
     if not back:
         requeue(d, conversation, "rules", steps=_steps(d, conversation))
+    for one in ended:
+        quieten(d, conversation, one)
 
 
 def match_operator(d: Draft, name: str) -> None:

@@ -741,3 +741,22 @@ def test_whose_next_call_rings_already_takes_what_else_there_is_room_for() -> No
     facts = world.call(NUMBER, "ended", "x1")
     assert rings(facts) == [ANNA]
     assert world.of("v1").owner == "anna"
+
+
+def test_a_phone_stops_ringing_when_new_rules_take_the_call_from_it() -> None:
+    world = world_of("ben")
+    world.call(NUMBER, "ringing")
+    facts = world.propose(make_rules(operators={name: OPERATORS[name] for name in ("anna", "cleo")}))
+    assert only(facts, f.OfferEnded).operator == "ben"
+    assert rings(facts) == [""]
+
+
+def test_a_phone_stops_ringing_for_who_talks_to_a_colleague_already_on_another_number() -> None:
+    world = world_of("ben", "anna")
+    world.call(NUMBER, "ringing", "x1")
+    world.call(NUMBER, "answered", "x1", to=BEN)
+    assert rings(world.call("+48222222222", "ringing", "x2")) == [ANNA]
+    first, second = world.of(NUMBER).person, world.of("+48222222222").person
+    facts = world.order("anna", i.Link(person=first, other=second, evidence="the same voice"))
+    assert rings(facts) == [""]
+    assert rings(world.call(NUMBER, "ended", "x1")) == [BEN]
