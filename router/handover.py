@@ -16,6 +16,7 @@ from router.queueing import (
     assign,
     end_offer,
     exclusion,
+    hush,
     leave,
     offer,
     place,
@@ -74,6 +75,7 @@ def transfer(d: Draft, command: Command, action: Transfer) -> None:
         d.emit(text)
     if action.operator is None:
         _transfer_to_skills(d, conversation, action.skills)
+        hush(d, conversation)
     else:
         _transfer_to(d, conversation, action.operator)
 
@@ -126,7 +128,7 @@ def take(d: Draft, command: Command, action: Take) -> None:
         _check_room(d, conversation, action.operator)
     assign(d, conversation, action.operator, by=command.operator, reason=action.reason)
     call = ringing_call(conversation)
-    if call is not None and rule.phone:
+    if call is not None:  # without a phone of theirs, that of whoever was asked before falls silent
         wish(d, conversation, call, "ringing", rule.phone)
 
 
@@ -140,6 +142,7 @@ def release(d: Draft, command: Command, action: Release) -> None:
     exclude = exclusion(d, conversation, owner)
     leave(d, conversation, "released")
     send_back(d, conversation, "released", exclude=exclude, lapse=False)
+    hush(d, conversation)
 
 
 def _check_signed_in(d: Draft, name: str) -> None:

@@ -7,7 +7,7 @@ from router.inputs import Command, DeskAlive, OperatorLost, OperatorUp, SetPrese
 from router.matching import place_of
 from router.people import Conversation
 from router.phone import ringing_call
-from router.queueing import end_offer, leave, quieten, send_back
+from router.queueing import end_offer, hush, leave, quieten, send_back
 from router.state import Operator
 
 
@@ -128,6 +128,7 @@ def abandon(d: Draft, conversation: Conversation) -> None:
     leave(d, conversation, "operator_lost")
     if conversation.status != "offered":
         send_back(d, conversation, "operator_lost", boost=d.rules.times.boost_orphan)
+        hush(d, conversation)
 
 
 def revoke(d: Draft, name: str) -> None:

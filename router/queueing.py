@@ -332,6 +332,13 @@ def quieten(d: Draft, conversation: Conversation, ended: Offer) -> None:
         wish(d, conversation, call, "ringing")
 
 
+def hush(d: Draft, conversation: Conversation) -> None:
+    """Let the phone of whoever had a call that still rings fall silent, unless another one rings now."""
+    call = ringing_call(conversation)
+    if call is not None and not conversation.offers and conversation.owner is None:
+        wish(d, conversation, call, "ringing")
+
+
 def withdraw(d: Draft, conversation: Conversation) -> None:
     """Take every running offer back."""
     for running in list(conversation.offers):

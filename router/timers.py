@@ -13,7 +13,7 @@ from router.identity import person_line
 from router.matching import others_could
 from router.phone import live_calls
 from router.presence import abandon, lose_node, sign_out
-from router.queueing import after_offer, end_offer, exclusion, leave, patience, place, send_back
+from router.queueing import after_offer, end_offer, exclusion, hush, leave, patience, place, send_back
 from router.record import Why
 from router.talking import hold
 
@@ -49,6 +49,7 @@ def _nobody_answered(d: Draft, name: str) -> None:
         exclude = exclusion(d, conversation, owner)
         leave(d, conversation, "unanswered")
         send_back(d, conversation, "unanswered", exclude=exclude)
+        hush(d, conversation)
         return
     d.why = Why(rule=conversation.rule, note="nobody else could take it")
     d.emit(f.TimerSet(timer=timer_id(UNANSWERED, name), due=d.now + max(allowed, 1_000)))

@@ -432,7 +432,7 @@ def test_a_supervisor_gives_a_call_to_an_operators_phone() -> None:
     take = i.Take(conversation=name, operator="ben", force=True, reason="the boss calls")
     assert rings(world.order("anna", take)) == [BEN]
     take = i.Take(conversation=name, operator="cleo", force=True, reason="at her desk")
-    assert rings(world.order("anna", take)) == []
+    assert rings(world.order("anna", take)) == [""], "Ben's falls silent"
 
 
 def test_an_operator_who_signs_out_while_the_phone_rings_gives_the_call_back() -> None:
@@ -760,3 +760,23 @@ def test_a_phone_stops_ringing_for_who_talks_to_a_colleague_already_on_another_n
     facts = world.order("anna", i.Link(person=first, other=second, evidence="the same voice"))
     assert rings(facts) == [""]
     assert rings(world.call(NUMBER, "ended", "x1")) == [BEN]
+
+
+@pytest.mark.parametrize("how", ["released", "signed out", "taken", "transferred"])
+def test_a_phone_stops_ringing_when_its_operator_does_not_have_the_call_any_more(how: str) -> None:
+    world = world_of("ben")
+    world.up("anna", "cleo", state="away")
+    world.call(NUMBER, "ringing")
+    name, offer = world.of(NUMBER).id, world.of(NUMBER).offers[0].id
+    if how in ("released", "signed out"):
+        world.order("ben", i.Accept(conversation=name, offer=offer))
+    match how:
+        case "released":
+            facts = world.order("ben", i.Release(conversation=name))
+        case "signed out":
+            facts = world.order("ben", i.SetPresence(state="offline"))
+        case "taken":
+            facts = world.order("anna", i.Take(conversation=name, operator="cleo", force=True, reason="hers"))
+        case _:
+            facts = world.order("anna", i.Transfer(conversation=name, skills={"tech": 3}))
+    assert rings(facts) == [""]
