@@ -1,6 +1,6 @@
 """What is said: answers, notes, what was read, and the phrases that say the customer is not forgotten."""
 
-from normalizer.content import Content, Text
+from normalizer.content import Call, Content, Text
 from normalizer.outbound import Author, Outbound, ReceiptState
 from router import facts as f
 from router.draft import Draft, Refused
@@ -14,6 +14,8 @@ _REPLACEABLE = (ReceiptState.FAILED, ReceiptState.UNKNOWN)
 def reply(d: Draft, command: Command, action: Reply) -> None:
     """Answer the customer, at an address that is still theirs (promise P7)."""
     conversation = find_mine(d, command, action.conversation)
+    if isinstance(action.content, Call):
+        raise Refused("not_a_message", "A call is no answer in writing: call the customer instead.")
     _check_fresh(conversation, command, action)
     if action.again is not None and conversation.outbounds.get(action.again) not in _REPLACEABLE:
         raise Refused("not_failed", "Only an answer that failed, or of which nothing is known, can be sent again.")

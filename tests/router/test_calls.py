@@ -780,3 +780,13 @@ def test_a_phone_stops_ringing_when_its_operator_does_not_have_the_call_any_more
         case _:
             facts = world.order("anna", i.Transfer(conversation=name, skills={"tech": 3}))
     assert rings(facts) == [""]
+
+
+def test_an_answer_cannot_make_a_phone_ring_or_dial_a_number_of_the_operators_choice() -> None:
+    world = world_of("ben")
+    world.call(NUMBER, "ringing")
+    world.call(NUMBER, "answered", to=BEN)
+    order = i.Reply(
+        conversation=world.of(NUMBER).id, content=Call(call="x9", event="initiated", to="sip:+1900"), seen=9
+    )
+    assert only(world.order("ben", order), f.CommandRefused).code == "not_a_message"
