@@ -265,6 +265,15 @@ class Adapter:
         del settings, address
         return cls.capabilities
 
+    @classmethod
+    def modules(cls, settings: Any) -> Sequence[str]:  # noqa: ANN401 - as in __init__
+        """Name what is imported when the channel is made: a big library takes seconds, in which nothing else would run.
+
+        A channel that comes while others serve has it imported beforehand, in a thread.
+        """
+        del settings
+        return ()
+
     async def check(self) -> Sequence[Finding]:
         """Look whether the channel can work: settings, credentials, the provider's side. Changes nothing.
 

@@ -77,7 +77,7 @@ class FileWatch:
 
     async def _put(self, document: Document) -> None:
         """Propose what the file says. Raises config.ConfigErrors."""
-        source = decode_source(document, os.environ)
+        source = await asyncio.to_thread(decode_source, document, os.environ)  # it may import a channel's library
         if source.settings.workspace != self._workspace:
             self._wrong(f"it is of the workspace {source.settings.workspace}, and {self._workspace} runs here")
             return

@@ -5,6 +5,7 @@ password hashes), so they are kept on the bus, sealed with the workspace's key. 
 what they are named after, so it does no harm to write them twice.
 """
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -93,7 +94,8 @@ class Versions:
             raise VersionMissing("its files are sealed with another key: apply a file again") from exc
         files = msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(packed), type=dict[str, bytes])
         sources = {folder / file: content for file, content in files.items()}
-        return decode_source(compose_sources(sources, folder), env)
+        document = compose_sources(sources, folder)
+        return await asyncio.to_thread(decode_source, document, env)  # it may import a channel's library
 
     async def note(self, version: Version) -> None:
         """Write down which number a version has, and let go of files that are too old."""

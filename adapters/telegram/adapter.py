@@ -12,7 +12,7 @@ from adapters.errors import NotAccepted, TryLater
 from adapters.pace import Lane, Pace, Rate
 from adapters.telegram.checking import examine
 from adapters.telegram.client import BotApi
-from adapters.telegram.drivers import open_driver
+from adapters.telegram.drivers import DRIVERS, open_driver
 from adapters.telegram.endurance import Tempo
 from adapters.telegram.files import Files
 from adapters.telegram.intake import POISON, Intake, same_secret, webhook_secret
@@ -69,6 +69,11 @@ class Telegram(Adapter):
             channel=Rate(per_second=settings.per_second),
             address=self._person,
         )
+
+    @classmethod
+    def modules(cls, settings: TelegramSettings) -> Sequence[str]:
+        """The driver's: aiogram takes seconds."""
+        return (DRIVERS[settings.driver],)
 
     def secrets(self) -> Sequence[str]:
         """Name the token, its secret half, and what webhooks are known by."""
