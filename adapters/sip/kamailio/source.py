@@ -73,12 +73,20 @@ class Kamailio:
         _, writer = await self._connect()
         writer.close()
         calls = await self._list()
-        clock = read_clock(await self._asked("hello"), now=self._context.now())
+        said = await self._asked("hello")
         return (
             Finding(what=f"Kamailio's events can be read at {self._address}", ok=True),
             Finding(what=f"wishes are taken at {self._url}; {len(calls)} calls live", ok=True),
-            look_at_clock("Kamailio", clock, self._context.now()),
+            self._look_at_clock(said),
         )
+
+    def _look_at_clock(self, said: bytes) -> Finding:
+        now = self._context.now()
+        try:
+            return look_at_clock("Kamailio", read_clock(said, now=now), now)
+        except BadWord as exc:
+            remedy = "take the trunkline.cfg of this release (deploy/kamailio) into Kamailio's configuration"
+            return Finding(what=f"Kamailio does not say what time it is: {exc}", ok=False, remedy=remedy)
 
     # --- in ---
 

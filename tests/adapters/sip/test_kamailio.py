@@ -4,6 +4,8 @@ import asyncio
 import signal
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from adapters.errors import BadCredentials, NotReachable, Refused
@@ -332,3 +334,19 @@ async def test_no_kamailio_is_not_reachable(network: Network, context: FakeConte
     with pytest.raises(NotReachable) as nothing:
         await Sip(network.settings(), context).check()
     assert "TRUNKLINE_EVENTS" in nothing.value.message
+
+
+async def test_a_kamailio_with_routes_of_another_release_is_told_as_a_finding(
+    network: Network, context: FakeContext
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        asked = await request.json()
+        return web.json_response({"result": []} if "method" in asked else {"hi": "there"})
+
+    app = web.Application()
+    app.router.add_post("/trunkline", answer)
+    async with TestServer(app, host=HOST) as control:
+        settings = replace(network.settings(), control=f"{HOST}:{control.port}")
+        *_, clock = await Sip(settings, context).check()
+    assert not clock.ok
+    assert "trunkline.cfg" in clock.remedy
