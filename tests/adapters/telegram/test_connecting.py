@@ -191,7 +191,7 @@ SEND, EDIT = "sendMessage", "editMessageText"
         ("getMe", 404, BadCredentials),
         (SEND, 404, Refused),
         (SEND, 302, Refused),
-        (SEND, 200, Refused),
+        (SEND, 200, OutcomeUnknown),
     ],
 )
 def test_a_status_without_words_of_telegram(method: str, status: int, kind: type[ChannelError]) -> None:
