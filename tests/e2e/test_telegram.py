@@ -160,7 +160,7 @@ async def test_kills_of_the_channel_lose_and_double_nothing(running: Installatio
                     written.append(f"question {next(_numbers)} of round {round_}")
                     telegram.write(written[-1], customer)
             await asyncio.sleep(random.uniform(0, 1.5))  # noqa: S311 - so that kills meet every moment
-            await asyncio.to_thread(_strike, round_, running.parts[telegram.channel])
+            await _strike(round_, running.parts[telegram.channel])
         await until(lambda: sorted(_all(anna, "message")) == sorted(written), "every message is on the desk", SETTLED)
         await until(lambda: sorted(_all(anna, "reply")) == sorted(map(answer_to, written)), "all is answered", SETTLED)
         await until(lambda: set(_outcomes(anna).values()) <= {"sent", "unknown"}, "all have an outcome", SETTLED)
@@ -178,10 +178,10 @@ async def test_kills_of_the_channel_lose_and_double_nothing(running: Installatio
 _numbers = itertools.count(1)
 
 
-def _strike(round_: int, part: Part) -> None:
-    """Kill the channel, for a moment or for long."""
+async def _strike(round_: int, part: Part) -> None:
+    """Kill the channel, for a moment or for long. Not in a thread: what one has started ends with it."""
     part.signal(signal.SIGKILL)
-    time.sleep(round_ % 3)
+    await asyncio.sleep(round_ % 3)
     part.start()
 
 
