@@ -9,12 +9,13 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from broker.bus.server import free_port
-from tests.e2e.actors import Operator, answer_to
+from tests.e2e.anna import all_answered, anna_of, available, balance, close, outcomes, receipts, until
 from tests.e2e.installation import Installation, Part, installed
 from tests.e2e.provider import WebhookProvider
 from tests.fixtures.dovecot import PASSWORD, USER, Dovecot, running_dovecot
@@ -54,21 +55,9 @@ def running(tmp_path_factory: pytest.TempPathFactory, dovecot: Dovecot) -> Itera
         yield installation
 
 
-def anna_of(installation: Installation, *, answering: bool) -> Operator:
-    return Operator(lambda: installation.parts["desk"].url, "anna", "10.1.0.1", answering=answering)
-
-
-async def until(look: Callable[[], object], what: str, within: float = 60.0) -> None:
-    end = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < end, f"not within {within:g} s: {what}"
-        await asyncio.sleep(0.05)
-
-
-def receipts(anna: Operator, conversation: str) -> dict[str, str]:
-    """What the desk shows of each answer."""
-    items = anna.items.get(conversation, {}).values()
-    return {item["content"]["text"]: str(item.get("receipt", "queued")) for item in items if item["kind"] == "reply"}
+def unread(dovecot: Dovecot) -> list[Path]:
+    """Give the mails in our mailbox that are not marked as read."""
+    return [file for file in dovecot.files() if "S" not in file.name.rpartition(",")[2]]
 
 
 def read(data: bytes) -> email.message.EmailMessage:
@@ -101,12 +90,12 @@ async def test_a_mail_is_answered_by_mail_and_the_reply_to_that_goes_on_with_the
 
     zoe = "zoe@customer.example"
     async with Sink(port=SMTP_PORT, hand_on=hand_on), anna_of(running, answering=False) as anna:
-        await until(lambda: anna.card.get("state") == "available", "anna is available")
+        await available(anna)
         await asyncio.to_thread(dovecot.deliver, write(zoe, "Where is my parcel?"))
         await until(lambda: anna.mine, "anna has the conversation")
         [conversation] = anna.mine
         await until(lambda: anna.said(conversation, "message") == ["Where is my parcel?"], "anna sees it")
-        await until(lambda: dovecot.files()[0].name.endswith("S"), "it is marked as read")
+        await until(lambda: not unread(dovecot), "it is marked as read")
         anna.reply(conversation, "It comes tomorrow.")
         await until(lambda: dovecot.files(user="zoe"), "the answer is in the customer's mailbox")
         await until(
@@ -120,8 +109,7 @@ async def test_a_mail_is_answered_by_mail_and_the_reply_to_that_goes_on_with_the
         await until(lambda: len(anna.said(conversation, "message")) == 2, "the reply is in the same conversation")
         assert anna.said(conversation, "message")[1] == "Thank you!"
         assert anna.mine == [conversation]
-        anna.order({"do": "close", "conversation": conversation})
-        await until(lambda: not anna.mine, "it is closed")
+        await close(anna)
 
 
 async def test_kills_of_the_channel_and_of_the_mail_server_lose_and_double_nothing(
@@ -135,24 +123,16 @@ async def test_kills_of_the_channel_and_of_the_mail_server_lose_and_double_nothi
     sink.after = slowly
     written: list[str] = []
     async with sink, anna_of(running, answering=True) as anna:
-        await until(lambda: anna.card.get("state") == "available", "anna is available")
+        await available(anna)
         for round_ in range(ROUNDS):
             written += await asyncio.to_thread(_post, dovecot, round_)
             await asyncio.sleep(random.uniform(0.2, 2.0))  # noqa: S311 - as above
             _strike(round_, running.parts["mail"], dovecot)
-        await until(lambda: sorted(_all(anna, "message")) == sorted(written), "every mail is on the desk", SETTLED)
-        await until(lambda: sorted(_all(anna, "reply")) == sorted(map(answer_to, written)), "all is answered", SETTLED)
-        await until(
-            lambda: set(_outcomes(anna).values()) <= {"sent", "unknown"}, "every answer has an outcome", SETTLED
-        )
-        outcomes = _outcomes(anna)
-        delivered = Counter(words(read(taken.data)) for taken in sink.taken)
-    assert set(delivered.values()) <= {1}, "an answer was sent twice"
-    assert [text for text, outcome in outcomes.items() if outcome == "sent" and text not in delivered] == []
-    assert len(outcomes) == len(written)
-    assert sum(outcome == "sent" for outcome in outcomes.values()) > len(written) // 2
-    unmarked = [file for file in dovecot.files() if "S" not in file.name.rpartition(",")[2]]
-    assert unmarked == []
+        await all_answered(anna, written, {"sent", "unknown"}, SETTLED)
+        shown = outcomes(anna)
+        await close(anna)
+        balance(shown, Counter(words(read(taken.data)) for taken in sink.taken), written)
+    assert unread(dovecot) == []
 
 
 _numbers = itertools.count(1)
@@ -178,11 +158,3 @@ def _strike(round_: int, mail: Part, dovecot: Dovecot) -> None:
         case _:
             dovecot.kill()
             dovecot.start()
-
-
-def _all(anna: Operator, kind: str) -> list[str]:
-    return [text for conversation in anna.items for text in anna.said(conversation, kind)]
-
-
-def _outcomes(anna: Operator) -> dict[str, str]:
-    return {text: state for conversation in anna.items for text, state in receipts(anna, conversation).items()}

@@ -3,8 +3,7 @@
 import asyncio
 import json
 import signal
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.adapters.sip.pbx import HOST, Customer, Kamailio, Phone, without_ringing
 from tests.e2e.actors import Operator
+from tests.e2e.anna import until
 from tests.e2e.installation import Installation, settings_of
 from tests.e2e.provider import WebhookProvider
 
@@ -114,13 +114,6 @@ async def scene(running: PhoneInstallation, tmp_path: Path) -> AsyncIterator[Sce
 def readings(running: PhoneInstallation) -> int:
     """How often the present process has begun to read Kamailio's events."""
     return sum(said.get("event") == "sip.reading" for said in running.parts["phone"].said())
-
-
-async def until(look: Callable[[], object], what: str, within: float = 60.0) -> None:
-    end = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < end, f"not within {within:g} s: {what}"
-        await asyncio.sleep(0.05)
 
 
 async def test_a_call_rings_at_the_operator_who_has_it_when_she_answers(scene: Scene) -> None:

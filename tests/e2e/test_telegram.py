@@ -7,16 +7,16 @@ import asyncio
 import itertools
 import random
 import signal
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from adapters.testing.steps import After, Cut
 from adapters.testing.telegram import TOKEN, TelegramSimulator
 from broker.bus.server import free_port
-from tests.e2e.actors import Operator, answer_to
+from tests.e2e.actors import Operator
+from tests.e2e.anna import all_answered, anna_of, available, balance, close, outcomes, receipts, until
 from tests.e2e.installation import Installation, Part, installed
 from tests.e2e.provider import WebhookProvider
 
@@ -70,38 +70,15 @@ _updates = itertools.count(700_000_001, 1_000)
 """Each test has a Telegram of its own, whose numbers must go on all the same."""
 
 
-def anna_of(installation: Installation, *, answering: bool) -> Operator:
-    return Operator(lambda: installation.parts["desk"].url, "anna", "10.1.0.1", answering=answering)
-
-
-async def until(look: Callable[[], object], what: str, within: float = 60.0) -> None:
-    end = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < end, f"not within {within:g} s: {what}"
-        await asyncio.sleep(0.05)
-
-
-def receipts(anna: Operator, conversation: str) -> dict[str, str]:
-    """What the desk shows of each answer."""
-    items = anna.items.get(conversation, {}).values()
-    return {item["content"]["text"]: str(item.get("receipt", "queued")) for item in items if item["kind"] == "reply"}
-
-
 def kinds(anna: Operator, conversation: str) -> list[str]:
     return [item["content"]["kind"] for item in anna.items.get(conversation, {}).values() if item["kind"] == "message"]
-
-
-async def close(anna: Operator) -> None:
-    for conversation in anna.mine:
-        anna.order({"do": "close", "conversation": conversation})
-    await until(lambda: not anna.mine, "it is closed")
 
 
 async def test_a_message_is_answered_and_the_operator_sees_what_became_of_it(
     running: Installation, telegram: TelegramSimulator
 ) -> None:
     async with anna_of(running, answering=False) as anna:
-        await until(lambda: anna.card.get("state") == "available", "anna is available")
+        await available(anna)
         customer = FIRST[telegram.channel]
         telegram.join(customer)
         telegram.write("Where is my parcel?", customer)
@@ -131,7 +108,7 @@ async def test_a_message_is_answered_and_the_operator_sees_what_became_of_it(
 
 async def test_an_album_is_one_conversation_in_order(running: Installation, telegram: TelegramSimulator) -> None:
     async with anna_of(running, answering=False) as anna:
-        await until(lambda: anna.card.get("state") == "available", "anna is available")
+        await available(anna)
         customer = FIRST[telegram.channel] + 1
         telegram.join(customer)
         for number in range(10):
@@ -152,7 +129,7 @@ async def test_kills_of_the_channel_lose_and_double_nothing(running: Installatio
     written: list[str] = []
     first = FIRST[telegram.channel] + 2
     async with anna_of(running, answering=True) as anna:
-        await until(lambda: anna.card.get("state") == "available", "anna is available")
+        await available(anna)
         for round_ in range(ROUNDS):
             for customer in range(first, first + CUSTOMERS):
                 telegram.join(customer)
@@ -161,17 +138,10 @@ async def test_kills_of_the_channel_lose_and_double_nothing(running: Installatio
                     telegram.write(written[-1], customer)
             await asyncio.sleep(random.uniform(0, 1.5))  # noqa: S311 - so that kills meet every moment
             await _strike(round_, running.parts[telegram.channel])
-        await until(lambda: sorted(_all(anna, "message")) == sorted(written), "every message is on the desk", SETTLED)
-        await until(lambda: sorted(_all(anna, "reply")) == sorted(map(answer_to, written)), "all is answered", SETTLED)
-        await until(lambda: set(_outcomes(anna).values()) <= {"sent", "unknown"}, "all have an outcome", SETTLED)
-        outcomes = _outcomes(anna)
-        anna.answering = False
+        await all_answered(anna, written, {"sent", "unknown"}, SETTLED)
+        shown = outcomes(anna)
         await close(anna)
-    sent = Counter(shown.text for shown in telegram.shown)
-    assert set(sent.values()) <= {1}, "an answer was sent twice"
-    assert [text for text, outcome in outcomes.items() if outcome == "sent" and text not in sent] == []
-    assert len(outcomes) == len(written)
-    assert sum(outcome == "sent" for outcome in outcomes.values()) > len(written) // 2
+    balance(shown, Counter(shown.text for shown in telegram.shown), written)
     assert not telegram.queue.pending, "Telegram was told that we have everything"
 
 
@@ -183,11 +153,3 @@ async def _strike(round_: int, part: Part) -> None:
     part.signal(signal.SIGKILL)
     await asyncio.sleep(round_ % 3)
     part.start()
-
-
-def _all(anna: Operator, kind: str) -> list[str]:
-    return [text for conversation in anna.items for text in anna.said(conversation, kind)]
-
-
-def _outcomes(anna: Operator) -> dict[str, str]:
-    return {text: state for conversation in anna.items for text, state in receipts(anna, conversation).items()}

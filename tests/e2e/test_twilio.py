@@ -4,16 +4,15 @@ import asyncio
 import itertools
 import random
 import signal
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from adapters.testing.steps import After, Cut
 from adapters.testing.twilio import ACCOUNT, CUSTOMER, OWN, OWN_SMS, TOKEN, File, News, TwilioSimulator, Write
 from broker.bus.server import free_port
-from tests.e2e.actors import Operator, answer_to
+from tests.e2e.anna import all_answered, anna_of, available, balance, close, outcomes, receipts, until
 from tests.e2e.installation import Installation, Part, installed
 from tests.e2e.provider import WebhookProvider
 
@@ -55,28 +54,11 @@ async def twilio(running: Installation) -> AsyncIterator[TwilioSimulator]:
     await simulator.go_down()
 
 
-def anna_of(installation: Installation, *, answering: bool) -> Operator:
-    return Operator(lambda: installation.parts["desk"].url, "anna", "10.1.0.1", answering=answering)
-
-
-async def until(look: Callable[[], object], what: str, within: float = 60.0) -> None:
-    end = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < end, f"not within {within:g} s: {what}"
-        await asyncio.sleep(0.05)
-
-
-def receipts(anna: Operator, conversation: str) -> dict[str, str]:
-    """What the desk shows of each answer."""
-    items = anna.items.get(conversation, {}).values()
-    return {item["content"]["text"]: str(item.get("receipt", "queued")) for item in items if item["kind"] == "reply"}
-
-
 async def test_a_whatsapp_message_is_answered_and_the_operator_sees_it_delivered_and_read(
     running: Installation, twilio: TwilioSimulator
 ) -> None:
     async with anna_of(running, answering=False) as anna:
-        await until(lambda: anna.card.get("state") == "available", "anna is available")
+        await available(anna)
         await twilio.write(Write(body="Where is my parcel?", name="Ola"))
         assert twilio.answers == [200]
         await until(lambda: anna.mine, "anna has the conversation")
@@ -102,8 +84,7 @@ async def test_a_whatsapp_message_is_answered_and_the_operator_sees_it_delivered
         anna.reply(conversation, "Anybody?")
         await until(lambda: receipts(anna, conversation).get("Anybody?") == "delivered", "the doubt is dispelled")
         assert Counter(kept.body for kept in twilio.sent)["Anybody?"] == 1
-        anna.order({"do": "close", "conversation": conversation})
-        await until(lambda: not anna.mine, "it is closed")
+        await close(anna)
 
 
 async def test_a_forged_message_reaches_nobody(twilio: TwilioSimulator) -> None:
@@ -116,7 +97,7 @@ async def test_kills_of_the_channel_lose_and_double_nothing(running: Installatio
     """What comes while the channel is down is found in Twilio's list; what was in a call is found there too."""
     written: list[str] = []
     async with anna_of(running, answering=True) as anna:
-        await until(lambda: anna.card.get("state") == "available", "anna is available")
+        await available(anna)
         for round_ in range(ROUNDS):
             writes = [_write(number, round_) for number in range(CUSTOMERS)]
             written += [write.body for write in writes]
@@ -124,17 +105,10 @@ async def test_kills_of_the_channel_lose_and_double_nothing(running: Installatio
             await asyncio.sleep(random.uniform(0, 1.0))  # noqa: S311 - so that kills meet every moment
             await _strike(round_, running.parts["wa"])
             await customers
-        await until(lambda: sorted(_all(anna, "message")) == sorted(written), "every message is on the desk", SETTLED)
-        await until(lambda: sorted(_all(anna, "reply")) == sorted(map(answer_to, written)), "all is answered", SETTLED)
-        await until(
-            lambda: set(_outcomes(anna).values()) <= {"sent", "delivered", "unknown"}, "all have an outcome", SETTLED
-        )
-        outcomes = _outcomes(anna)
-    sent = Counter(kept.body for kept in twilio.sent)
-    assert set(sent.values()) <= {1}, "an answer was sent twice"
-    assert [text for text, outcome in outcomes.items() if outcome != "unknown" and text not in sent] == []
-    assert len(outcomes) == len(written)
-    assert sum(outcome != "unknown" for outcome in outcomes.values()) > len(written) // 2
+        await all_answered(anna, written, {"sent", "delivered", "unknown"}, SETTLED)
+        shown = outcomes(anna)
+        await close(anna)
+    balance(shown, Counter(kept.body for kept in twilio.sent), written)
 
 
 _numbers = itertools.count(1)
@@ -149,11 +123,3 @@ async def _strike(round_: int, channel: Part) -> None:
     channel.signal(signal.SIGKILL)
     await asyncio.sleep(round_ % 3)
     channel.start()
-
-
-def _all(anna: Operator, kind: str) -> list[str]:
-    return [text for conversation in anna.items for text in anna.said(conversation, kind)]
-
-
-def _outcomes(anna: Operator) -> dict[str, str]:
-    return {text: state for conversation in anna.items for text, state in receipts(anna, conversation).items()}

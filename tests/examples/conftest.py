@@ -1,17 +1,13 @@
 """The example packages, installed as a stranger would, into a folder of their own."""
 
-import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-from tests.e2e.actors import Operator
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -62,16 +58,3 @@ def on_path(target: Path) -> Iterator[None]:
             del os.environ["PYTHONPATH"]
         else:
             os.environ["PYTHONPATH"] = before
-
-
-async def until(look: Callable[[], object], what: str, within: float = 60.0) -> None:
-    end = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < end, f"not within {within:g} s: {what}"
-        await asyncio.sleep(0.05)
-
-
-def receipts(anna: Operator, conversation: str) -> dict[str, str]:
-    """What the desk shows of each answer."""
-    items = anna.items.get(conversation, {}).values()
-    return {item["content"]["text"]: str(item.get("receipt", "queued")) for item in items if item["kind"] == "reply"}

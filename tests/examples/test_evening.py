@@ -13,9 +13,10 @@ import pytest
 
 from broker.bus.server import free_port
 from tests.e2e.actors import Operator
+from tests.e2e.anna import receipts, until
 from tests.e2e.installation import Installation, installed
 from tests.e2e.provider import WebhookProvider
-from tests.examples.conftest import EXAMPLES, Run, install, on_path, receipts, until
+from tests.examples.conftest import EXAMPLES, Run, install, on_path
 
 pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(240)]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.actors import Operator
+from tests.e2e.anna import receipts, until
 from tests.e2e.installation import Installation, installed
 from tests.e2e.provider import WebhookProvider
-from tests.examples.conftest import EXAMPLES, Run, on_path, receipts, until
+from tests.examples.conftest import EXAMPLES, Run, on_path
 from tests.fixtures.ngircd import PASSWORD, Chatter, running_ngircd
 
 pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(240)]

@@ -19,9 +19,10 @@ from broker.bus.settings import BusSettings, UserPassword
 from broker.bus.streams import Workspace, ensure_streams
 from router.inputs import Message, Reported, decode_input
 from tests.e2e.actors import Operator
+from tests.e2e.anna import receipts, until
 from tests.e2e.installation import WORKSPACE, Installation, installed
 from tests.e2e.provider import WebhookProvider
-from tests.examples.conftest import EXAMPLES, receipts, until
+from tests.examples.conftest import EXAMPLES
 
 pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(240)]
 
