@@ -11,7 +11,9 @@ STAMP := .venv/.trunkline-setup
 PURE := normalizer router
 PURE_TESTS := $(wildcard $(addprefix tests/,$(PURE)))
 
-.PHONY: help setup demo test test-packages check generated licences generate faults bench lock format clean
+FRONT := web/built/.stamp
+
+.PHONY: help setup front demo test test-packages check generated licences generate faults bench lock format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1	\2/' | expand -t 16
@@ -22,7 +24,14 @@ $(STAMP): requirements/dev.txt pyproject.toml scripts/setup
 	@scripts/setup
 	@touch $@
 
-demo: setup ## Start Trunkline with a demo shop and a demo operator
+front: $(FRONT) ## Build the chat and the desk
+
+# An order-only set-up: a newer .venv alone is no reason to build anew.
+$(FRONT): $(shell find web/ui -name node_modules -prune -o -type f -print) scripts/front | $(STAMP)
+	@scripts/front build
+	@touch $@
+
+demo: setup front ## Start Trunkline with a demo shop and a demo operator
 	@exec $(BIN)/trunkline demo
 
 test-packages:
@@ -30,11 +39,13 @@ test-packages:
 	  kamailio:kamailio \
 	  kamailio-extra-modules:/usr/lib/*/kamailio/modules/evapi.so sip-tester:sipp baresip-core:baresip ngircd:ngircd,/usr/sbin/ngircd nodejs:node
 
-test: setup test-packages ## Run the tests
+test: setup front test-packages ## Run the tests
+	scripts/front test
 	$(BIN)/pytest $(PURE_TESTS) $(foreach package,$(PURE),--cov=$(package)) --cov-fail-under=100
 	$(BIN)/pytest $(addprefix --ignore=,$(PURE_TESTS))
 
-check: setup ## The fast gate: format, lint, types, import contracts, generated files, licences
+check: setup front ## The fast gate: format, lint, types, import contracts, generated files, licences
+	scripts/front check
 	$(BIN)/ruff format --diff .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -45,10 +56,10 @@ check: setup ## The fast gate: format, lint, types, import contracts, generated 
 generate: setup ## Write the generated files anew
 	$(BIN)/python scripts/generate.py
 
-faults: setup ## The full run of the fault tests: kills and stops real processes, takes long
+faults: setup front ## The full run of the fault tests: kills and stops real processes, takes long
 	TRUNKLINE_FAULT_ROUNDS=$${TRUNKLINE_FAULT_ROUNDS:-20} $(BIN)/pytest -m faults --timeout=7200 -s
 
-bench: setup ## Measure the pipeline against a floor measured in the same run
+bench: setup front ## Measure the pipeline against a floor measured in the same run
 	$(BIN)/python -m benchmarks.pipeline --json
 
 lock: setup ## Choose the newest versions that pyproject.toml allows
@@ -59,4 +70,4 @@ format: setup ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove what the tools and builds have left, .venv too
-	rm -rf .venv dist build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv web/built web/ui/node_modules dist build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,3 @@
+import { pause } from "../shared/backoff";
+
+console.info(pause(0));
