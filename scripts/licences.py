@@ -7,7 +7,9 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 RUNTIME = {
@@ -29,8 +31,17 @@ TOOLS = RUNTIME | {"DFSG approved", "MPL-2.0", "Mozilla Public License 2.0 (MPL 
 AGREED = {
     "aioimaplib": "GPL-3.0-only: the extra `email` alone, and docs/licences.md says what that means",
     "python-telegram-bot": "LGPL-3.0-only: the extra `telegram-ptb` alone, and docs/licences.md says what that means",
+    "caniuse-lite": "CC-BY-4.0 asks for attribution of a table of browsers' abilities, which no built file holds",
     "certifi": "MPL-2.0 binds changes of its own files; it is a list of certificates that nobody changes",
 }
+
+
+class Found(NamedTuple):
+    """A package with its licence; ``runtime`` is whether Trunkline ships or needs it."""
+
+    name: str
+    licence: str
+    runtime: bool
 
 
 def canonical(name: str) -> str:
@@ -57,16 +68,26 @@ def installed() -> dict[str, str]:
     return {canonical(entry["Name"]): entry["License"] for entry in found}
 
 
-def main() -> int:
-    """Print a line for each distribution; return 1 where one is not agreed to."""
+def of_python() -> Iterator[Found]:
+    """Give what is locked for Python and installed."""
     runtime, tools = locked("runtime.txt"), locked("dev.txt")
+    return (Found(name, licence, name in runtime) for name, licence in sorted(installed().items()) if name in tools)
+
+
+def of_the_front_end() -> Iterator[Found]:
+    """Give what the front end's lock file names; only what is built into our files counts as run time."""
+    lock = json.loads((ROOT / "web" / "ui" / "package-lock.json").read_text(encoding="utf-8"))
+    for path, package in sorted(lock["packages"].items()):
+        if path:
+            yield Found(path.removeprefix("node_modules/"), package.get("license", ""), not package.get("dev", False))
+
+
+def main() -> int:
+    """Print a line for each package; return 1 where one is not agreed to."""
     refused = []
-    for name, licence in sorted(installed().items()):
-        if name not in tools:
-            continue
-        allowed = RUNTIME if name in runtime else TOOLS
-        fine = name in AGREED or permitted(licence, allowed)
-        kind = "run time" if name in runtime else "tool"
+    for name, licence, runtime in [*of_python(), *of_the_front_end()]:
+        fine = name in AGREED or permitted(licence, RUNTIME if runtime else TOOLS)
+        kind = "run time" if runtime else "tool"
         print(f"{kind:<9} {name:<24} {licence}{'' if fine else '   <- not agreed to'}")
         if not fine:
             refused.append(name)

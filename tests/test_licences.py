@@ -38,3 +38,9 @@ def test_other_licence_is_refused(expression: str) -> None:
 def test_names_are_compared_as_the_index_does() -> None:
     assert licences.canonical("ruamel.yaml") == licences.canonical("Ruamel_YAML") == "ruamel-yaml"
     assert "ruamel-yaml" in licences.locked("runtime.txt")
+
+
+def test_what_is_built_into_the_front_end_counts_as_run_time() -> None:
+    found = {one.name: one for one in licences.of_the_front_end()}
+    assert found["preact"].runtime
+    assert not found["vite"].runtime
