@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from router import calls, ending, handover, identity, inputs, presence, talking
+from router import answers, calls, ending, handover, identity, inputs, presence, talking
 from router.draft import Draft, Refused
 from router.inputs import Command
 from router.presence import operator_line
@@ -28,6 +28,9 @@ HANDLERS: Mapping[type, Handler] = MappingProxyType(
         inputs.MarkRead: talking.read,
         inputs.Link: identity.link,
         inputs.Unlink: identity.unlink,
+        inputs.SaveAnswer: answers.save,
+        inputs.DeleteAnswer: answers.delete,
+        inputs.ImportAnswers: answers.take_in,
     }
 )
 

@@ -187,6 +187,8 @@ _SENTENCES: Mapping[type, Callable[[Any], str]] = MappingProxyType(
         f.ClockJumped: lambda fact: f"The bus stood still for {fact.gap / 1_000:g} s.",
         f.Scheduled: _silent,
         f.TimerSet: _silent,
+        f.AnswerSaved: lambda fact: f"{fact.by} wrote version {fact.version} of the canned answer {fact.title!r}.",
+        f.AnswerDeleted: lambda fact: f"{fact.by} deleted the canned answer {fact.answer}.",
         f.CommandRefused: _refused,
         f.InputRefused: _poison,
     }

@@ -431,6 +431,27 @@ class TimerSet(Fact, frozen=True, kw_only=True, tag="timer.set"):
     due: int
 
 
+class AnswerSaved(Fact, frozen=True, kw_only=True, tag="answer.saved"):
+    """A canned answer is now this, in ``version``; ``owner`` empty: it is everybody's. ``texts`` is by language."""
+
+    answer: str
+    owner: str = ""
+    folder: str = ""
+    title: str
+    shortcut: str = ""
+    texts: dict[str, str]
+    version: int = 1
+    by: str = ""
+
+
+class AnswerDeleted(Fact, frozen=True, kw_only=True, tag="answer.deleted"):
+    """There is no such canned answer any more; it was ``owner``'s (empty: everybody's)."""
+
+    answer: str
+    owner: str = ""
+    by: str = ""
+
+
 class CommandRefused(Fact, frozen=True, kw_only=True, tag="command.refused"):
     """The command had no effect. ``code`` is stable, ``reason`` a sentence, ``now`` what holds instead."""
 
@@ -484,6 +505,8 @@ AnyFact = (
     | ClockJumped
     | Scheduled
     | TimerSet
+    | AnswerSaved
+    | AnswerDeleted
     | CommandRefused
     | InputRefused
 )

@@ -9,7 +9,7 @@ from router import facts as f
 from router.change import Change, Fold
 from router.deadlines import GRACE, NODE, OFFER, UNANSWERED, timer_id
 from router.people import Conversation
-from router.state import Operator
+from router.state import CannedAnswer, Operator
 
 
 def operator_of(change: Change, name: str) -> Operator:
@@ -145,12 +145,37 @@ OPERATORS: Mapping[type, Fold] = MappingProxyType(
 )
 """Facts of operators."""
 
+
+def _answer_saved(c: Change, fact: f.AnswerSaved) -> None:
+    c.put(
+        c.state.answers,
+        fact.answer,
+        CannedAnswer(
+            id=fact.answer,
+            owner=fact.owner,
+            folder=fact.folder,
+            title=fact.title,
+            shortcut=fact.shortcut,
+            texts=fact.texts,
+            version=fact.version,
+            by=fact.by,
+            at=c.now,
+        ),
+    )
+
+
+def _answer_deleted(c: Change, fact: f.AnswerDeleted) -> None:
+    c.drop(c.state.answers, fact.answer)
+
+
 WORKSPACE: Mapping[type, Fold] = MappingProxyType(
     {
         f.RulesTaken: _rules_taken,
         f.ClockJumped: _clock_jumped,
         f.Scheduled: _scheduled,
         f.TimerSet: _timer_set,
+        f.AnswerSaved: _answer_saved,
+        f.AnswerDeleted: _answer_deleted,
         f.CommandRefused: _nothing,
         f.InputRefused: _nothing,
     }

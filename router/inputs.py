@@ -188,6 +188,36 @@ class Unlink(Struct, frozen=True, kw_only=True, tag_field="do", tag="unlink"):
     evidence: Word
 
 
+class AnswerText(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a canned answer says: ``texts`` maps languages to texts, ``folder`` is a path with ``/``."""
+
+    title: str
+    texts: dict[str, str]
+    folder: str = ""
+    shortcut: str = ""
+
+
+class SaveAnswer(AnswerText, frozen=True, kw_only=True, tag_field="do", tag="save_answer", omit_defaults=True):
+    """Write a new canned answer (``personal``: for oneself alone), or change ``version`` of ``answer``."""
+
+    answer: Word = ""
+    version: Annotated[int, Meta(ge=0)] = 0
+    personal: bool = False
+
+
+class DeleteAnswer(Struct, frozen=True, kw_only=True, tag_field="do", tag="delete_answer"):
+    """Take a canned answer away."""
+
+    answer: Word
+
+
+class ImportAnswers(Struct, frozen=True, kw_only=True, tag_field="do", tag="import_answers", omit_defaults=True):
+    """Take many canned answers in at once, or none of them; nothing is deleted."""
+
+    answers: Annotated[tuple[AnswerText, ...], Meta(min_length=1, max_length=1_000)]
+    personal: bool = False
+
+
 Action = (
     SetPresence
     | Accept
@@ -204,6 +234,9 @@ Action = (
     | MarkRead
     | Link
     | Unlink
+    | SaveAnswer
+    | DeleteAnswer
+    | ImportAnswers
 )
 
 

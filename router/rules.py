@@ -96,6 +96,14 @@ class Waiting(Struct, frozen=True, kw_only=True, omit_defaults=True):
     say: dict[str, str]
 
 
+class CannedText(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A canned answer of the configuration file; ``texts`` maps languages to texts."""
+
+    title: str
+    texts: dict[str, str]
+    folder: str = ""
+
+
 class Times(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every time that routing uses."""
 
@@ -127,7 +135,10 @@ class Times(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One version of everything that decides. ``languages``: the first is the fallback."""
+    """One version of everything that decides. ``languages``: the first is the fallback.
+
+    ``answers`` are the canned answers of the file, by shortcut.
+    """
 
     channels: dict[str, ChannelRule]
     operators: dict[str, OperatorRule]
@@ -137,3 +148,4 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True):
     times: Times = Times()
     no_answers: int = 2
     """So many unanswered offers in a row make an operator ``not_responding``."""
+    answers: dict[str, CannedText] = {}

@@ -37,6 +37,20 @@ class Operator(Struct, kw_only=True, omit_defaults=True, gc=False):
     commands: dict[str, int] = field(default_factory=dict)
 
 
+class CannedAnswer(Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
+    """A text that is ready to be sent, shared or (``owner``) one operator's own. ``version`` counts its changes."""
+
+    id: str
+    title: str
+    texts: dict[str, str]
+    owner: str = ""
+    folder: str = ""
+    shortcut: str = ""
+    version: int = 1
+    by: str = ""
+    at: int = 0
+
+
 class State(Struct, kw_only=True, omit_defaults=True):
     """Everything the router knows. A function of the log alone.
 
@@ -58,3 +72,4 @@ class State(Struct, kw_only=True, omit_defaults=True):
     nodes: dict[str, int] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
     todo: list[tuple[str, str]] = field(default_factory=list)
+    answers: dict[str, CannedAnswer] = field(default_factory=dict)

@@ -106,6 +106,7 @@ def _life() -> World:
     world.order("anna", i.Release(conversation=world.of("v3").id))
     world.wait(61_000)
     _phone(world)
+    _desk(world)
     return world
 
 
@@ -126,6 +127,13 @@ def _phone(world: World) -> None:
     world.close(str(written.owner), written.id)
     world.wait(601_000)
     world.receipt(f"{written.id}-2", ReceiptState.FAILED, "mail", error="no such mailbox")
+
+
+def _desk(world: World) -> None:
+    """What the desk asks for beside answers."""
+    world.order("anna", i.SaveAnswer(title="Greeting", folder="Shop", shortcut="hi", texts={"en": "Hello {customer}"}))
+    world.order("ben", i.SaveAnswer(title="Bye", texts={"en": "Bye"}, personal=True))
+    world.order("ben", i.DeleteAnswer(answer=f"a{world.seq}"))
 
 
 def write(version: int) -> None:
@@ -151,4 +159,4 @@ def write(version: int) -> None:
 
 
 if __name__ == "__main__":
-    write(3)
+    write(4)
