@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
-import { uuid7 } from "./ids";
+import { choose, isRightToLeft } from "./languages";
 import { pieces, safeAddress } from "./links";
 import { duration, fileSize } from "./measures";
-import { choose, isRightToLeft, translator } from "./messages";
 
 const links = (text: string) => pieces(text).map((piece) => (typeof piece === "string" ? piece : [piece.href]));
 
@@ -39,21 +38,6 @@ test("ten thousand characters take no time", () => {
   const started = performance.now();
   pieces(`${"a@".repeat(5000)} ${"www.".repeat(2500)} https://${"(".repeat(5000)}${")".repeat(5000)}`);
   expect(performance.now() - started).toBeLessThan(1000);
-});
-
-test("ids are UUIDv7 that sort by time", () => {
-  expect(uuid7()).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-  expect(uuid7(1_000) < uuid7(2_000)).toBe(true);
-  expect(uuid7(1_700_000_000_000).startsWith("018bcfe5-6800-7")).toBe(true);
-});
-
-test("plural forms follow the language", () => {
-  const ahead = translator({ ahead: { one: "{count} osoba", few: "{count} osoby", other: "{count} osób" } }, "pl");
-  expect([1, 2, 5, 22].map((count) => ahead("ahead", { count }))).toEqual(["1 osoba", "2 osoby", "5 osób", "22 osoby"]);
-});
-
-test("what is not known stays as it is", () => {
-  expect(translator({ hello: "Hello {name} {other}" }, "en")("hello", { name: "$&" })).toBe("Hello $& {other}");
 });
 
 test("the first wanted language that there is wins", () => {

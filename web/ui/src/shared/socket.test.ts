@@ -38,9 +38,10 @@ let cursor = 0;
 let states: string[] = [];
 let taken: string[] = [];
 let address: () => Promise<string>;
+let made: Line<Frame>;
 
 function line() {
-  const made = new Line(
+  made = new Line<Frame>(
     {
       address: () => address(),
       hello: () => ({ type: "hello", cursor: ++cursor }) as Frame,
@@ -51,7 +52,6 @@ function line() {
     () => 0.5,
   );
   made.start();
-  return made;
 }
 
 beforeEach(() => {
@@ -65,20 +65,20 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  made.end();
   vi.useRealTimers();
   vi.unstubAllGlobals();
 });
 
 async function welcomed() {
-  const made = line();
+  line();
   await vi.advanceTimersByTimeAsync(0);
   wire().opens();
   wire().says({ type: "welcome" });
-  return made;
 }
 
 test("it says hello, and sends only when it is welcome", async () => {
-  const made = line();
+  line();
   await vi.advanceTimersByTimeAsync(0);
   expect(made.send({ type: "send" })).toBe(false);
   wire().opens();
@@ -158,7 +158,7 @@ test("a final close code ends it", async () => {
 });
 
 test("nothing of an old connection is heard any more", async () => {
-  const made = await welcomed();
+  await welcomed();
   const old = wire();
   made.again();
   await vi.advanceTimersByTimeAsync(0);
