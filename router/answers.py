@@ -11,15 +11,16 @@ from typing import Final
 
 from router import facts as f
 from router.draft import Draft, Refused
-from router.inputs import AnswerText, Command, DeleteAnswer, ImportAnswers, SaveAnswer
+from router.inputs import Command, DeleteAnswer, ImportAnswers, SaveAnswer
 from router.record import WORKSPACE_LINE
 from router.rights import require_supervisor
+from router.rules import CannedText
 from router.state import CannedAnswer
 
 VARIABLES: Final = ("customer", "first_name", "operator", "channel", "conversation", "date")
 """What a text may name in braces; the operator's screen puts in what it stands for."""
 FROM_FILE: Final = "file/"
-"""Begins the ids of answers that stand in the configuration file, followed by their shortcuts."""
+"""Begins the ids of answers that stand in the configuration file, followed by their places there."""
 
 TITLE_LENGTH: Final = 100
 FOLDER_LENGTH: Final = 100
@@ -58,7 +59,7 @@ def take_in(d: Draft, command: Command, action: ImportAnswers) -> None:
     """Take many in at once, or none: those that are known by shortcut, or by folder and title, are changed."""
     owner = _owner(command, personal=action.personal)
     known = _known_as(_of(d, owner))
-    given: dict[str, AnswerText] = {}
+    given: dict[str, CannedText] = {}
     for number, each in enumerate(action.answers):
         text = _tidy(each)
         before = known.get(_name_of(text))
@@ -72,7 +73,7 @@ def take_in(d: Draft, command: Command, action: ImportAnswers) -> None:
     _keep(d, command, owner, given.items())
 
 
-def check(text: AnswerText) -> None:
+def check(text: CannedText) -> None:
     """Check one answer by itself.
 
     Raises:
@@ -103,7 +104,7 @@ def _check_variables(text: str) -> None:
             raise Refused("unknown_variable", f"There is no {{{name}}}: {allowed} can be filled in.", now=name)
 
 
-def _keep(d: Draft, command: Command, owner: str, given: Iterable[tuple[str, AnswerText]]) -> None:
+def _keep(d: Draft, command: Command, owner: str, given: Iterable[tuple[str, CannedText]]) -> None:
     """Save these under their ids, if all of them are right."""
     _enter(d, command, owner)
     saved = []
@@ -132,7 +133,7 @@ def _keep(d: Draft, command: Command, owner: str, given: Iterable[tuple[str, Ans
 def _check_shortcuts(d: Draft, answers: list[CannedAnswer], saved: list[str], owner: str) -> None:
     """A shortcut stands for one answer among the shared ones, and for one among the operator's own."""
     known = Counter(each.shortcut for each in answers)
-    known.update([] if owner else list(d.rules.answers))
+    known.update(() if owner else (each.shortcut for each in d.rules.answers))
     taken = next((each for each in saved if each and known[each] > 1), None)
     if taken is not None:
         raise Refused("shortcut_taken", f"Another answer has the shortcut /{taken}.", now=taken)
@@ -160,7 +161,7 @@ def _owner(command: Command, *, personal: bool) -> str:
 
 def _find(d: Draft, command: Command, name: str) -> CannedAnswer:
     """Find an answer that the operator can see; another's own does not exist for them."""
-    if name.removeprefix(FROM_FILE) in d.rules.answers and name.startswith(FROM_FILE):
+    if name.startswith(FROM_FILE):
         raise Refused("in_file", "This answer stands in the configuration file: change it there.")
     known = d.state.answers.get(name)
     if known is None or known.owner not in ("", command.operator):
@@ -176,17 +177,17 @@ def _known_as(answers: Iterable[CannedAnswer]) -> dict[str, CannedAnswer]:
     return {_name_of(each): each for each in answers}
 
 
-def _name_of(text: AnswerText | CannedAnswer) -> str:
+def _name_of(text: CannedText | CannedAnswer) -> str:
     return f"/{text.shortcut}" if text.shortcut else f"{text.folder}: {text.title}"
 
 
-def _same(known: CannedAnswer, text: AnswerText) -> bool:
+def _same(known: CannedAnswer, text: CannedText) -> bool:
     return (known.folder, known.title, known.texts) == (text.folder, text.title, text.texts)
 
 
-def _tidy(text: AnswerText) -> AnswerText:
+def _tidy(text: CannedText) -> CannedText:
     """Take out what nobody means: blanks around words and slashes, capitals in a shortcut."""
-    return AnswerText(
+    return CannedText(
         folder="/".join(part for each in text.folder.split("/") if (part := each.strip())),
         title=text.title.strip(),
         shortcut=text.shortcut.strip().removeprefix("/").lower(),

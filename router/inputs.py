@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from normalizer.content import Content
 from normalizer.envelope import Envelope
 from normalizer.outbound import Receipt
-from router.rules import Rules
+from router.rules import CannedText, Rules
 
 TICK_SOURCE = "_tick"
 DESK_SOURCE = "_desk"
@@ -188,16 +188,7 @@ class Unlink(Struct, frozen=True, kw_only=True, tag_field="do", tag="unlink"):
     evidence: Word
 
 
-class AnswerText(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a canned answer says: ``texts`` maps languages to texts, ``folder`` is a path with ``/``."""
-
-    title: str
-    texts: dict[str, str]
-    folder: str = ""
-    shortcut: str = ""
-
-
-class SaveAnswer(AnswerText, frozen=True, kw_only=True, tag_field="do", tag="save_answer", omit_defaults=True):
+class SaveAnswer(CannedText, frozen=True, kw_only=True, tag_field="do", tag="save_answer", omit_defaults=True):
     """Write a new canned answer (``personal``: for oneself alone), or change ``version`` of ``answer``."""
 
     answer: Word = ""
@@ -214,7 +205,7 @@ class DeleteAnswer(Struct, frozen=True, kw_only=True, tag_field="do", tag="delet
 class ImportAnswers(Struct, frozen=True, kw_only=True, tag_field="do", tag="import_answers", omit_defaults=True):
     """Take many canned answers in at once, or none of them; nothing is deleted."""
 
-    answers: Annotated[tuple[AnswerText, ...], Meta(min_length=1, max_length=1_000)]
+    answers: Annotated[tuple[CannedText, ...], Meta(min_length=1, max_length=1_000)]
     personal: bool = False
 
 

@@ -97,11 +97,12 @@ class Waiting(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CannedText(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A canned answer of the configuration file; ``texts`` maps languages to texts."""
+    """What a canned answer says: ``texts`` maps languages to texts, ``folder`` is a path with slashes."""
 
     title: str
     texts: dict[str, str]
     folder: str = ""
+    shortcut: str = ""
 
 
 class Times(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -137,7 +138,7 @@ class Times(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of everything that decides. ``languages``: the first is the fallback.
 
-    ``answers`` are the canned answers of the file, by shortcut.
+    ``answers`` are the canned answers of the file.
     """
 
     channels: dict[str, ChannelRule]
@@ -148,4 +149,4 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True):
     times: Times = Times()
     no_answers: int = 2
     """So many unanswered offers in a row make an operator ``not_responding``."""
-    answers: dict[str, CannedText] = {}
+    answers: tuple[CannedText, ...] = ()

@@ -98,19 +98,19 @@ def test_a_shortcut_stands_for_one_shared_answer_and_for_one_of_ones_own(world: 
 
 def test_answers_of_the_file_are_changed_there(world: World) -> None:
     only(save(world, shortcut="bye"), f.AnswerSaved)
-    world.propose(make_rules(answers={"bye": CannedText(title="Bye", texts={"en": "Bye"})}))
+    world.propose(make_rules(answers=(CannedText(title="Bye", shortcut="bye", texts={"en": "Bye"}),)))
     assert refusal(save(world, shortcut="bye")) == "shortcut_taken"
-    assert refusal(save(world, answer="file/bye", version=1)) == "in_file"
-    assert refusal(world.order("anna", i.DeleteAnswer(answer="file/bye"))) == "in_file"
+    assert refusal(save(world, answer="file/0", version=1)) == "in_file"
+    assert refusal(world.order("anna", i.DeleteAnswer(answer="file/0"))) == "in_file"
     assert refusal(world.order("anna", i.DeleteAnswer(answer="bye"))) == "unknown_answer"
     only(save(world, shortcut="other"), f.AnswerSaved)
 
 
 def test_there_are_not_more_than_everybody_can_hold(world: World) -> None:
-    many = tuple(i.AnswerText(title=f"t{n}", texts={"en": "x"}) for n in range(200))
+    many = tuple(CannedText(title=f"t{n}", texts={"en": "x"}) for n in range(200))
     assert len(of_kind(world.order("ben", i.ImportAnswers(answers=many, personal=True)), f.AnswerSaved)) == 200
     assert refusal(save(world, "ben", personal=True)) == "too_many"
-    long = tuple(i.AnswerText(title=f"t{n}", texts={"en": "x" * 4_000}) for n in range(33))
+    long = tuple(CannedText(title=f"t{n}", texts={"en": "x" * 4_000}) for n in range(33))
     assert refusal(world.order("anna", i.ImportAnswers(answers=long, personal=True))) == "too_many"
     only(save(world), f.AnswerSaved)
 
@@ -120,20 +120,20 @@ def test_an_import_changes_what_is_known_and_adds_the_rest_or_does_nothing(world
     other = only(save(world, folder="A", title="B"), f.AnswerSaved)
     texts = {"en": "New"}
     given = (
-        i.AnswerText(title="Greeting", texts=texts, shortcut="/Hi"),
-        i.AnswerText(title="B", texts=dict(HELLO["texts"]), folder="A"),
-        i.AnswerText(title="More", texts=texts),
+        CannedText(title="Greeting", texts=texts, shortcut="/Hi"),
+        CannedText(title="B", texts=dict(HELLO["texts"]), folder="A"),
+        CannedText(title="More", texts=texts),
     )
     facts = of_kind(world.order("anna", i.ImportAnswers(answers=given)), f.AnswerSaved)
     assert [(fact.answer, fact.version) for fact in facts] == [(known.answer, 2), (f"a{world.seq}-2", 1)]
     assert world.state.answers[other.answer].version == 1
     assert refusal(world.order("anna", i.ImportAnswers(answers=given))) == "nothing_new"
-    wrong = (i.AnswerText(title="Fine", texts=texts), i.AnswerText(title="Bad", texts={"en": "{x}"}))
+    wrong = (CannedText(title="Fine", texts=texts), CannedText(title="Bad", texts={"en": "{x}"}))
     assert refusal(world.order("anna", i.ImportAnswers(answers=wrong))) == "unknown_variable"
     assert refusal(world.order("ben", i.ImportAnswers(answers=wrong))) == "not_allowed"
-    twice = tuple(i.AnswerText(title=title, texts=texts, shortcut="hi") for title in "ab")
+    twice = tuple(CannedText(title=title, texts=texts, shortcut="hi") for title in "ab")
     assert refusal(world.order("anna", i.ImportAnswers(answers=twice))) == "shortcut_taken"
-    new = tuple(i.AnswerText(title=title, texts=texts, shortcut="new") for title in "ab")
+    new = tuple(CannedText(title=title, texts=texts, shortcut="new") for title in "ab")
     assert refusal(world.order("anna", i.ImportAnswers(answers=new))) == "shortcut_taken"
     assert len(world.state.answers) == 3
 
