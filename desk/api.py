@@ -66,7 +66,7 @@ class Api:
         asked = await _body(request, SignIn)
         session, token = await self._node.sessions.sign_in(asked.operator, asked.password, client_ip(request))
         await self._end_former(request)
-        response = _json(me(self._node.sessions.check(session), session))
+        response = json_answer(me(self._node.sessions.check(session), session))
         response.set_cookie(
             self.cookie,
             token,
@@ -97,21 +97,21 @@ class Api:
     async def me(self, request: web.Request) -> web.StreamResponse:
         """Say who is signed in."""
         session, account = request[SIGNED_IN]
-        return _json(me(account, session))
+        return json_answer(me(account, session))
 
     # --- reading -----------------------------------------------------------------------------------------------
 
     async def conversations(self, request: web.Request) -> web.StreamResponse:
         """Give a page of a list."""
         _, account = request[SIGNED_IN]
-        view: View = _query(request, "view", View, "mine")
+        view: View = query_value(request, "view", View, "mine")
         if view == "all" and account.role != "supervisor":
             raise Refusal(403, "forbidden", "only a supervisor sees everything")
         limit = _limit(request)
         feed = self._node.feed
         found = feed.lists.page(feed.state, view, account.id, limit + 1, _after(request))
         page = found[:limit]
-        return _json(
+        return json_answer(
             Conversations(
                 view=view,
                 total=feed.lists.count(view, account.id),
@@ -126,7 +126,7 @@ class Api:
         try:
             async with self._node.library.open(*_named(request)) as transcript:
                 before = request.query.get("before", "")
-                return _json(open_page(self._node.feed, account, transcript, before, _limit(request)))
+                return json_answer(open_page(self._node.feed, account, transcript, before, _limit(request)))
         except (NotKnown, HistoryUnavailable) as exc:
             raise _unreadable(exc) from exc
 
@@ -168,7 +168,7 @@ class Api:
 
     async def channels(self, _: web.Request) -> web.StreamResponse:
         """Give the channels and their approved texts."""
-        return _json(Channels(channels=show_channels(self._node.feed.state, self._node.outside.channels)))
+        return json_answer(Channels(channels=show_channels(self._node.feed.state, self._node.outside.channels)))
 
     async def explain(self, request: web.Request) -> web.StreamResponse:
         """Say why a conversation was routed as it was, and why somebody does not get it now."""
@@ -185,7 +185,9 @@ class Api:
         operator = request.query.get("operator", "")
         asked = operator and name in ledger.state.conversations
         why = why_not(ledger.state, name, operator) if asked else ""
-        return _json(Explained(conversation=name, position=ledger.position, told=tuple(explain(records)), why_not=why))
+        return json_answer(
+            Explained(conversation=name, position=ledger.position, told=tuple(explain(records)), why_not=why)
+        )
 
     async def operators(self, request: web.Request) -> web.StreamResponse:
         """Give everybody's presence."""
@@ -193,14 +195,14 @@ class Api:
         state = self._node.feed.state
         load = account.role == "supervisor"
         cards = (card(state, each, load=load or each == account.id) for each in state.rules.operators)
-        return _json(Operators(operators=tuple(each for each in cards if each is not None)))
+        return json_answer(Operators(operators=tuple(each for each in cards if each is not None)))
 
     async def alarms(self, request: web.Request) -> web.StreamResponse:
         """Give what is wrong, to those who can see to it."""
         _, account = request[SIGNED_IN]
         if account.role != "supervisor":
             raise Refusal(403, "forbidden", "alarms are for supervisors")
-        return _json(Alarms(alarms=tuple(self._node.outside.alarms())))
+        return json_answer(Alarms(alarms=tuple(self._node.outside.alarms())))
 
     # --- doing -------------------------------------------------------------------------------------------------
 
@@ -209,7 +211,9 @@ class Api:
         limit = self._node.settings.upload_limit
         upload = await receive_upload(request, UploadRules(limit, TYPES_SENT))
         stored = await self._node.outside.media.put(upload.chunks, limit=limit)
-        return _json(Uploaded(media=Media(file=stored, type=upload.type, filename=upload.name)), HTTPStatus.CREATED)
+        return json_answer(
+            Uploaded(media=Media(file=stored, type=upload.type, filename=upload.name)), HTTPStatus.CREATED
+        )
 
     async def command(self, request: web.Request) -> web.StreamResponse:
         """Carry out a command."""
@@ -217,7 +221,7 @@ class Api:
         asked = await _body(request, Do)
         async with aclosing(self._node.commands.carry_out(account, asked.id, asked.action)) as answers:
             answer = await anext(answers)
-        return _json(answer, _STATUS[type(answer)])
+        return json_answer(answer, _STATUS[type(answer)])
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
         """Open a screen's socket."""
@@ -247,12 +251,13 @@ async def _body(request: web.Request, kind: type[T]) -> T:
     return decode_json(msgspec.json.Decoder(kind), await request.read())
 
 
-def _json(body: Struct, status: int = HTTPStatus.OK) -> web.Response:
+def json_answer(body: Struct, status: int = HTTPStatus.OK) -> web.Response:
+    """Answer with a struct; nothing in between may keep it."""
     headers = {"Cache-Control": "no-store"}
     return web.Response(body=encode(body), status=status, content_type="application/json", headers=headers)
 
 
-def _query(request: web.Request, name: str, kind: object, default: T) -> T:
+def query_value(request: web.Request, name: str, kind: object, default: T) -> T:
     """Read a query parameter; a wrong one raises ``msgspec.ValidationError``, which becomes a 400."""
     given = request.query.get(name)
     value: T = default if given is None else msgspec.convert(given, kind, strict=False)
@@ -260,7 +265,7 @@ def _query(request: web.Request, name: str, kind: object, default: T) -> T:
 
 
 def _limit(request: web.Request) -> int:
-    return min(max(1, _query(request, "limit", int, PAGE)), MAX_PAGE)
+    return min(max(1, query_value(request, "limit", int, PAGE)), MAX_PAGE)
 
 
 def _named(request: web.Request) -> tuple[str, str]:

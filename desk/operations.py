@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from desk.api import MAX_PAGE, Api, Handler
+from desk.finding import MOST_HITS, Finding
+from desk.reports import By, Report, Reports
+from desk.search import Found, PeopleFound, Sort
 from desk.wire import (
     Alarms,
     Channels,
@@ -156,4 +159,68 @@ def _doing(api: Api) -> list[Operation]:
             body=bytes,
         ),
         Operation("GET", "/socket", api.socket, "The WebSocket of a screen; see docs/desk-protocol.md.", {101: None}),
+    ]
+
+
+def finding_operations(finding: Finding) -> list[Operation]:
+    """Give what belongs to search and reports; docs/search-and-reports.md says more."""
+    page = [
+        Parameter("limit", int, f"How many at once, at most {MOST_HITS}."),
+        Parameter("after", str, "What `next` of the page before said."),
+    ]
+    days = [
+        Parameter("from", str, "The first day, as 2026-11-01, in the desk's time zone."),
+        Parameter("to", str, "The last day, included."),
+    ]
+    channel = Parameter("channel", str, "Names of channels, separated by commas.")
+    return [
+        Operation(
+            "GET",
+            "/search",
+            finding.search,
+            "Search conversations.",
+            {200: Found, 400: ErrorBody, 503: ErrorBody},
+            query=[
+                Parameter("q", str, "What to look for."),
+                channel,
+                Parameter("operator", str, "Who has answered in it, or has it."),
+                Parameter("state", str, "`open` or `closed`."),
+                Parameter("result", str, "What it was closed with."),
+                Parameter("person", str, "The customer's id."),
+                Parameter("kind", str, "`message`, `reply`, `note`, `result`, separated by commas."),
+                *days,
+                Parameter("sort", Sort, "Order; without `q` always the newest first."),
+                *page,
+            ],
+        ),
+        Operation(
+            "GET",
+            "/search/people",
+            finding.search_people,
+            "Search customers by name, address or phone number.",
+            {200: PeopleFound, 400: ErrorBody, 503: ErrorBody},
+            query=[Parameter("q", str, "Whom to look for."), *page],
+        ),
+        Operation(
+            "GET",
+            "/reports",
+            finding.reports,
+            "The reports there are; for supervisors.",
+            {200: Reports, 403: ErrorBody},
+        ),
+        Operation(
+            "GET",
+            "/reports/{name}",
+            finding.report,
+            "A report, as JSON or as a CSV file; for supervisors.",
+            {200: Report, 400: ErrorBody, 403: ErrorBody, 404: ErrorBody, 503: ErrorBody},
+            query=[
+                *days,
+                Parameter("by", By, "What is counted together."),
+                channel,
+                Parameter("operator", str, "Ids of operators, separated by commas; for reports grouped by them."),
+                Parameter("within", int, "Seconds, for the share that was answered in time."),
+                Parameter("format", str, "`json` or `csv`."),
+            ],
+        ),
     ]

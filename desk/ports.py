@@ -5,6 +5,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from desk.reports import Figures
+from desk.search import SearchIndex
 from normalizer.capabilities import Capabilities
 from normalizer.content import StoredFile
 from router.inputs import Command, DeskAlive, OperatorLost, OperatorUp
@@ -195,7 +197,8 @@ class Outside(Struct, frozen=True, kw_only=True):
 
     ``node`` names this process and is new with each start. ``secret(purpose)`` gives 32 bytes, the same on every
     node; ``now`` is in ms since the epoch, ``monotonic`` in seconds. ``public_url`` is the address that browsers use,
-    ``alarms`` gives what is wrong anywhere in the workspace.
+    ``alarms`` gives what is wrong anywhere in the workspace. ``search`` and ``figures`` are None where there is no
+    index.
     """
 
     ledger: Ledger
@@ -212,3 +215,5 @@ class Outside(Struct, frozen=True, kw_only=True):
     node: str
     public_url: str
     alarms: Callable[[], Sequence[Alarm]] = tuple
+    search: SearchIndex | None = None
+    figures: Figures | None = None

@@ -1,6 +1,7 @@
 """The desk's part of the configuration file."""
 
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
@@ -15,3 +16,6 @@ class DeskSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     away_after: Annotated[
         Duration, Meta(description="How long after its last connection is gone an operator counts as lost.")
     ] = Duration(3_000)
+    timezone: Annotated[
+        ZoneInfo, Meta(description="The time zone of days and hours in search and reports, such as Europe/Warsaw.")
+    ] = ZoneInfo("UTC")
