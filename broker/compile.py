@@ -5,6 +5,7 @@ import hashlib
 import msgspec
 from msgspec import Struct
 
+from broker.answers import canned
 from broker.staff import ChannelWork, OperatorSettings
 from broker.workspace import (
     NeedSettings,
@@ -45,6 +46,8 @@ def compile_rules(settings: WorkspaceSettings) -> Rules:
         languages=tuple(settings.languages),
         waiting=tuple(Waiting(after=int(w.after), say=w.say) for w in sorted(settings.waiting, key=lambda w: w.after)),
         times=_times(settings.times),
+        answers=tuple(map(canned, settings.answers)),
+        results=tuple(settings.results),
     )
 
 

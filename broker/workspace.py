@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union, cast
 import re2
 from msgspec import Meta, Struct, defstruct, field
 
+from broker.answers import AnswerSettings, answer_problems
 from broker.bus.server import Durability
 from broker.staff import ChannelWork, Level, OperatorSettings, Token, shared_phones
 from config import Duration, ListenAddress, Secret, SettingError
@@ -194,13 +195,20 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
         default_factory=list
     )
     times: Annotated[TimesSettings, Meta(description="Times of routing.")] = TimesSettings()
+    answers: Annotated[
+        list[AnswerSettings], Meta(max_length=1_000, description="Canned answers for everybody at the desk.")
+    ] = field(default_factory=list)
+    results: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=100)]],
+        Meta(description="What a conversation can be closed with; none: any words, or none."),
+    ] = field(default_factory=list)
     desk: Annotated[DeskSettings, Meta(description="The operators' desk.")] = DeskSettings()
     alarms: Annotated[AlarmSettings, Meta(description="When somebody has to look.")] = AlarmSettings()
     replay_days: Annotated[int, Meta(ge=1, le=365, description="Inputs are kept for this many days.")] = 14
 
     def __post_init__(self) -> None:
         problems = [*self._channel_problems(), *self._routing_problems(), *self._operator_problems()]
-        problems += shared_phones(self.operators)
+        problems += [*shared_phones(self.operators), *answer_problems(self.answers)]
         if problems:
             raise ExceptionGroup("workspace", problems)
 

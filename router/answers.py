@@ -61,7 +61,7 @@ def take_in(d: Draft, command: Command, action: ImportAnswers) -> None:
     known = _known_as(_of(d, owner))
     given: dict[str, CannedText] = {}
     for number, each in enumerate(action.answers):
-        text = _tidy(each)
+        text = tidy(each)
         before = known.get(_name_of(text))
         if before is None or not _same(before, text):
             name = before.id if before is not None else f"a{d.input}-{number}"
@@ -109,7 +109,7 @@ def _keep(d: Draft, command: Command, owner: str, given: Iterable[tuple[str, Can
     _enter(d, command, owner)
     saved = []
     for name, each in given:
-        text = _tidy(each)
+        text = tidy(each)
         check(text)
         before = d.state.answers.get(name)
         d.emit(
@@ -185,7 +185,7 @@ def _same(known: CannedAnswer, text: CannedText) -> bool:
     return (known.folder, known.title, known.texts) == (text.folder, text.title, text.texts)
 
 
-def _tidy(text: CannedText) -> CannedText:
+def tidy(text: CannedText) -> CannedText:
     """Take out what nobody means: blanks around words and slashes, capitals in a shortcut."""
     return CannedText(
         folder="/".join(part for each in text.folder.split("/") if (part := each.strip())),

@@ -15,7 +15,14 @@ def close(d: Draft, command: Command, action: Close) -> None:
     conversation = find_mine(d, command, action.conversation)
     if held_call(conversation) is not None:
         raise Refused("on_call", "The call is still going on. Hang up first.", now=conversation.owner or "")
+    _check_result(d, action.result)
     end(d, conversation, command.operator, action.result, d.rules.times.wrap_up)
+
+
+def _check_result(d: Draft, result: str) -> None:
+    """Where the rules name results, it is one of them, or none."""
+    if result and d.rules.results and result not in d.rules.results:
+        raise Refused("unknown_result", f"{result!r} is none of: {', '.join(d.rules.results)}.", now=result)
 
 
 def reopen(d: Draft, command: Command, action: Reopen) -> None:

@@ -138,7 +138,7 @@ class Times(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of everything that decides. ``languages``: the first is the fallback.
 
-    ``answers`` are the canned answers of the file.
+    ``answers`` are the canned answers of the file. A conversation is closed with one of ``results`` (none: any words).
     """
 
     channels: dict[str, ChannelRule]
@@ -150,3 +150,4 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True):
     no_answers: int = 2
     """So many unanswered offers in a row make an operator ``not_responding``."""
     answers: tuple[CannedText, ...] = ()
+    results: tuple[str, ...] = ()

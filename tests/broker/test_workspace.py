@@ -126,3 +126,33 @@ def test_every_secret_of_the_file_is_known_to_the_scrubber(tmp_path: Path) -> No
     )
     settings = read(tmp_path, text + 'nats: {servers: ["nats://n1:4222"], user: bob, password: of-bob}\n')
     assert set(secrets_in(settings)) == {"$argon2id$one", "a-secret-of-sixteen", "another-of-sixteen", "of-bob"}
+
+
+def test_canned_answers_and_results_become_rules(tmp_path: Path) -> None:
+    more = """
+answers:
+  - {title: " Greeting", folder: "Shop / Hello", shortcut: /Hi, texts: {en: "Hello {customer}"}}
+  - {title: Bye, texts: {en: Bye, pl: Pa}}
+results: [solved, spam]
+"""
+    rules = compile_rules(read(tmp_path, WHOLE + more))
+    assert rules.results == ("solved", "spam")
+    assert [(each.folder, each.title, each.shortcut) for each in rules.answers] == [
+        ("Shop/Hello", "Greeting", "hi"),
+        ("", "Bye", ""),
+    ]
+
+
+def test_every_canned_answer_that_is_wrong_is_named(tmp_path: Path) -> None:
+    more = """
+answers:
+  - {title: A, texts: {en: "Your {order}"}}
+  - {title: B, shortcut: hi, texts: {en: b}}
+  - {title: C, shortcut: HI, texts: {en: c}}
+"""
+    told = mistakes(tmp_path, WHOLE + more)
+    assert "There is no {order}: {customer}," in told
+    told = mistakes(tmp_path, WHOLE + more.replace("{order}", "order"))
+    assert "another answer has the shortcut hi" in told
+    long = "\n".join(f"  - {{title: t{n}, texts: {{en: '{'x' * 4_000}'}}}}" for n in range(251))
+    assert "1,004,000 bytes" in mistakes(tmp_path, f"{WHOLE}\nanswers:\n{long}\n")

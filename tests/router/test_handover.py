@@ -347,6 +347,12 @@ def test_wrap_up_holds_the_capacity_and_ends_by_itself() -> None:
     assert world.operator("ben").load == 0
 
 
+def test_a_conversation_is_closed_with_one_of_the_results_of_the_rules() -> None:
+    world, name = served(results=("solved", "spam"))
+    assert refusal(world.close("ben", name, result="sold")) == "unknown_result"
+    assert only(world.close("ben", name, result="solved"), f.ConversationClosed).result == "solved"
+
+
 def test_a_customer_who_writes_during_wrap_up_ends_it() -> None:
     world, name = served(times=Times(wrap_up=10_000))
     world.reply("ben", name)
