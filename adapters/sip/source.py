@@ -6,6 +6,8 @@ from typing import Protocol
 from aiohttp import web
 
 from adapters.contract import Finding
+from adapters.errors import RateLimited
+from adapters.webhook.mapping import DEFAULT_PAUSE, read_retry_after
 
 MOST_OFF = 5_000
 """Milliseconds. Times of calls come from the telephone system; beyond this they look wrong."""
@@ -19,6 +21,17 @@ def look_at_clock(whose: str, clock: int, now: int) -> Finding:
     word = "ahead" if off > 0 else "behind"
     what = f"the clock of {whose} is {abs(off) / 1_000:.0f} s {word}"
     return Finding(what=what, ok=False, remedy="let both machines set their clocks by the same time server (NTP)")
+
+
+def asked_to_wait(whose: str, retry_after: str | None, now: int) -> RateLimited:
+    """Give what HTTP status 429 means: whoever stands before the telephone system takes no wish now; ``now`` in ms."""
+    seconds = read_retry_after(retry_after, now)
+    return RateLimited(
+        "rate_limited",
+        f"{whose} asks for a pause.",
+        retry_after=DEFAULT_PAUSE if seconds is None else seconds,
+        whole_channel=True,
+    )
 
 
 class Source(Protocol):

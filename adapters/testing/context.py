@@ -10,7 +10,7 @@ import structlog
 from msgspec import Struct
 from structlog.testing import LogCapture
 
-from adapters.contract import Cursor, FileTooBig, LineItem, Lines, Media, Memory, NobodyServes, Typing
+from adapters.contract import Cursor, Duty, FileTooBig, LineItem, Lines, Media, Memory, NobodyServes, Typing
 from adapters.errors import EnvelopeRefused
 from adapters.session import Reach, open_session
 from normalizer import codec
@@ -209,6 +209,10 @@ class NoLines:
     async def conversation(self, address: str) -> str | None:
         """Nothing is prepared."""
         raise NotScripted(f"conversation of {address}")
+
+    def duty(self) -> Duty:
+        """Nothing is prepared."""
+        raise NotScripted("duty")
 
     async def typing(self, typing: Typing) -> None:
         """Nothing is prepared."""

@@ -22,8 +22,9 @@ DELIVERED_WITHIN = 20.0
 class Hooks(Generic[P]):
     """The parts that a channel brings. ``P`` is the class of its provider's simulator.
 
-    Required: :meth:`peer`, :meth:`make`, :attr:`address`, :attr:`another`, :meth:`event`; the cases; and for a channel
-    that does not come in over HTTP routes, :meth:`deliver`. All others have a default that suits most.
+    Required: :meth:`peer`, :meth:`make`, :attr:`address`, :attr:`another`, :meth:`event`; the cases; for a channel
+    that does not come in over HTTP routes, :meth:`deliver`; and for one whose provider does not acknowledge,
+    :meth:`cut`. All others have a default that suits most.
     """
 
     address: ClassVar[str]
@@ -40,6 +41,9 @@ class Hooks(Generic[P]):
 
     acknowledges: ClassVar[bool] = True
     """Whether the provider keeps an event until the adapter has taken it. A feed that is not repeated does not."""
+
+    found_again: ClassVar[bool] = False
+    """Of such a feed: whether what was under way in a crash is found again all the same, in notes or in a list."""
 
     signs: ClassVar[str] = "body"
     """What makes a request of the provider authentic: a signature over the ``body``, a secret ``token`` in a header, or
@@ -89,6 +93,10 @@ class Hooks(Generic[P]):
         if answer.status < 1 or answer.status >= AGAIN_FROM or answer.status == PAUSE:
             return Told.AGAIN
         return Told.TAKEN if answer.status < TAKEN_BELOW else Told.REFUSED
+
+    async def cut(self, rig: Rig[P], event: object) -> None:
+        """Where the provider does not acknowledge: cut the feed in the midst of an event, or before it."""
+        raise NotImplementedError(f"{type(self).__name__} must give cut(): how its feed breaks off")
 
     # --- with defaults ---
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from adapters.contract import Sent
 from adapters.delivery import Done
-from adapters.errors import ChannelError, TryLater
+from adapters.errors import ChannelError, Refused, TryLater
 from adapters.pace import Gate, Pace
 from adapters.testing.cases import RIGHT, SECONDS_TOLD, OutboundCase, Trouble, outbound
 from adapters.testing.contents import contents
@@ -22,6 +22,9 @@ from normalizer.outbound import Outbound
 from normalizer.plain import clean_text
 from normalizer.render import CannotRender, render
 from normalizer.split import MEASURES
+
+CALLS = "call"
+"""The kind that a channel takes on which people talk, and nothing can be written."""
 
 LINK = "https://chat.example/files/f"
 EXAMPLES = 30
@@ -122,7 +125,10 @@ class OutboundProofs(Hooks[P]):
     )
     @given(data=st.data())
     async def test_nothing_is_more_than_the_channel_declares(self, data: st.DataObject) -> None:
-        """Whatever an operator writes: no text longer, no file bigger, no button more; and nothing of it is lost."""
+        """Whatever an operator writes: no text longer, no file bigger, no button more; and nothing of it is lost.
+
+        A channel of calls declares that nothing can be written there, and must refuse it.
+        """
         if not self.sends:
             return
         async with rigged(self.make, self.peer()) as rig:
@@ -135,6 +141,9 @@ class OutboundProofs(Hooks[P]):
             for number, piece in enumerate(pieces, start=1):
                 before = len(self.shown(rig))
                 outcome = await rig.send(self._message(rig, piece, f"c1-{number}"), within=SENT_WITHIN)
+                if CALLS in rig.adapter.capabilities.kinds:
+                    assert isinstance(outcome, Refused), f"on a channel of calls {piece!r} was not refused: {outcome!r}"
+                    continue
                 assert isinstance(outcome, Sent), f"{piece!r} could not be sent: {outcome!r}"
                 _check_shown(piece, self.shown(rig)[before:], rig.adapter.capabilities)
 
@@ -158,9 +167,12 @@ class OutboundProofs(Hooks[P]):
         )
 
     def _messages(self, rig: Rig[P], address: str, conversation: str) -> list[Outbound]:
-        """Give some messages of a conversation, which say who they are."""
+        """Give some messages of a conversation, which say who they are if anything can be said."""
         names = [f"{conversation}-{number}" for number in range(1, MESSAGES + 1)]
-        return [self._message(rig, Text(text=f"This is {name}"), name, address) for name in names]
+        writes = CALLS not in rig.adapter.capabilities.kinds
+        return [
+            self._message(rig, Text(text=f"This is {name}") if writes else self.hello, name, address) for name in names
+        ]
 
 
 def _check_error(outcome: Sent | Exception, case: OutboundCase) -> None:

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from msgspec import Struct
 
 from adapters.contract import Adapter, Sent
-from adapters.errors import StartError
+from adapters.errors import NotReachable, StartError
 from adapters.testing.cases import Post
 from adapters.testing.context import FakeContext
 from adapters.testing.loopback import loopback_only
@@ -32,6 +32,9 @@ SHORTEST_TEXT = 8
 STOP_WITHIN = 5.0
 """Seconds that a channel has for its end: as long as the program waits for it."""
 
+
+LOST_WITHIN = 2.0
+"""Seconds in which an adapter notices that a connection was cut."""
 
 LONGEST_SHOWN = 2_000
 
@@ -108,6 +111,21 @@ class Rig(Generic[P]):
         """End the adapter in the midst of its work, as a crash does, and let another one go on."""
         await self.stop()
         self.adapter = adapter
+        self.reading = self._begin()
+
+    async def go_on(self) -> None:
+        """Let an adapter that has lost its provider begin to read anew, as the program does; some do it by themselves.
+
+        Raises AssertionError: it has failed in another way.
+        """
+        await asyncio.wait([self.reading], timeout=LOST_WITHIN)
+        if not self.reading.done():
+            return
+        failure = self.reading.exception()
+        assert isinstance(failure, NotReachable), (
+            f"run() must raise NotReachable when its provider is lost: {failure!r}"
+        )
+        self.broken.clear()
         self.reading = self._begin()
 
     async def close(self) -> None:

@@ -68,7 +68,7 @@ class Simulator:
     """The word behind ``trunkline fake``."""
 
     sending: ClassVar[str] = r"^POST "
-    """A regular expression for ``<METHOD> <path and query>`` of the requests that ask to send a message."""
+    """A regular expression for the :meth:`line` of the requests that ask to send a message."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -101,6 +101,10 @@ class Simulator:
         """Let a customer write, as the provider would tell it. Raises ValueError when that cannot be."""
         raise ValueError(f"{self.name} has no customers who could say {said.text!r}")
 
+    def line(self, found: Request) -> str:
+        """Give what :attr:`sending` and ``on`` are looked for in: method, path and query."""
+        return f"{found.method} {found.path}"
+
     def refusal(self, status: int, retry_after: int | None = None) -> Answer:
         """Word an error as this provider does; ``retry_after`` is in seconds."""
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
@@ -124,7 +128,7 @@ class Simulator:
     @property
     def sends(self) -> Sequence[str]:
         """The requests that asked to send a message."""
-        return [describe(found) for found in self.requests if re.search(self.sending, f"{found.method} {found.path}")]
+        return [describe(found) for found in self.requests if re.search(self.sending, self.line(found))]
 
     async def wait_for(self, count: int) -> Sequence[Request]:
         """Wait until there were so many requests."""
@@ -169,8 +173,8 @@ class Simulator:
     async def _meet_faults(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith(CONTROL):
             return await handler(request)
-        fault = Hang() if self._frozen else self._next_fault(request)
         found = await self._note(request)
+        fault = Hang() if self._frozen else self._next_fault(found)
         answer = await self._meet(fault, request, handler)
         self.on_request(found, answer.status)
         return answer
@@ -185,8 +189,8 @@ class Simulator:
             case _:
                 return await self._do(fault, request)
 
-    def _next_fault(self, request: web.Request) -> Fault:
-        line = f"{request.method} {request.path_qs}"
+    def _next_fault(self, found: Request) -> Fault:
+        line = self.line(found)
         for place, (pattern, fault) in enumerate(self._faults):
             if pattern.search(line):
                 del self._faults[place]

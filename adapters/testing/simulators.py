@@ -9,6 +9,7 @@ ENTRY_POINTS = "trunkline.simulators"
 
 SIMULATORS: Mapping[str, str] = {
     "asterisk": "adapters.testing.ari:AsteriskSimulator",
+    "kamailio": "adapters.testing.kamailio:KamailioSimulator",
     "twilio": "adapters.testing.twilio:TwilioSimulator",
     "telegram": "adapters.testing.telegram:TelegramSimulator",
     "webhook": "adapters.testing.webhook:WebhookReceiver",

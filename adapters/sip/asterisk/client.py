@@ -12,8 +12,10 @@ import msgspec
 from aiohttp import hdrs
 from yarl import URL
 
+from adapters.contract import Context
 from adapters.errors import BadCredentials, NotReachable, Refused, SendError, TryLater
 from adapters.sip.settings import SipSettings
+from adapters.sip.source import asked_to_wait
 
 TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5.0
@@ -32,10 +34,11 @@ class Absent(Refused):
 class Ari:
     """One Asterisk."""
 
-    def __init__(self, settings: SipSettings, http: aiohttp.ClientSession) -> None:
+    def __init__(self, settings: SipSettings, context: Context) -> None:
         login = base64.b64encode(f"{settings.user}:{settings.password.reveal()}".encode()).decode()
         self.secret = login
-        self._http = http
+        self._http = context.http
+        self._now = context.now
         self._url = settings.url.rstrip("/")
         self._app = settings.app
         self._headers = {hdrs.AUTHORIZATION: f"Basic {login}"}
@@ -59,12 +62,15 @@ class Ari:
         """Give an answer and its Date."""
         url = URL(f"{self._url}/ari{path}", encoded=True).update_query(query)
         data = None if body is None else msgspec.json.encode(body)
-        headers = {**self._headers, hdrs.CONTENT_TYPE: "application/json"}
+        # A kept connection may just be ending, and then nobody knows what became of an order.
+        headers = {**self._headers, hdrs.CONTENT_TYPE: "application/json", hdrs.CONNECTION: "close"}
         try:
             async with (
                 asyncio.timeout(TIMEOUT),
                 self._http.request(method, url, data=data, headers=headers, allow_redirects=False) as response,
             ):
+                if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+                    raise asked_to_wait("Asterisk", response.headers.get(hdrs.RETRY_AFTER), self._now())
                 answer = _judge(response.status, await response.read(), method, path)
                 return answer, response.headers.get(hdrs.DATE, "")
         except aiohttp.ClientConnectorError as exc:

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from adapters.contract import Context
-from adapters.errors import OutcomeUnknown, Refused, TryLater
+from adapters.errors import OutcomeUnknown, RateLimited, Refused, TryLater
 from adapters.sip import numbers
 from adapters.sip.asterisk import legs
 from adapters.sip.asterisk.client import NOT_REACHABLE, Absent, Ari, quoted
@@ -27,7 +27,7 @@ class Switchboard:
     """The legs of one Asterisk."""
 
     def __init__(self, settings: SipSettings, context: Context) -> None:
-        self.ari = Ari(settings, context.http)
+        self.ari = Ari(settings, context)
         self._settings = settings
         self._context = context
 
@@ -56,7 +56,7 @@ class Switchboard:
         try:
             await self._ring_phone(Agent(wish), phone, f"agent,{number},{phone}", caller=number)
         except TryLater as exc:
-            if exc.code == NOT_REACHABLE:
+            if exc.code == NOT_REACHABLE or isinstance(exc, RateLimited):
                 raise
             raise OutcomeUnknown(exc.code, "Asterisk did not say whether it lets the phone ring.") from exc
 

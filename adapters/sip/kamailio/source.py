@@ -15,6 +15,7 @@ from adapters.errors import (
     ChannelError,
     NotReachable,
     OutcomeUnknown,
+    RateLimited,
     Refused,
     SendError,
     TryLater,
@@ -35,7 +36,7 @@ from adapters.sip.kamailio.mapping import (
 )
 from adapters.sip.ledger import Ledger
 from adapters.sip.settings import SipSettings
-from adapters.sip.source import look_at_clock
+from adapters.sip.source import asked_to_wait, look_at_clock
 
 CONNECT_TIMEOUT = 5.0
 ORDER_TIMEOUT = 5.0
@@ -191,7 +192,7 @@ class Kamailio:
         try:
             await self._order("dial", to=phone, customer=self._dial.replace("{number}", number))
         except TryLater as exc:
-            if exc.code == NOT_REACHABLE:
+            if exc.code == NOT_REACHABLE or isinstance(exc, RateLimited):
                 raise
             raise OutcomeUnknown(exc.code, "Kamailio did not say whether it lets the phone ring.") from exc
 
@@ -224,6 +225,8 @@ class Kamailio:
             raise TryLater(NOT_REACHABLE, f"{self._url} does not answer") from exc
         except (aiohttp.ClientError, TimeoutError) as exc:
             raise TryLater("no_answer", f"{self._url} gave no answer to {do} ({type(exc).__name__})") from exc
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise asked_to_wait("Kamailio", response.headers.get(hdrs.RETRY_AFTER), self._context.now())
         return _judge(response.status, answer)
 
 

@@ -126,6 +126,10 @@ class TestIrcChannel(AdapterContract[Server]):
         rig.peer.say(event)
         return Told.TAKEN
 
+    async def cut(self, rig: Rig[Server], event: object) -> None:
+        del event
+        rig.peer.cut()
+
     async def ready(self, rig: Rig[Server]) -> None:
         assert isinstance(rig.adapter, IrcChannel)
         await rig.adapter.connected.wait()

@@ -3,9 +3,11 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from adapters.contract import Adapter
 from adapters.errors import BadCredentials, NotReachable, OutcomeUnknown, Refused, TryLater, Unreachable
@@ -341,27 +343,31 @@ async def test_the_password_stands_in_no_log_and_no_url(channel: Channel, ari: A
     assert PASSWORD not in repr(channel.settings)
 
 
-def incoming(number: int) -> bytes:
-    """The ``number``-th call of a customer."""
-    began = "2027-01-15T08:00:00.000+0000"
-    leg = Leg(
+def calling(number: int) -> Leg:
+    return Leg(
         id=f"1800000000.{number}",
         endpoint="PJSIP/trunk",
         app="trunkline",
         args=("in", OUR_NUMBER),
         number="600100200",
         in_stasis=True,
-        began=began,
+        began="2027-01-15T08:00:00.000+0000",
     )
+
+
+def incoming(number: int) -> bytes:
+    """The ``number``-th call of a customer."""
+    leg = calling(number)
     return msgspec.json.encode(
-        {"type": "StasisStart", "timestamp": began, "args": leg.args, "channel": leg.shown(), "new_field": 1}
+        {"type": "StasisStart", "timestamp": leg.began, "args": leg.args, "channel": leg.shown(), "new_field": 1}
     )
 
 
 class TestContract(AdapterContract[AsteriskSimulator]):
     address, another = CUSTOMER, "tel:+48600100201"
-    sends = False  # it sends no text; more of its wishes are proven above
+    hello = Call(call="new", event="initiated", to=ANNA)
     acknowledges = False
+    found_again = True
     signs = "nothing"
     inbound = (
         InboundCase(
@@ -403,7 +409,9 @@ class TestContract(AdapterContract[AsteriskSimulator]):
         return AsteriskSimulator()
 
     def make(self, context: FakeContext, peer: AsteriskSimulator) -> Adapter:
-        return Sip(settings(peer), context)
+        adapter = Sip(settings(peer), context)
+        adapter.pace = replace(adapter.pace, call_timeout=300)
+        return adapter
 
     async def ready(self, rig: Rig[AsteriskSimulator]) -> None:
         await rig.peer.read_by()
@@ -414,5 +422,14 @@ class TestContract(AdapterContract[AsteriskSimulator]):
 
     async def deliver(self, rig: Rig[AsteriskSimulator], event: object) -> Told:
         assert isinstance(event, bytes)
+        with suppress(ValueError):
+            leg = calling(int(event.partition(b"1800000000.")[2].partition(b'"')[0]))
+            rig.peer.legs[leg.id] = leg
+            if rig.context.time > NOON:  # nobody waits for so long
+                del rig.peer.legs[leg.id]
         await rig.peer.feed(event)
         return Told.TAKEN
+
+    async def cut(self, rig: Rig[AsteriskSimulator], event: object) -> None:
+        del event  # a WebSocket has no half events
+        await rig.peer.cut()

@@ -74,7 +74,7 @@ CALL = Call(call="c-1", event="initiated")
 
 class TestContract(AdapterContract[Simulator]):
     address, another = "tel:+48600100200", "tel:+48600100201"
-    sends = False  # it sends no text: its wishes are the cases below
+    hello = Call(call="new", event="initiated", to=ANNA)
     inbound = (
         InboundCase(label="a call begins", event=post(), envelopes=(envelope(CALL),)),
         InboundCase(
@@ -164,7 +164,9 @@ class TestContract(AdapterContract[Simulator]):
 
     def make(self, context: FakeContext, peer: Simulator) -> Adapter:
         settings = SipSettings(source="webhook", country="PL", secrets=[Secret(SECRET)], url=f"{peer.url}/wishes")
-        return Sip(settings, context)
+        adapter = Sip(settings, context)
+        adapter.pace = replace(adapter.pace, call_timeout=300)
+        return adapter
 
     def event(self, number: int) -> object:
         return post(call=f"c-{number}", id=f"e-{number}")
