@@ -221,7 +221,7 @@ class Api:
         asked = await _body(request, Do)
         async with aclosing(self._node.commands.carry_out(account, asked.id, asked.action)) as answers:
             answer = await anext(answers)
-        return json_answer(answer, _STATUS[type(answer)])
+        return json_answer(answer, STATUS[type(answer)])
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
         """Open a screen's socket."""
@@ -230,7 +230,7 @@ class Api:
         return await serve(self._node, request, session, account)
 
 
-_STATUS: Final[dict[type[Answer], HTTPStatus]] = {
+STATUS: Final[dict[type[Answer], HTTPStatus]] = {
     Confirmed: HTTPStatus.OK,
     NotConfirmed: HTTPStatus.ACCEPTED,
     Refused: HTTPStatus.CONFLICT,

@@ -7,11 +7,12 @@ from typing import Final
 import msgspec
 from aiohttp import hdrs, web
 
+from desk.answer_files import AnswerFiles
 from desk.api import SIGNED_IN, Api, Handler
 from desk.finding import Finding
 from desk.node import Node
 from desk.openapi import document
-from desk.operations import Operation, finding_operations, operations
+from desk.operations import Operation, answer_operations, finding_operations, operations
 from desk.ports import Outside
 from desk.settings import DeskSettings
 from web.errors import CONTENT_SECURITY
@@ -28,7 +29,7 @@ def make_desk(outside: Outside, settings: DeskSettings) -> web.Application:
     api = Api(node)
     app = web.Application()
     app[NODE] = node
-    table = [*operations(api), *finding_operations(Finding(node))]
+    table = [*operations(api), *answer_operations(AnswerFiles(node)), *finding_operations(Finding(node))]
     for operation in table:
         app.router.add_route(operation.method, operation.path, _guarded(node, api, operation))
     _add_pages(app, document(table, api.cookie))

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
+from desk.canned import tell_answers
 from desk.feed import Feed
 from desk.library import HistoryUnavailable, Library, NotKnown
 from desk.ports import Account, NotReadable, NotStored, Outside
@@ -230,6 +231,7 @@ class Commands:
             yield from Transcript(name, naming(lambda: state)).take(seq, record)
         if who.id in changed.operators and (mine := card(state, who.id, load=True)):
             yield OperatorChanged(operator=mine)
+        yield from tell_answers(state, who.id, changed.answers)
 
 
 def _with_key(media: Media, transcript: Transcript) -> Media:

@@ -12,8 +12,9 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from desk.canned import choices, list_answers, tell_answers
 from desk.faces import Faces
-from desk.frames import Beat, Changes, ViewFrame
+from desk.frames import AnswersFrame, Beat, Changes, ViewFrame
 from desk.library import HistoryUnavailable, Library, NotKnown
 from desk.lists import Lists
 from desk.ports import Outside
@@ -72,7 +73,8 @@ class _Effect(Struct, frozen=True):
     @property
     def public(self) -> bool:
         """Whether it shows on every screen."""
-        return self.recount or any(each.queue for each in (*self.past.before, *self.after))
+        shared = any(not owner for _, owner in self.past.touched.answers)
+        return self.recount or shared or any(each.queue for each in (*self.past.before, *self.after))
 
 
 class Feed:
@@ -162,9 +164,15 @@ class Feed:
                     conversations=tuple(map(self.summary, shown)),
                     operators=tuple(self._cards(screen)),
                     waiting=self.lists.waiting,
+                    choices=choices(self.state.rules),
                 )
             )
         )
+
+    def show_answers(self, screen: Screen) -> None:
+        """Send all canned answers."""
+        answers = list_answers(self.state, screen.account.id)
+        screen.send(encode(AnswersFrame(cursor=self.cursor(everything=screen.everything), answers=answers)))
 
     def resume(self, screen: Screen, place: int) -> None:
         """Send what has changed since ``place``; a place ahead of this node is waited for."""
@@ -176,6 +184,7 @@ class Feed:
                 before.setdefault(conversation, []).append(audience)
         if len(before) > RESUMED_LIMIT or any(past.touched.everything for past in missed):
             self.show(screen)
+            self.show_answers(screen)
             return
         events: list[Event] = []
         for conversation, audiences in before.items():
@@ -183,6 +192,8 @@ class Feed:
             events += self._listed(screen, conversation, was=was)
         operators = {operator: None for past in missed for operator in past.touched.operators}
         events += [OperatorChanged(operator=each) for each in self._cards(screen, operators)]
+        answers = dict.fromkeys(named for past in missed for named in past.touched.answers)
+        events += tell_answers(self.state, screen.account.id, answers)
         events.append(WaitingChanged(count=self.lists.waiting))
         self._send(screen, [encode(event) for event in events])
 
@@ -208,11 +219,12 @@ class Feed:
             self.lists.rebuild(self.state)
             for screen in tuple(self._screens):
                 self.show(screen)
+                self.show_answers(screen)
             return
         waiting = self.lists.waiting
         audiences = [self.lists.refresh(self.state, each) for each in changed.conversations]
         past = _Past(seq, changed, tuple(before for before, _ in audiences))
-        if changed.conversations or changed.operators:
+        if changed.conversations or changed.operators or changed.answers:
             self._remember(past)
         mentions = {each: fact for fact in record.facts if isinstance(fact, NoteAdded) for each in fact.mentions}
         after = tuple(after for _, after in audiences)
@@ -243,6 +255,7 @@ class Feed:
             was = lists(before, screen.account.id, everything=screen.everything)
             events += self._listed(screen, conversation, was=was)
         events += [OperatorChanged(operator=each) for each in self._cards(screen, touched_now.operators)]
+        events += tell_answers(self.state, screen.account.id, touched_now.answers)
         if effect.recount:
             events.append(WaitingChanged(count=self.lists.waiting))
         return events
@@ -253,6 +266,7 @@ class Feed:
             return list(self._screens)
         operators = {each for audience in (*effect.past.before, *effect.after) for each in audience.operators}
         operators.update(effect.past.touched.operators, effect.mentions)
+        operators.update(owner for _, owner in effect.past.touched.answers)
         concerned = dict(self._all)
         for operator in operators:
             concerned.update(self._of.get(operator, {}))

@@ -5,7 +5,9 @@ from msgspec import Struct
 
 from desk.wire import (
     Answer,
+    AnswerShown,
     ChannelShown,
+    Choices,
     CommandId,
     Cursor,
     Me,
@@ -79,7 +81,8 @@ class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"
 class ViewFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="view", omit_defaults=True):
     """Everything that the lists hold, at ``cursor``; replaces what is on the screen.
 
-    ``waiting`` counts the whole queue; longer lists are cut, oldest first, and paged over HTTP.
+    ``waiting`` counts the whole queue; longer lists are cut, oldest first, and paged over HTTP. ``choices`` is what
+    there is to choose from by the rules in force.
     """
 
     cursor: str
@@ -87,6 +90,14 @@ class ViewFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="view",
     conversations: tuple[Summary, ...]
     operators: tuple[OperatorCard, ...]
     waiting: int
+    choices: Choices
+
+
+class AnswersFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="answers"):
+    """Every canned answer that the operator can use; replaces what is on the screen."""
+
+    cursor: str
+    answers: tuple[AnswerShown, ...]
 
 
 class Changes(Struct, frozen=True, kw_only=True, tag_field="type", tag="changes"):
@@ -124,6 +135,6 @@ class CustomerTyping(Struct, frozen=True, kw_only=True, tag_field="type", tag="t
     on: bool = True
 
 
-ServerFrame = Welcome | ViewFrame | Changes | Watched | AnswerFrame | Beat | CustomerTyping | Fault
+ServerFrame = Welcome | ViewFrame | AnswersFrame | Changes | Watched | AnswerFrame | Beat | CustomerTyping | Fault
 
 client_frames = msgspec.json.Decoder(ClientFrame)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from desk.answer_files import AnswerFiles, AnswersFile, Format, Scope
 from desk.api import MAX_PAGE, Api, Handler
 from desk.finding import MOST_HITS, Finding
 from desk.reports import By, Report, Reports
@@ -159,6 +160,30 @@ def _doing(api: Api) -> list[Operation]:
             body=bytes,
         ),
         Operation("GET", "/socket", api.socket, "The WebSocket of a screen; see docs/desk-protocol.md.", {101: None}),
+    ]
+
+
+def answer_operations(files: AnswerFiles) -> list[Operation]:
+    """Give what takes canned answers out and in."""
+    scope = Parameter("scope", Scope, "`shared` or `personal`.")
+    return [
+        Operation(
+            "GET",
+            "/answers",
+            files.export_answers,
+            "Canned answers that were written on the desk, as a file; as YAML it fits into the configuration.",
+            {200: AnswersFile},
+            query=[scope, Parameter("format", Format, "`json` or `yaml`.")],
+        ),
+        Operation(
+            "POST",
+            "/answers",
+            files.import_answers,
+            "Take canned answers in, as JSON or YAML, all or nothing; those that are known are changed.",
+            {200: Confirmed, 202: NotConfirmed, 400: ErrorBody, 409: Refused, 413: ErrorBody, 415: ErrorBody},
+            body=AnswersFile,
+            query=[scope],
+        ),
     ]
 
 

@@ -94,6 +94,7 @@ class _Line:
         try:
             if place is None:
                 node.feed.show(screen)
+                node.feed.show_answers(screen)
             else:
                 node.feed.resume(screen, place)
             async for frame in self._socket.frames(client_frames):

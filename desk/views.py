@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from desk.canned import Named, changed_answers
 from desk.faces import NO_FACE, Face
 from desk.ports import Role
 from desk.wire import CallShown, OfferShown, OperatorCard, RouteShown, Summary
@@ -157,10 +158,11 @@ def card(state: State, operator: str, *, load: bool) -> OperatorCard | None:
 
 
 class Touched(Struct, frozen=True):
-    """What a record changed: conversations, operators, or (a new version of the rules) all of them."""
+    """What a record changed: conversations, operators, canned answers, or (new rules) all of them."""
 
     conversations: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
+    answers: tuple[Named, ...] = ()
     everything: bool = False
 
 
@@ -173,7 +175,7 @@ def touched(state: State, record: Record) -> Touched:
     for fact in record.facts:
         conversations.update(dict.fromkeys(_conversations(state, fact)))
         operators.update(dict.fromkeys(_operators(state, fact)))
-    return Touched(tuple(conversations), tuple(operators))
+    return Touched(tuple(conversations), tuple(operators), changed_answers(record.facts))
 
 
 def _conversations(state: State, fact: AnyFact) -> Iterator[str]:

@@ -182,6 +182,33 @@ class Channels(Struct, frozen=True, kw_only=True):
     channels: dict[str, ChannelShown]
 
 
+class AnswerShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A canned answer; ``texts`` maps languages to texts. ``personal``: one's own; ``from_file``: it is changed there.
+
+    ``by`` wrote its ``version`` at ``at``.
+    """
+
+    id: str
+    title: str
+    texts: dict[str, str]
+    folder: str = ""
+    shortcut: str = ""
+    personal: bool = False
+    from_file: bool = False
+    version: int = 0
+    by: str = ""
+    at: int = 0
+
+
+class Choices(Struct, frozen=True, kw_only=True):
+    """What there is to choose from: results of closing (none: any words), where a transfer can go, variables."""
+
+    results: tuple[str, ...]
+    queues: tuple[str, ...]
+    skills: tuple[str, ...]
+    variables: tuple[str, ...]
+
+
 # --- events: what a record changed on a screen ------------------------------------------------------------------
 
 
@@ -235,8 +262,29 @@ class Mentioned(Struct, frozen=True, kw_only=True, tag_field="event", tag="menti
     by: str
 
 
+class AnswerChanged(Struct, frozen=True, kw_only=True, tag_field="event", tag="answer"):
+    """A canned answer is new, or is now this."""
+
+    answer: AnswerShown
+
+
+class AnswerGone(Struct, frozen=True, kw_only=True, tag_field="event", tag="answer_gone"):
+    """There is no such canned answer any more."""
+
+    answer: str
+
+
 ItemEvent = ItemAdded | ReceiptChanged
-Event = ConversationChanged | ConversationGone | ItemEvent | OperatorChanged | WaitingChanged | Mentioned
+Event = (
+    ConversationChanged
+    | ConversationGone
+    | ItemEvent
+    | OperatorChanged
+    | WaitingChanged
+    | Mentioned
+    | AnswerChanged
+    | AnswerGone
+)
 
 
 # --- answers to commands -----------------------------------------------------------------------------------------

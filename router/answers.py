@@ -43,9 +43,11 @@ def save(d: Draft, command: Command, action: SaveAnswer) -> None:
         if action.version != known.version:
             said = "This answer has been changed meanwhile. Look at it again."
             raise Refused("answer_changed", said, now=str(known.version))
-        _keep(d, command, known.owner, [(known.id, action)])
+        owner, name = known.owner, known.id
     else:
-        _keep(d, command, _owner(command, personal=action.personal), [(f"a{d.input}", action)])
+        owner, name = _owner(command, personal=action.personal), f"a{d.input}"
+    _enter(d, command, owner)
+    _keep(d, command, owner, [(name, action)])
 
 
 def delete(d: Draft, command: Command, action: DeleteAnswer) -> None:
@@ -58,6 +60,7 @@ def delete(d: Draft, command: Command, action: DeleteAnswer) -> None:
 def take_in(d: Draft, command: Command, action: ImportAnswers) -> None:
     """Take many in at once, or none: those that are known by shortcut, or by folder and title, are changed."""
     owner = _owner(command, personal=action.personal)
+    _enter(d, command, owner)
     known = _known_as(_of(d, owner))
     given: dict[str, CannedText] = {}
     for number, each in enumerate(action.answers):
@@ -106,7 +109,6 @@ def _check_variables(text: str) -> None:
 
 def _keep(d: Draft, command: Command, owner: str, given: Iterable[tuple[str, CannedText]]) -> None:
     """Save these under their ids, if all of them are right."""
-    _enter(d, command, owner)
     saved = []
     for name, each in given:
         text = tidy(each)

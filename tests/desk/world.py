@@ -343,6 +343,8 @@ class Console:
         self.operators: dict[str, dict[str, Any]] = {}
         self.open: dict[str, dict[str, Any]] = {}
         self.waiting = 0
+        self.answers: dict[str, dict[str, Any]] = {}
+        self.choices: dict[str, list[str]] = {}
         self.cursor = ""
         self.everything = False
         self._reader: asyncio.Task[None] | None = None
@@ -433,6 +435,9 @@ class Console:
                 self.lists = {each["id"]: each for each in frame["conversations"]}
                 self.operators = {each["id"]: each for each in frame["operators"]}
                 self.waiting = frame["waiting"]
+                self.choices = frame["choices"]
+            case "answers":
+                self.answers = {each["id"]: each for each in frame["answers"]}
             case "changes":
                 for event in frame["events"]:
                     self._change(event)
@@ -457,6 +462,10 @@ class Console:
                 self.operators[event["operator"]["id"]] = event["operator"]
             case "waiting":
                 self.waiting = event["count"]
+            case "answer":
+                self.answers[event["answer"]["id"]] = event["answer"]
+            case "answer_gone":
+                self.answers.pop(event["answer"], None)
 
     def _receive(self, event: dict[str, Any]) -> None:
         for item in self.open[event["conversation"]].values():
