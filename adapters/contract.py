@@ -5,7 +5,7 @@ and dead letters belong to the delivery policy, and a message is only acknowledg
 :meth:`Context.accept` has returned.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
 import aiohttp
@@ -66,6 +66,16 @@ class Typing(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="l
     address: str = ""
 
 
+class Duty(Struct, frozen=True):
+    """Who is there for those who wait: ``staffed``: somebody is signed in and not leaving.
+
+    ``ahead`` maps each waiting conversation to how many wait before it.
+    """
+
+    staffed: bool
+    ahead: Mapping[str, int]
+
+
 class Lines(Protocol):
     """The log as the customers of one channel may see it. For channels that feed sockets of their own (web chat)."""
 
@@ -90,6 +100,10 @@ class Lines(Protocol):
 
     async def conversation(self, address: str) -> str | None:
         """Name the open conversation of an address."""
+        ...
+
+    def duty(self) -> Duty:
+        """Say who is there, and how long the queue is."""
         ...
 
     async def typing(self, typing: Typing) -> None:

@@ -16,14 +16,15 @@ from aiohttp import WSCloseCode, hdrs, web
 from adapters.contract import Adapter, Context, Cursor, FileTooBig, Finding, LineItem
 from adapters.webchat.connection import Channel, Connection
 from adapters.webchat.hub import Hub, Visitor
-from adapters.webchat.mapping import TYPE, Known, to_item
+from adapters.webchat.identity import verify
+from adapters.webchat.mapping import TYPE, Known, Rules, to_item
 from adapters.webchat.pages import page_routes
 from adapters.webchat.settings import WebChatSettings
 from adapters.webchat.tickets import Session, Tickets
-from adapters.webchat.wire import CLIENT_FRAME, ClientFrame, FileGrant, Hello, Items, SessionGrant
+from adapters.webchat.wire import CLIENT_FRAME, ClientFrame, FileGrant, Hello, Identity, Items, Look, SessionGrant
 from normalizer.capabilities import Capabilities
 from normalizer.content import Media
-from web.errors import Error, Refusal, client_ip, response_for
+from web.errors import Error, Refusal, client_ip, decode_json, response_for
 from web.limits import RateLimiter, network_key
 from web.origins import Origins, normalise_origin, share
 from web.sockets import GOING_AWAY, Closing, Socket, SocketLimits
@@ -48,9 +49,11 @@ SENT_HEADERS: Final = f"{hdrs.AUTHORIZATION}, {hdrs.CONTENT_TYPE}, {FILENAME_HEA
 FAREWELL: Final = Closing(WSCloseCode.POLICY_VIOLATION, "not admitted")
 LIMITS: Final = SocketLimits(queued_bytes=256 * 1024)
 TEXT_LIMIT: Final = 60_000
+MAX_IDENTITY: Final = 8_192
 MAX_OPTIONS: Final = 20
 
 _json: Final = msgspec.json.Encoder().encode
+_IDENTITY: Final = msgspec.json.Decoder(Identity)
 
 
 class WebChat(Adapter):
@@ -88,6 +91,7 @@ class WebChat(Adapter):
         volume = int(limits.file_bytes_per_hour)
         self._volume = RateLimiter(volume / HOUR, volume, clock)
         self._connects = RateLimiter(CONNECTS_PER_SECOND, CONNECTS_AT_ONCE, clock)
+        self._look = msgspec.Raw(_json(_look(settings)))
         self._sockets: Counter[str] = Counter()
         self._closing = False
         self._channel = Channel(
@@ -95,6 +99,7 @@ class WebChat(Adapter):
             hub=self._hub,
             tickets=self._tickets,
             preview=settings.preview,
+            rules=Rules(settings.questions, frozenset(each.name for each in settings.invitations)),
             messages=_per_minute(limits.messages_per_minute, max(1, limits.messages_per_minute // 3), clock),
             typing=RateLimiter(TYPING_PER_SECOND, TYPING_PER_SECOND, clock),
             receipts=RateLimiter(RECEIPTS_PER_SECOND, 10 * RECEIPTS_PER_SECOND, clock),
@@ -113,6 +118,8 @@ class WebChat(Adapter):
         return [
             web.post("/session", self._shared(self._grant_session)),
             web.options("/session", self._preflight),
+            web.post("/identify", self._shared(self._take_identity)),
+            web.options("/identify", self._preflight),
             web.get("/socket", self._counted(self._serve_socket)),
             web.post("/files", self._shared(self._take_file)),
             web.options("/files", self._preflight),
@@ -120,6 +127,10 @@ class WebChat(Adapter):
             web.options("/files/{file}", self._preflight),
             *page_routes(demo=self.settings.demo),
         ]
+
+    def secrets(self) -> Sequence[str]:
+        """Name the keys of identities."""
+        return [secret.reveal() for secret in self.settings.identify.secrets] if self.settings.identify else []
 
     async def close(self) -> None:
         """Ask every page to connect elsewhere, and wait until all have gone."""
@@ -133,8 +144,24 @@ class WebChat(Adapter):
         origin = self._origins.require(request)
         _take(self._sessions, network_key(client_ip(request)))
         known = self._session(request, origin) if hdrs.AUTHORIZATION in request.headers else None
-        token, session = self._tickets.admit(origin, known)
         self.context.count("session_renewed" if known else "session_new")
+        return self._grant(*self._tickets.admit(origin, known))
+
+    async def _take_identity(self, request: web.Request) -> web.StreamResponse:
+        """Take the shop's word for who a visitor is; a stranger in the middle of a conversation keeps it."""
+        origin = self._origins.require(request)
+        _take(self._sessions, network_key(client_ip(request)))
+        known = self._session(request, origin)
+        settings = self.settings.identify
+        if settings is None:
+            raise Refusal(404, "identity_off", "this chat has no key to check identities with: set `identify`")
+        body = decode_json(_IDENTITY, await request.content.read(MAX_IDENTITY))
+        user = verify(body.token, settings.secrets, origin=origin, life=settings.life, now=self.context.now())
+        talking = await self.context.lines.conversation(known.address) is not None
+        self.context.count("identified")
+        return self._grant(*self._tickets.identify(known, user, keep=talking))
+
+    def _grant(self, token: str, session: Session) -> web.Response:
         grant = SessionGrant(
             token=token,
             visitor=session.visitor,
@@ -144,6 +171,9 @@ class WebChat(Adapter):
             file_bytes=int(self.settings.files.max_size),
             file_types=tuple(self.settings.files.types),
             texts={language: msgspec.to_builtins(texts) for language, texts in self.settings.texts.items()},
+            look=self._look,
+            staffed=self.context.lines.duty().staffed,
+            user=session.user.id if session.user else "",
         )
         return _answer(_json(grant))
 
@@ -186,7 +216,17 @@ class WebChat(Adapter):
             raise Refusal(429, "too_many_tabs", "the chat is open in too many tabs")
         _take(self._connects, session.visitor)
         place = _read_cursor(self._tickets, session, hello.cursor)
-        return session, Known(place, hello.page, hello.title, hello.language)
+        return session, Known(
+            place,
+            hello.page,
+            hello.title,
+            hello.language,
+            hello.referrer,
+            hello.campaign,
+            hello.department,
+            hello.attributes,
+            session.user,
+        )
 
     def _send_away(self, socket: Socket, error: Error) -> None:
         self.context.count(error.code)
@@ -279,6 +319,22 @@ class WebChat(Adapter):
         if self._origins.allows(origin):
             share(response.headers, origin, methods="GET, POST", headers=SENT_HEADERS)
         return response
+
+
+def _look(settings: WebChatSettings) -> Look:
+    limits = settings.invitation_limits
+    return Look(
+        theme=settings.theme,
+        variants=settings.variants,
+        questions=settings.questions,
+        offline_form=settings.offline_form,
+        rating=settings.rating,
+        invitations=settings.invitations,
+        per_visit=limits.per_visit,
+        per_week=limits.per_week,
+        quiet=int(limits.quiet),
+        identify=settings.identify is not None,
+    )
 
 
 def _per_minute(count: int, burst: float, clock: Callable[[], float]) -> RateLimiter:

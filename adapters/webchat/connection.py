@@ -16,11 +16,12 @@ from aiohttp import WSCloseCode
 from adapters.contract import Context, Cursor, LineItem, Typing
 from adapters.errors import EnvelopeRefused, NotAccepted
 from adapters.webchat.hub import Hub, Visitor
-from adapters.webchat.mapping import Known, portions, to_envelope, to_item
+from adapters.webchat.mapping import Known, Rules, portions, to_envelope, to_item
 from adapters.webchat.tickets import Session, Tickets
 from adapters.webchat.turns import Turns
 from adapters.webchat.wire import (
     CLIENT_FRAME,
+    About,
     Ack,
     ClientFrame,
     Delivered,
@@ -31,12 +32,13 @@ from adapters.webchat.wire import (
     Pong,
     Read,
     Send,
+    Status,
     TypingHere,
     Welcome,
 )
 from normalizer.content import Media
 from normalizer.outbound import Receipt, ReceiptState
-from web.errors import Error
+from web.errors import Error, Refusal
 from web.limits import RateLimiter
 from web.sockets import Closing, Socket
 from web.tokens import TokenRefused
@@ -65,6 +67,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     hub: Hub
     tickets: Tickets
     preview: bool
+    rules: Rules
     messages: RateLimiter
     typing: RateLimiter
     receipts: RateLimiter
@@ -82,6 +85,7 @@ class Connection:
         "_newest",
         "_session",
         "_socket",
+        "_status",
         "_tasks",
         "_turns",
         "_visitor",
@@ -103,6 +107,7 @@ class Connection:
         self._working = False
         self._turns = Turns()
         self._held_for = _NOT_STORED
+        self._status: Status | None = None
 
     async def serve(self) -> None:
         """Serve the tab until it leaves."""
@@ -133,6 +138,12 @@ class Connection:
         if not self._catching_up:
             self._socket.send(frame)
 
+    def show_status(self, status: Status) -> None:
+        """Show how the visitor stands, if that is news to the page."""
+        if not self._catching_up and status != self._status:
+            self._status = status
+            self._socket.send(_encode(status))
+
     def close(self, closing: Closing) -> None:
         """End the connection."""
         self._socket.close(closing)
@@ -154,6 +165,7 @@ class Connection:
                 await self._read_on()
                 if self._cursor is not None and (self._newest is None or self._newest <= self._cursor):
                     self._catching_up = False
+                    self.show_status(self._channel.hub.status(self._visitor))
                     return
             self._socket.close(NOT_READY)  # the log runs ahead of what can be read
         except TimeoutError:
@@ -195,6 +207,10 @@ class Connection:
         match frame:
             case Ping():
                 self._socket.send(_PONG)
+            case About():
+                self._known = msgspec.structs.replace(
+                    self._known, page=frame.page, title=frame.title, attributes=frame.attributes
+                )
             case Send():
                 self._take_message(frame)
             case TypingHere():
@@ -281,6 +297,8 @@ class Connection:
             self._refuse(_NOT_STORED.code, _NOT_STORED.message, retry_after=RETRY_AFTER)
         except EnvelopeRefused:
             self._refuse("refused", "the message cannot be taken as it is", ref)
+        except Refusal as exc:
+            self._refuse(exc.error.code, exc.error.message, ref, field=exc.error.field)
         except TokenRefused as exc:
             self._refuse(f"file_{exc.reason}", "the file is not known, please send it again", ref)
         except Exception:
@@ -296,6 +314,7 @@ class Connection:
             to_envelope(
                 send,
                 self._known,
+                self._channel.rules,
                 channel=context.channel,
                 address=self._session.address,
                 new_id=context.new_id(),
@@ -324,9 +343,11 @@ class Connection:
         now = self._channel.context.now()
         await self._channel.context.report(Receipt(outbound=outbound, state=state, at=now, watermark=True))
 
-    def _refuse(self, code: str, message: str, ref: str = "", *, retry_after: float | None = None) -> None:
+    def _refuse(
+        self, code: str, message: str, ref: str = "", *, field: str = "", retry_after: float | None = None
+    ) -> None:
         self._channel.context.count(code)
-        self._socket.refuse(Error(code, message), ref=ref, retry_after=retry_after, grave=False)
+        self._socket.refuse(Error(code, message, field), ref=ref, retry_after=retry_after, grave=False)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -11,14 +11,15 @@ from typing import Final, Protocol
 import msgspec
 from aiohttp import WSCloseCode
 
-from adapters.contract import Cursor, FellBehind, LineItem, Lines, Typing
-from adapters.webchat.wire import Items, TypingThere
+from adapters.contract import Cursor, Duty, FellBehind, LineItem, Lines, Typing
+from adapters.webchat.wire import Items, Status, TypingThere
 from web.sockets import Closing
 
 NOBODY: Final = "visitor:nobody"
 """An address that no visitor has: reading its history tells where the log ends."""
 
 MISSED: Final = Closing(WSCloseCode.TRY_AGAIN_LATER, "we fell behind, please reconnect")
+STATUS_EVERY: Final = 2.0
 _MAX_CONVERSATIONS: Final = 8
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -33,6 +34,10 @@ class Tab(Protocol):
 
     def show_typing(self, frame: bytes) -> None:
         """Show that an operator types."""
+        ...
+
+    def show_status(self, status: Status) -> None:
+        """Show how the visitor stands, if that is news."""
         ...
 
     def close(self, closing: Closing) -> None:
@@ -72,6 +77,7 @@ class Hub:
         self._open: dict[str, Visitor] = {}
         self._before: Cursor | None = None  # behind everything older than the record that is being shown
         self._latest: Cursor | None = None
+        self._duty: Duty | None = None
         self._begun = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -97,6 +103,7 @@ class Hub:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_lines(self._before), name="webchat lines")
             tasks.create_task(self._follow_typing(), name="webchat typing")
+            tasks.create_task(self._tell_status(), name="webchat status")
 
     async def begun(self) -> None:
         """Wait until everything behind the history that is read from now on will be shown live."""
@@ -137,10 +144,25 @@ class Hub:
             visitor.conversations = (*visitor.conversations, conversation)
         self._open[conversation] = visitor
 
+    def status(self, visitor: Visitor) -> Status:
+        """Say whether somebody is on duty, and how many wait before this visitor."""
+        duty = self._duty = self._duty or self._lines.duty()
+        return Status(duty.staffed, duty.ahead.get(visitor.open or ""))
+
     async def close(self, closing: Closing) -> None:
         """Close every tab and wait until all are gone; to be bounded by the caller."""
         self._close_tabs(closing)
         await self._empty.wait()
+
+    async def _tell_status(self) -> None:
+        """Tell the pages, every two seconds at most, what has changed; a queue moves many at once."""
+        while True:
+            await asyncio.sleep(STATUS_EVERY)
+            self._duty = self._lines.duty() if self._visitors else None
+            for visitor in self._visitors.values():
+                status = self.status(visitor)
+                for tab in visitor.tabs:
+                    tab.show_status(status)
 
     def _close_tabs(self, closing: Closing) -> None:
         for visitor in self._visitors.values():

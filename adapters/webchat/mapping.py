@@ -1,6 +1,6 @@
 """Frames to envelopes, lines to frames. Pure; references to files are made and read by the functions handed in."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 
@@ -8,10 +8,14 @@ import msgspec
 from msgspec import Struct
 
 from adapters.contract import Cursor, LineItem
+from adapters.webchat.face import RESERVED, Question
+from adapters.webchat.forms import attributes, fill
+from adapters.webchat.identity import User
 from adapters.webchat.wire import (
     ChoiceDraft,
     Draft,
     FileDraft,
+    FormDraft,
     Item,
     RatingDraft,
     Send,
@@ -20,13 +24,14 @@ from adapters.webchat.wire import (
     ShownDelete,
     ShownEdit,
     ShownFile,
+    ShownForm,
     ShownOption,
     ShownRating,
     ShownText,
     Speaker,
     TextDraft,
 )
-from normalizer.content import Choice, Content, Delete, Edit, Language, Media, Rating, Text
+from normalizer.content import Choice, Content, Delete, Edit, Form, Language, Media, Rating, Text
 from normalizer.envelope import Envelope, Sender
 from normalizer.outbound import Author
 from normalizer.plain import clean_line, clean_text, display_text
@@ -45,18 +50,41 @@ NameFile = Callable[[Media], str]
 
 
 class Known(Struct, frozen=True):
-    """What a page said of itself when it connected; ``place`` is up to where it knows the conversation."""
+    """What a page says of itself and its visitor; ``place`` is up to where it knows the conversation.
+
+    ``user`` alone is proven.
+    """
 
     place: Cursor | None = None
     page: str = ""
     title: str = ""
     language: str = ""
+    referrer: str = ""
+    campaign: str = ""
+    department: str = ""
+    attributes: dict[str, str] = {}
+    user: User | None = None
+
+
+class Rules(Struct, frozen=True):
+    """What the settings allow a visitor to send."""
+
+    questions: Sequence[Question] = ()
+    invitations: frozenset[str] = frozenset()
 
 
 def to_envelope(  # noqa: PLR0913 - everything a pure function needs is an argument
-    send: Send, known: Known, *, channel: str, address: str, new_id: str, now: int, open_file: OpenFile
+    send: Send, known: Known, rules: Rules, *, channel: str, address: str, new_id: str, now: int, open_file: OpenFile
 ) -> Envelope:
-    """Make the envelope of a visitor's message. Raises TokenRefused for a reference that is not theirs."""
+    """Make the envelope of a visitor's message.
+
+    Raises:
+        TokenRefused: a reference to a file that is not theirs.
+        Refusal: a form that does not answer what was asked.
+    """
+    content = to_content(send.content, rules, open_file)
+    answers = attributes(content) if isinstance(content, Form) else {}
+    ours = _attributes(known) | ({"invitation": send.invitation} if send.invitation in rules.invitations else {})
     return Envelope(
         id=new_id,
         at=now,
@@ -64,15 +92,15 @@ def to_envelope(  # noqa: PLR0913 - everything a pure function needs is an argum
         type=TYPE,
         native_id=send.id,
         address=address,
-        content=to_content(send.content, open_file),
-        sender=Sender(languages=_languages(known)),
+        content=content,
+        sender=Sender(name=_name(known, answers), languages=_languages(known)),
         reply_to=send.reply_to,
-        attributes=_attributes(known),
+        attributes=_claims(known.attributes) | answers | ours,
     )
 
 
-def to_content(draft: Draft, open_file: OpenFile) -> Content:
-    """Translate what a visitor wrote. Raises TokenRefused."""
+def to_content(draft: Draft, rules: Rules, open_file: OpenFile) -> Content:
+    """Translate what a visitor wrote. Raises TokenRefused or Refusal."""
     match draft:
         case TextDraft():
             return Text(text=clean_text(draft.text))
@@ -85,6 +113,8 @@ def to_content(draft: Draft, open_file: OpenFile) -> Content:
         case RatingDraft():
             score = min(draft.score, draft.scale)
             return Rating(score=score, scale=draft.scale, comment=clean_text(draft.comment))
+        case FormDraft():
+            return fill(draft, rules.questions)
 
 
 def to_item(item: LineItem, name_file: NameFile) -> Item:
@@ -113,6 +143,8 @@ def to_shown(content: Content, name_file: NameFile) -> Shown:
             return ShownChoice(content.text, options, content.chosen)
         case Rating():
             return ShownRating(content.score, content.scale, content.comment)
+        case Form():
+            return ShownForm(content.name, content.answers)
         case Edit():
             return ShownEdit(content.target, content.text)
         case Delete():
@@ -152,9 +184,29 @@ def _languages(known: Known) -> tuple[Language, ...]:
     return (Language(code=known.language, confidence=BROWSER_CONFIDENCE),) if known.language else ()
 
 
+def _name(known: Known, answers: Mapping[str, str]) -> str:
+    return (known.user.name if known.user else "") or answers.get("name", "")
+
+
+def _claims(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Keep what a page says of its visitor, but for names that mean something to us."""
+    return {
+        name: clean_line(text, 300)
+        for name, text in attributes.items()
+        if text and name not in RESERVED and not name.startswith("user")
+    }
+
+
 def _attributes(known: Known) -> dict[str, str]:
-    found = {"page": clean_line(known.page, 1_000), "title": clean_line(known.title, 300)}
-    return {name: text for name, text in found.items() if text}
+    found = {
+        "page": clean_line(known.page, 1_000),
+        "title": clean_line(known.title, 300),
+        "referrer": clean_line(known.referrer, 1_000),
+        "campaign": clean_line(known.campaign, 300),
+        "department": clean_line(known.department, 40),
+    }
+    proven = known.user.attributes() if known.user else {}
+    return {name: text for name, text in found.items() if text} | proven
 
 
 def _shown_file(media: Media, name_file: NameFile) -> ShownFile:

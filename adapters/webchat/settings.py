@@ -4,12 +4,16 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from config import Duration, SettingError, Size
+from adapters.webchat.face import Invitation, InvitationLimits, Question, RatingSettings, Texts, Theme, Variant
+from config import Duration, Secret, SettingError, Size
 from web.origins import normalise_origin
 
 LONGEST_SESSION = Duration.parse("366d")
 SHORTEST_SESSION = Duration.parse("1h")
 LARGEST_FILE = Size.parse("100MB")
+SHORTEST_IDENTITY = Duration.parse("1m")
+LONGEST_IDENTITY = Duration.parse("24h")
+LEAST_SECRET = 32
 FILE_TYPES = (
     "image/png",
     "image/jpeg",
@@ -27,11 +31,26 @@ FILE_TYPES = (
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
-class Texts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What the chat says in one language; what is left out is said in its built-in words."""
+class IdentifySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the shop's server vouches for visitors who are signed in there: docs/webchat.md."""
 
-    title: Annotated[str, Meta(max_length=80, description="The heading of the chat.")] = ""
-    greeting: Annotated[str, Meta(max_length=500, description="What stands in an empty chat.")] = ""
+    secrets: Annotated[
+        list[Secret],
+        Meta(
+            min_length=1,
+            max_length=4,
+            description="Keys of the tokens; the shop signs with one, several while it changes.",
+        ),
+    ]
+    life: Annotated[Duration, Meta(description="So long after it was made a token is good, 1m to 24h.")] = (
+        Duration.parse("1h")
+    )
+
+    def __post_init__(self) -> None:
+        if not SHORTEST_IDENTITY <= self.life <= LONGEST_IDENTITY:
+            raise SettingError(f"must be {SHORTEST_IDENTITY} to {LONGEST_IDENTITY}", key="life")
+        if any(len(secret.reveal()) < LEAST_SECRET for secret in self.secrets):
+            raise SettingError(f"a key has at least {LEAST_SECRET} characters: openssl rand -hex 32", key="secrets")
 
 
 class FileSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,6 +91,25 @@ class WebChatSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     texts: Annotated[
         dict[str, Texts], Meta(description="The shop's own words, by language (`en`, `pl`); the first is the fallback.")
     ] = field(default_factory=dict)
+    theme: Theme = Theme()
+    variants: Annotated[
+        list[Variant], Meta(max_length=50, description="Other looks and words for some pages; the first that fits.")
+    ] = field(default_factory=list)
+    questions: Annotated[
+        list[Question], Meta(max_length=8, description="Asked before a conversation begins, with the first message.")
+    ] = field(default_factory=list)
+    offline_form: Annotated[
+        bool, Meta(description="While nobody is signed in, ask for an e-mail address with the first message.")
+    ] = True
+    rating: RatingSettings = RatingSettings()
+    invitations: Annotated[
+        list[Invitation], Meta(max_length=50, description="What the chat says of its own accord, and when.")
+    ] = field(default_factory=list)
+    invitation_limits: InvitationLimits = InvitationLimits()
+    identify: Annotated[
+        IdentifySettings | None,
+        Meta(description="For visitors who are signed in to the shop; none: all are strangers."),
+    ] = None
     preview: Annotated[
         bool, Meta(description="Show operators what a visitor types before it is sent; the visitor is told.")
     ] = False
@@ -91,6 +129,11 @@ class WebChatSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if self.limits.file_bytes_per_hour < self.files.max_size:
             message = f"must not be less than one file may have ({self.files.max_size})"
             problems.append(SettingError(message, key=("limits", "file_bytes_per_hour")))
+        for key, named in (("questions", self.questions), ("invitations", self.invitations)):
+            names = [each.name for each in named]
+            problems += [
+                SettingError(f"{name!r} is there twice", key=key) for name in {*names} if names.count(name) > 1
+            ]
         if found := [problem for problem in problems if problem]:
             raise ExceptionGroup("webchat", found)
 

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from adapters.contract import Cursor
+from adapters.webchat.identity import User, stable_visitor
 from normalizer.content import Media
 from web.tokens import Sealer, Signer, TokenRefused
 
@@ -15,12 +16,13 @@ FILE_LIFE: Final = 7 * 86_400_000
 """How long a reference to a file is good, in ms; a page that is open for longer gets new ones when it is loaded."""
 
 
-class Session(Struct, frozen=True):
-    """A visitor of one website. ``issued_at`` is in ms since the epoch."""
+class Session(Struct, frozen=True, omit_defaults=True):
+    """A visitor of one website. ``issued_at`` is in ms since the epoch; ``user`` is who the shop says that it is."""
 
     visitor: str
     origin: str
     issued_at: int
+    user: User | None = None
 
     @property
     def address(self) -> str:
@@ -44,6 +46,7 @@ class Tickets:
     def __init__(self, secret: Callable[[str], bytes], channel: str, *, life: int, now: Callable[[], int]) -> None:
         self._signer = Signer(secret("webchat sessions"))
         self._sealer = Sealer(secret("webchat files"))
+        self._users = secret("webchat users")
         self._channel = channel
         self._life = life
         self._now = now
@@ -51,7 +54,19 @@ class Tickets:
     def admit(self, origin: str, known: Session | None) -> tuple[str, Session]:
         """Give a token and its session to a visitor, a new one or ``known`` again."""
         visitor = known.visitor if known else secrets.token_hex(VISITOR_BYTES)
-        session = Session(visitor, origin, self._now())
+        return self.issue(Session(visitor, origin, self._now(), known.user if known else None))
+
+    def identify(self, known: Session, user: User, *, keep: bool) -> tuple[str, Session]:
+        """Give a token to a visitor who turned out to be ``user``: the same visitor on every device.
+
+        With ``keep`` a stranger stays the visitor who they were; somebody else's conversation is never kept.
+        """
+        same = keep and (known.user is None or known.user.id == user.id)
+        visitor = known.visitor if same else stable_visitor(self._users, user)
+        return self.issue(Session(visitor, known.origin, self._now(), user))
+
+    def issue(self, session: Session) -> tuple[str, Session]:
+        """Sign a session."""
         return self._signer.sign(self._purpose("session"), session, expires_at=self.expires_at(session)), session
 
     def session(self, token: str, origin: str | None) -> Session:

@@ -3,11 +3,13 @@
 A frame is one JSON object; ``type`` says which. Unknown fields are ignored, so that either side may be newer.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from adapters.webchat.face import Invitation, Question, RatingSettings, Theme, Variant
 from web.sockets import Fault
 
 MAX_TEXT = 10_000
@@ -56,28 +58,54 @@ class RatingDraft(Struct, frozen=True, tag_field="kind", tag="rating"):
     comment: Text = ""
 
 
-Draft = TextDraft | FileDraft | ChoiceDraft | RatingDraft
+class FormDraft(Struct, frozen=True, tag_field="kind", tag="form"):
+    """What was asked before the chat, or while nobody is there; ``message`` is the answer that every form has."""
+
+    name: Literal["questions", "offline"]
+    answers: Annotated[dict[Annotated[str, Meta(max_length=64)], Text], Meta(max_length=16)]
+
+
+Draft = TextDraft | FileDraft | ChoiceDraft | RatingDraft | FormDraft
 
 
 # --- from the page ---
 
 
+Attributes = Annotated[
+    dict[Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,39}$")], Annotated[str, Meta(max_length=300)]],
+    Meta(max_length=16),
+]
+
+
+class About(Struct, frozen=True, tag_field="type", tag="about"):
+    """Where the visitor is now, and what the page says of them: it replaces what was said before, proving nothing."""
+
+    page: Annotated[str, Meta(max_length=1_000)] = ""
+    title: Annotated[str, Meta(max_length=300)] = ""
+    attributes: Attributes = {}
+
+
 class Hello(Struct, frozen=True, tag_field="type", tag="hello"):
-    """The first frame: who this is, and up to where everything is known. ``page`` and ``language`` prove nothing."""
+    """The first frame: who this is, and up to where everything is known. All but the token prove nothing."""
 
     token: Token
     cursor: Token | None = None
     page: Annotated[str, Meta(max_length=1_000)] = ""
     title: Annotated[str, Meta(max_length=300)] = ""
+    referrer: Annotated[str, Meta(max_length=1_000)] = ""
+    campaign: Annotated[str, Meta(max_length=300)] = ""
+    department: Annotated[str, Meta(max_length=40)] = ""
+    attributes: Attributes = {}
     language: Annotated[str, Meta(pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*)?$", max_length=35)] = ""
 
 
 class Send(Struct, frozen=True, tag_field="type", tag="send"):
-    """A message, repeated with the same id until it is acknowledged."""
+    """A message, repeated with the same id until it is acknowledged. ``invitation`` is the one that it answers."""
 
     id: MessageId
     content: Draft
     reply_to: OutboundId | None = None
+    invitation: Annotated[str, Meta(max_length=40)] = ""
 
 
 class TypingHere(Struct, frozen=True, tag_field="type", tag="typing"):
@@ -103,7 +131,7 @@ class Ping(Struct, frozen=True, tag_field="type", tag="ping"):
     """Is anybody there? Answered with a pong."""
 
 
-ClientFrame = Hello | Send | TypingHere | Delivered | Read | Ping
+ClientFrame = Hello | About | Send | TypingHere | Delivered | Read | Ping
 CLIENT_FRAME: msgspec.json.Decoder[ClientFrame] = msgspec.json.Decoder(ClientFrame)
 
 
@@ -155,6 +183,13 @@ class ShownRating(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag
     comment: str = ""
 
 
+class ShownForm(Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="form"):
+    """A form that the visitor has sent."""
+
+    name: str
+    answers: dict[str, str]
+
+
 class ShownEdit(Struct, frozen=True, tag_field="kind", tag="edit"):
     """The message ``target`` now reads ``text``."""
 
@@ -168,7 +203,7 @@ class ShownDelete(Struct, frozen=True, tag_field="kind", tag="delete"):
     target: str
 
 
-Shown = ShownText | ShownFile | ShownChoice | ShownRating | ShownEdit | ShownDelete
+Shown = ShownText | ShownFile | ShownChoice | ShownRating | ShownForm | ShownEdit | ShownDelete
 
 
 class Speaker(Struct, frozen=True, omit_defaults=True):
@@ -233,18 +268,25 @@ class TypingThere(Struct, frozen=True, omit_defaults=True, tag_field="type", tag
     name: str = ""
 
 
+class Status(Struct, frozen=True, tag_field="type", tag="status"):
+    """Whether somebody is on duty; ``ahead`` is how many wait before this visitor, if they wait."""
+
+    staffed: bool
+    ahead: int | None = None
+
+
 class Pong(Struct, frozen=True, tag_field="type", tag="pong"):
     """Somebody is there."""
 
 
-ServerFrame = Welcome | Items | Ack | TypingThere | Pong | Fault
+ServerFrame = Welcome | Items | Ack | TypingThere | Status | Pong | Fault
 
 
 # --- over HTTP ---
 
 
 class SessionGrant(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Answer of ``POST session``: who the visitor is for us, and what the page needs to know. Times in ms."""
+    """Answer of ``POST session`` and ``POST identify``: who the visitor is, and what the page needs. Times in ms."""
 
     token: str
     visitor: str
@@ -254,6 +296,30 @@ class SessionGrant(Struct, frozen=True, kw_only=True, omit_defaults=True):
     file_bytes: int
     file_types: tuple[str, ...]
     texts: dict[str, dict[str, str]] = {}
+    look: msgspec.Raw
+    staffed: bool
+    user: str = ""
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """What the shop has decided about its chat, as the page needs it: docs/webchat-protocol.md. ``quiet`` is in ms."""
+
+    theme: Theme
+    variants: Sequence[Variant]
+    questions: Sequence[Question]
+    offline_form: bool
+    rating: RatingSettings
+    invitations: Sequence[Invitation]
+    per_visit: int
+    per_week: int
+    quiet: int
+    identify: bool
+
+
+class Identity(Struct, frozen=True):
+    """Body of ``POST identify``: the token of the shop's server."""
+
+    token: Token
 
 
 class FileGrant(Struct, frozen=True, kw_only=True):

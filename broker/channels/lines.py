@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from adapters.contract import Cursor, FellBehind, LineItem, Typing
+from adapters.contract import Cursor, Duty, FellBehind, LineItem, Typing
 from broker.bus.connection import Bus, LiveMessage
 from broker.bus.streams import Workspace
 from broker.routing.people import PeopleBucket
@@ -29,6 +29,7 @@ RECENT = 2_000
 """New items that are kept for readers who come with a cursor that is a moment old."""
 
 TYPINGS = 256
+_ABSENT = ("offline", "not_responding", "draining")
 
 
 Change = EntriesRead | Assigned | ConversationClosed
@@ -105,6 +106,17 @@ class ChannelLines:
         person = _person_in(state, address)
         found = state.conversations.get(person.conversation or "") if person else None
         return found.id if found is not None and found.status != "closed" else None
+
+    def duty(self) -> Duty:
+        """Say who is there, and who waits before whom; mail and the like keeps nobody waiting."""
+        state = self._following.state
+        waiting = sorted(
+            (one.tier, one.v, one.seq, one.id)
+            for one in state.conversations.values()
+            if one.status == "waiting" and one.kind != "deferrable"
+        )
+        staffed = any(operator.state not in _ABSENT for operator in state.operators.values())
+        return Duty(staffed, {key[-1]: ahead for ahead, key in enumerate(waiting)})
 
     async def typing(self, typing: Typing) -> None:
         """Tell the operators that the customer is typing."""

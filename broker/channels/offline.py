@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import structlog
 
-from adapters.contract import Cursor, LineItem, Lines, Media, Memory, NobodyServes, Typing
+from adapters.contract import Cursor, Duty, LineItem, Lines, Media, Memory, NobodyServes, Typing
 from adapters.errors import NotAccepted
 from broker.channels.program import Program
 from broker.channels.secret import derive
@@ -124,6 +124,10 @@ class _Silence:
         """Name none."""
         del address
         return None
+
+    def duty(self) -> Duty:
+        """Nobody is there."""
+        return Duty(staffed=False, ahead={})
 
     async def typing(self, typing: Typing) -> None:
         """Tell nobody."""

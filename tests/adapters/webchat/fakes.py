@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
-from adapters.contract import Cursor, FileTooBig, LineItem, Typing
+from adapters.contract import Cursor, Duty, FileTooBig, LineItem, Typing
 from normalizer.content import StoredFile, Text
 from normalizer.envelope import Envelope
 from normalizer.ids import IdSource
@@ -34,6 +34,8 @@ class FakeLines:
     def __init__(self) -> None:
         self.records: list[list[LineItem]] = []
         self.typed: list[Typing] = []
+        self.staffed = True
+        self.ahead: dict[str, int] = {}
         self.before_history: Callable[[], Awaitable[None]] = nothing
         self.before_item: Callable[[], Awaitable[None]] = nothing
         self.followers = 0
@@ -79,6 +81,9 @@ class FakeLines:
     async def conversation(self, address: str) -> str | None:
         items = self.of(address)
         return items[-1].conversation if items and items[-1].kind != "closed" else None
+
+    def duty(self) -> Duty:
+        return Duty(self.staffed, self.ahead)
 
     async def typing(self, typing: Typing) -> None:
         self.typed.append(typing)
@@ -247,6 +252,7 @@ class Tab:
 
     page: Page
     ws: ClientWebSocketResponse[bool]
+    status: list[dict[str, Any]] = field(default_factory=list)
 
     async def send(self, **frame: Any) -> None:  # noqa: ANN401 - any frame
         await self.ws.send_str(msgspec.json.encode(frame).decode())
@@ -255,14 +261,25 @@ class Tab:
         await self.send(type="send", id=message_id, content={"kind": "text", "text": text})
 
     async def receive(self) -> dict[str, Any]:
-        """Give the next frame; ``{"type": "closed", "code": ...}`` at the end."""
+        """Give the next frame but status; ``{"type": "closed", "code": ...}`` at the end."""
+        while (frame := await self._next())["type"] == "status":
+            self.status.append(frame)
+        if frame["type"] == "items":
+            self.page.take(frame)
+        return frame
+
+    async def stands(self) -> dict[str, Any]:
+        """Give the next status."""
+        while (frame := await self._next())["type"] != "status":
+            assert frame["type"] != "closed", "closed before a status"
+        return frame
+
+    async def _next(self) -> dict[str, Any]:
         async with asyncio.timeout(10):
             message = await self.ws.receive()
         if message.type is not WSMsgType.TEXT:
             return {"type": "closed", "code": self.ws.close_code}
         frame: dict[str, Any] = msgspec.json.decode(message.data)
-        if frame["type"] == "items":
-            self.page.take(frame)
         return frame
 
     async def until(self, kind: str) -> dict[str, Any]:

@@ -2,7 +2,16 @@ import msgspec
 import pytest
 
 from adapters.contract import LineItem
-from adapters.webchat.mapping import MAX_FRAME_BYTES, MAX_FRAME_ITEMS, Known, portions, to_envelope, to_item, to_shown
+from adapters.webchat.mapping import (
+    MAX_FRAME_BYTES,
+    MAX_FRAME_ITEMS,
+    Known,
+    Rules,
+    portions,
+    to_envelope,
+    to_item,
+    to_shown,
+)
 from adapters.webchat.wire import Send, ShownEdit, ShownText, TextDraft
 from normalizer.content import Delete, Edit, Location, Media, Text, Unsupported
 from normalizer.outbound import Author
@@ -47,7 +56,9 @@ def test_items_of_one_record_stay_together() -> None:
 
 def test_text_from_a_visitor_loses_its_control_characters() -> None:
     send = Send("id", TextDraft("a\r\nb\x00c"))
-    envelope = to_envelope(send, Known(), channel="site", address="visitor:v", new_id="e", now=5, open_file=unread)
+    envelope = to_envelope(
+        send, Known(), Rules(), channel="site", address="visitor:v", new_id="e", now=5, open_file=unread
+    )
     assert envelope.content == Text(text="a\nbc")
     assert (envelope.at, envelope.attributes, envelope.sender.languages) == (5, {}, ())
 

@@ -2,8 +2,9 @@ import pytest
 
 from adapters.registry import adapter_type
 from adapters.webchat import WebChat
-from adapters.webchat.settings import FileSettings, VisitorLimits, WebChatSettings
-from config import Duration, Size
+from adapters.webchat.face import Question, Variant
+from adapters.webchat.settings import FileSettings, IdentifySettings, VisitorLimits, WebChatSettings
+from config import Duration, Secret, SettingError, Size
 from tests.adapters.webchat.fakes import FakeContext
 
 
@@ -43,3 +44,21 @@ def test_the_channel_is_found_by_its_type() -> None:
 async def test_check_says_which_websites_may_show_the_chat() -> None:
     adapter = WebChat(WebChatSettings(origins=["https://Shop.example:443"]), FakeContext())
     assert [finding.what for finding in await adapter.check()] == ["visitors of https://shop.example"]
+
+
+def test_questions_and_invitations_are_checked() -> None:
+    with pytest.raises(SettingError, match="`options` belong to"):
+        Question(name="topic", label={"en": "?"}, kind="choice")
+    with pytest.raises(SettingError, match="that the chat itself uses"):
+        Question(name="user_name", label={"en": "?"})
+    with pytest.raises(SettingError, match="which `pages`"):
+        Variant()
+    question = Question(name="topic", label={"en": "?"})
+    assert problems(questions=[question, question]) == ["'topic' is there twice"]
+
+
+def test_keys_of_identities_are_long_and_lives_are_bounded() -> None:
+    with pytest.raises(SettingError, match="at least 32"):
+        IdentifySettings(secrets=[Secret("short")])
+    with pytest.raises(SettingError, match="must be 1m to 1d"):
+        IdentifySettings(secrets=[Secret("x" * 32)], life=Duration.parse("3d"))

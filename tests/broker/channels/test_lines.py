@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -17,7 +17,7 @@ from router.facts import Assigned, ConversationClosed, EntriesRead, Fact, Messag
 from router.people import AddressState, Conversation, Person, Sending
 from router.record import Record
 from router.rules import OperatorRule, Rules
-from router.state import State
+from router.state import Operator, State
 from tests.broker.channels.conftest import Scene
 
 STREAM = 1_800_000_000_000_000_000
@@ -277,3 +277,28 @@ async def test_a_customers_typing_is_told_where_there_is_a_conversation(scene: S
     async with asyncio.timeout(2):
         assert (await heard.get()).text == "Hel"
     await subscription.unsubscribe()
+
+
+async def test_who_waits_is_told_how_many_wait_before_them(lines: ChannelLines, log: Log) -> None:
+    for place, name in enumerate(("late", "early", "mail", "urgent")):
+        log.open(name, (f"visitor:{name}", "site"))
+        found = log.state.conversations[name]
+        found.status, found.tier, found.v = "waiting", 0, 100 - place
+    log.state.conversations["mail"].kind = "deferrable"
+    log.state.conversations["urgent"].tier = -1
+    assert dict(lines.duty().ahead) == {"urgent": 0, "early": 1, "late": 2}
+
+
+@pytest.mark.parametrize(
+    ("state", "staffed"),
+    [("available", True), ("away", True), ("draining", False), ("not_responding", False), ("offline", False)],
+)
+async def test_somebody_who_is_signed_in_and_stays_is_on_duty(
+    lines: ChannelLines,
+    log: Log,
+    state: Literal["available", "away", "draining", "not_responding", "offline"],
+    staffed: bool,  # noqa: FBT001  # the other half of the table
+) -> None:
+    assert not lines.duty().staffed
+    log.state.operators["anna"] = Operator(id="anna", state=state)
+    assert lines.duty().staffed is staffed
