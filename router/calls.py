@@ -42,6 +42,9 @@ UNATTENDED = "call"
 ANSWERED_ELSEWHERE = 26
 """ITU-T Q.850, as used by RFC 3326 implementations for a leg that ends because another one was answered."""
 
+DIALLING_FOR = 60_000
+"""Milliseconds in which a call that was asked for comes to the operator's phone, or nothing is heard of it any more."""
+
 _DIALLED = ("tel:", "sip:")
 _BEGINNINGS = ("initiated", "ringing")
 _ENDS = ("ended", "failed")
@@ -347,6 +350,8 @@ def dial(d: Draft, command: Command, action: Dial) -> None:
         raise Refused("on_call", "You are on the phone already.", now=min(operator.talking.values()))
     if held_call(conversation) is not None:
         raise Refused("on_call", "There is a call with this customer already.", now=conversation.owner or "")
+    if d.now < conversation.dialling_until:
+        raise Refused("on_call", "This customer is being called already: the phone is about to ring.")
     address = _number(d, conversation, action.address)
     sending = conversation.sendings.get(address)
     channel = d.policy.phone_channel(sending.channel if sending is not None else "")
@@ -354,7 +359,7 @@ def dial(d: Draft, command: Command, action: Dial) -> None:
         raise Refused("no_phone_channel", "No phone is connected to this desk: there is no such channel.")
     name = f"{conversation.id}-{conversation.n + 1}"
     asked = LiveCall(id=name, channel=channel, address=address, direction="out")
-    wish(d, conversation, asked, "initiated", phone, by=command.operator)
+    wish(d, conversation, asked, "initiated", phone, by=command.operator, dials_until=d.now + DIALLING_FOR)
 
 
 def _number(d: Draft, conversation: Conversation, wanted: str | None) -> str:

@@ -254,7 +254,8 @@ class ReplySent(Fact, frozen=True, kw_only=True, tag="reply.sent"):
     It stands in a record whose subject names the channel: the record is the outbox. ``again`` is the outbound
     message that it replaces. ``waiting`` is the index of the holding phrase, for those, and ``say_at`` the time of
     the next one (0: none). ``wish``: it asks the channel of a call for something (ring, call, hang up) and tells the
-    customer nothing.
+    customer nothing. ``dials_until``: it asks to call the customer, and nobody else calls them until then (ms), or
+    until it is known what became of that.
     """
 
     conversation: str
@@ -265,6 +266,7 @@ class ReplySent(Fact, frozen=True, kw_only=True, tag="reply.sent"):
     waiting: int | None = None
     say_at: int = 0
     wish: bool = False
+    dials_until: int = 0
 
 
 class CallChanged(Fact, frozen=True, kw_only=True, tag="call.changed"):

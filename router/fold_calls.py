@@ -61,6 +61,8 @@ def _call_changed(c: Change, fact: f.CallChanged) -> None:
         c.put(operator_of(c, fact.operator).talking, fact.call, fact.conversation)
         c.timer(SAY, fact.conversation, 0)
         served(c, conversation, fact.operator)
+    if fact.direction == "out":
+        c.set(conversation, "dialling_until", 0)
     if fact.limit_at:
         c.put(c.state.timers, timer_id(CALL, fact.conversation, fact.call), fact.limit_at)
     elif fact.state in ("over", "missed"):

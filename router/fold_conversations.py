@@ -218,6 +218,9 @@ def _reply_sent(c: Change, fact: f.ReplySent) -> None:
     if len(conversation.outbounds) > KEEP_OUTBOUNDS:
         _forget_outbound(c, conversation, min(conversation.outbounds, key=_entry_number))
     if fact.wish:
+        if fact.dials_until:
+            c.set(conversation, "dialling", fact.outbound.id)
+            c.set(conversation, "dialling_until", fact.dials_until)
         return
     if fact.by:
         c.put(conversation.authors, fact.outbound.id, fact.by)
@@ -251,6 +254,8 @@ def _entries_read(c: Change, fact: f.EntriesRead) -> None:
 
 def _outbound_changed(c: Change, fact: f.OutboundChanged) -> None:
     conversation = c.state.conversations[fact.conversation]
+    if fact.state is ReceiptState.FAILED and fact.outbound == conversation.dialling:
+        c.set(conversation, "dialling_until", 0)
     reached = [fact.outbound, *(_earlier(conversation, fact) if fact.watermark else ())]
     for outbound in reached:
         if fact.state is ReceiptState.READ:

@@ -99,7 +99,8 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     (``unroutable``), can take it.
     ``outbounds`` holds the state of answers that may still change, ``targets`` the address of each, ``channels`` the
     channel that it went through (of those sent since that is remembered), ``authors`` the operator who wrote it.
-    ``calls`` are the phone calls, oldest first, with those that are over.
+    ``calls`` are the phone calls, oldest first, with those that are over. ``dialling`` is the outbound message that
+    asked to call the customer; until ``dialling_until`` the call may be about to begin (0: it has, or will not).
     Times are ms since the epoch.
     """
 
@@ -138,6 +139,8 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     channels: dict[str, str] = field(default_factory=dict)
     authors: dict[str, str] = field(default_factory=dict)
     calls: dict[str, LiveCall] = field(default_factory=dict)
+    dialling: str = ""
+    dialling_until: int = 0
     closed_at: int = 0
     result: str = ""
 

@@ -220,6 +220,8 @@ def wish(  # noqa: PLR0913, PLR0917  # each stands for a word of the message
     event: Literal["ringing", "initiated", "ended"],
     phone: str = "",
     by: str = "",
+    *,
+    dials_until: int = 0,
 ) -> None:
     """Ask the channel of a call for something; the record goes there."""
     sending = conversation.sendings.get(call.address)
@@ -234,7 +236,12 @@ def wish(  # noqa: PLR0913, PLR0917  # each stands for a word of the message
         author=Author(id=by, name=d.rules.operators[by].name) if by else Author(kind="system"),
         channel_data=sending.channel_data if sending is not None and known else _NO_DATA,
     )
-    d.emit(f.ReplySent(conversation=conversation.id, n=conversation.n + 1, outbound=outbound, by=by, wish=True))
+    number = conversation.n + 1
+    d.emit(
+        f.ReplySent(
+            conversation=conversation.id, n=number, outbound=outbound, by=by, wish=True, dials_until=dials_until
+        )
+    )
 
 
 def accept(d: Draft, conversation: Conversation, taken: Offer, *, by: str = "") -> None:

@@ -520,6 +520,33 @@ def test_a_call_to_somebody_who_does_not_answer_is_not_missed_by_us() -> None:
     assert world.conv(name).unanswered, "still to be called back"
 
 
+def test_two_clicks_make_one_call() -> None:
+    world = world_of("ben")
+    name = missed(world)
+    world.order("ben", i.Dial(conversation=name))
+    assert only(world.order("ben", i.Dial(conversation=name)), f.CommandRefused).code == "on_call"
+
+
+def test_who_could_not_be_called_may_be_called_again_at_once() -> None:
+    world = world_of("ben")
+    name = missed(world)
+    sent = only(world.order("ben", i.Dial(conversation=name)), f.ReplySent).outbound
+    world.receipt("c1-99", ReceiptState.FAILED, "phone", error="another one")
+    world.receipt(sent.id, ReceiptState.FAILED, "phone", error="busy")
+    again = only(world.order("ben", i.Dial(conversation=name)), f.ReplySent).outbound
+    world.call(NUMBER, "initiated", again.id, direction="out", to=BEN)
+    world.call(NUMBER, "failed", again.id, direction="out", to=BEN)
+    assert only(world.order("ben", i.Dial(conversation=name)), f.ReplySent)
+
+
+def test_a_call_of_which_nothing_was_heard_may_be_made_again_after_a_minute() -> None:
+    world = world_of("ben")
+    name = missed(world)
+    world.order("ben", i.Dial(conversation=name))
+    world.wait(60_000)
+    assert only(world.order("ben", i.Dial(conversation=name)), f.ReplySent)
+
+
 def test_a_call_begun_at_the_phone_opens_a_conversation_of_its_operator() -> None:
     world = world_of("ben")
     facts = world.call(NUMBER, "initiated", direction="out", to=BEN)
