@@ -17,6 +17,8 @@
     |- StreamReplaced    a position belongs to a stream that was created anew, restored or cut short
     |- KeyExists         a key that was to be created is there already
     |- WrongRevision     a key has another revision than expected
+    |- CopyFailed        a stream could not be copied to its end
+    |- RestoreUnfinished a workspace was restored in part only
     |- MediaMissing      a media object is gone or not complete
     |- MediaTooLarge     a media object is over its limit; nothing of it is kept
     `- MediaDamaged      a media object does not decrypt to what was stored
@@ -121,6 +123,14 @@ class KeyExists(BusError):
 
 class WrongRevision(BusError):
     """A key has another revision than expected: somebody else wrote it in between."""
+
+
+class CopyFailed(BusError):
+    """A stream could not be copied to its end; try again."""
+
+
+class RestoreUnfinished(BusError):
+    """A workspace is being restored, or was restored in part only: nobody may work on it."""
 
 
 class MediaMissing(BusError, LookupError):

@@ -1,13 +1,12 @@
 """Names of streams, subjects and buckets, and their creation and verification."""
 
 import re
-from collections.abc import Sequence
 
 import msgspec
 
 from broker.bus.api import NO_STREAM, StreamInfo, call
 from broker.bus.connection import Bus
-from broker.bus.errors import ApiError, StreamMismatch
+from broker.bus.errors import ApiError, RestoreUnfinished, StreamMismatch
 
 DEAD_STREAM = "TL_DEAD"
 CLAIMS_BUCKET = "TL_claims"
@@ -17,6 +16,9 @@ SENDS_BUCKET = "TL_sends"
 SECOND = 1_000_000_000  # JetStream's durations are in nanoseconds
 DUPLICATE_WINDOW = 120 * SECOND
 CLAIMS_AGE = 7 * 24 * 3600 * SECOND
+RESTORING = "trunkline-restoring"
+"""In the metadata of the inputs' stream while a workspace is being restored: it must not be worked on."""
+
 START_PATIENCE = 30.0  # seconds that a cluster may take to elect its first leaders
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -152,6 +154,7 @@ async def ensure_streams(bus: Bus, workspace: Workspace) -> StreamTimes:
 
     Raises:
         StreamMismatch: something exists with a setting that would break a promise; nothing of it is changed.
+        RestoreUnfinished: the workspace is being restored, or that was broken off.
     """
     if workspace.name == "dead":
         raise ValueError("a workspace cannot be named 'dead': that name belongs to the dead letters")
@@ -168,21 +171,20 @@ async def ensure_streams(bus: Bus, workspace: Workspace) -> StreamTimes:
         StreamConfig(name=workspace.media_stream, subjects=(f"{prefix}.media.>",), num_replicas=replicas),
     ]
     times = [await ensure_stream(bus, config) for config in own]
-    await _ensure_all(
-        bus,
-        [
-            bucket_config(workspace.people_bucket, replicas),
-            bucket_config(CLAIMS_BUCKET, replicas, max_age=CLAIMS_AGE),
-            bucket_config(LEASES_BUCKET, replicas),
-            bucket_config(SENDS_BUCKET, replicas),
-            StreamConfig(name=DEAD_STREAM, subjects=("tl.dead.>",), num_replicas=replicas),
-        ],
-    )
+    await ensure_stream(bus, bucket_config(workspace.people_bucket, replicas))
+    await ensure_shared(bus)
     return StreamTimes(*times)
 
 
-async def _ensure_all(bus: Bus, configs: Sequence[StreamConfig]) -> None:
-    for config in configs:
+async def ensure_shared(bus: Bus) -> None:
+    """Create or verify what all workspaces share; raises like `ensure_streams`."""
+    replicas = bus.settings.replicas
+    for config in (
+        bucket_config(CLAIMS_BUCKET, replicas, max_age=CLAIMS_AGE),
+        bucket_config(LEASES_BUCKET, replicas),
+        bucket_config(SENDS_BUCKET, replicas),
+        StreamConfig(name=DEAD_STREAM, subjects=("tl.dead.>",), num_replicas=replicas),
+    ):
         await ensure_stream(bus, config)
 
 
@@ -194,9 +196,20 @@ async def ensure_stream(bus: Bus, config: StreamConfig) -> str:
         if error.code != NO_STREAM:
             raise
         return (await call(bus, f"STREAM.CREATE.{config.name}", config, StreamInfo, seconds=START_PATIENCE)).created
+    if is_restoring(info.config):
+        raise RestoreUnfinished(
+            f"stream {config.name} is being restored, or its restore was broken off:"
+            " wait, or run `trunkline restore` again"
+        )
     if grown := _grown(config, info.config):
         await call(bus, f"STREAM.UPDATE.{config.name}", grown, StreamInfo, seconds=START_PATIENCE)
     return info.created
+
+
+def is_restoring(config: dict[str, object]) -> bool:
+    """Whether a stream's settings say that its workspace is not whole yet."""
+    metadata = config.get("metadata")
+    return isinstance(metadata, dict) and RESTORING in metadata
 
 
 def _grown(wanted: StreamConfig, found: dict[str, object]) -> dict[str, object] | None:

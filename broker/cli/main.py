@@ -4,7 +4,7 @@ import typer
 
 from adapters.registry import RegistryError
 from broker.bus.errors import BusError
-from broker.cli import apply, channels, dead, fake, files, look, new_adapter, passwords, run
+from broker.cli import apply, backup, channels, dead, fake, files, look, new_adapter, passwords, run
 from broker.cli.terminal import fail
 from broker.place import BusNotStarted
 from config import ConfigErrors
@@ -23,6 +23,8 @@ app.command("check")(files.check)
 app.command("apply")(apply.apply)
 app.command("rollback")(apply.rollback)
 app.command("versions")(apply.versions)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("channels")(channels.channels)
 app.command("schema")(files.schema)
 app.command("status")(look.status)
