@@ -78,7 +78,13 @@ class Sip(Adapter):
         return Sent()
 
     def _number(self, address: str) -> str:
-        number = numbers.dialled(address, self.context.channel)
-        if not number:
+        number = numbers.dialled(address, self.context.channel, self.settings.hosts)
+        if number:
+            return number
+        if numbers.hides(address, self.context.channel):
             raise Unreachable("no_number", "The caller hid the number, so nobody can be called back.")
-        return number
+        raise Unreachable(
+            "not_ours",
+            "The caller has no number, and the name it gave is none of our telephone system's own (`hosts` of the "
+            "channel): it is not called.",
+        )

@@ -5,6 +5,7 @@ A number in international form (E.164) is a ``tel:`` address. Whoever has none i
 """
 
 import re
+from collections.abc import Collection
 
 import phonenumbers
 from msgspec import Struct
@@ -18,8 +19,10 @@ _URI = re.compile(r"(?:(?P<scheme>sips?|tel):)?(?P<user>[^@;?<>\s]*)(?:@(?P<host
 _NAME_ADDR = re.compile(r'(?:\s*"(?:[^"\\]|\\.)*"\s*|[^"<>]*)<([^<>]*)>')
 """RFC 3261 section 25.1: a caller's name is the caller's choice, and may hold what looks like somebody else's URI."""
 
-_DIALLED = re.compile(r"[A-Za-z0-9*#+_.!~-]{1,64}")
-"""What no telephone system takes for anything but a number or a name."""
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""What no telephone system takes for anything but a number or a name; `*` and `#` begin its commands."""
+
+_DIGITS = re.compile(r"\+?[0-9]{1,32}")
 
 _PORT = re.compile(r":[0-9]{1,5}$")
 _NUMBER = re.compile(r"\+?[0-9][0-9 ().-]{2,30}")
@@ -86,20 +89,28 @@ def person(text: str, *, channel: str, country: str, call: str) -> str:
     return address(SCHEME, f"{channel}/{uri.user}@{host}" if host else f"{channel}/{uri.user}")
 
 
+def hides(whose: str, channel: str) -> bool:
+    """Tell whether an address of :func:`person` is that of somebody who hid the number."""
+    return whose.startswith(f"{SCHEME}:{channel}/{_HIDDEN_IN}")
+
+
 def called(text: str, country: str) -> str:
     """Give our own number that was called: E.164 where it is one, else as it was dialled."""
     user = parse(text).user
     return number(user, country) or user
 
 
-def dialled(to: str, channel: str) -> str:
-    """Give what is dialled to reach an address of :func:`person`, an extension perhaps; empty where nobody knows.
+def dialled(to: str, channel: str, hosts: Collection[str] = ()) -> str:
+    """Give what is dialled to reach an address of :func:`person`; empty where nobody knows, or where it may not be.
 
-    A caller's name for itself goes into commands here, so what could be more than a name there is not dialled.
+    A caller chooses name and host freely, and the name goes into commands here. So a name is dialled only where its
+    host is one of our own ``hosts``; a number always, unless it is the name of somebody on another host.
     """
     scheme, _, value = to.partition(":")
     if scheme == "tel":
         return value
-    user = value.removeprefix(f"{channel}/")
-    user = user.partition("@")[0]
-    return user if scheme == SCHEME and value.startswith(f"{channel}/") and _DIALLED.fullmatch(user) else ""
+    if scheme != SCHEME or not value.startswith(f"{channel}/"):
+        return ""
+    user, _, host = value.removeprefix(f"{channel}/").partition("@")
+    safe = _NAME.fullmatch(user) and host in hosts if host else _DIGITS.fullmatch(user)
+    return user if safe else ""

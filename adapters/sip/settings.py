@@ -27,6 +27,10 @@ ALLOWED: Mapping[SourceName, tuple[str, ...]] = {
 }
 """Beside those that are needed."""
 
+FOR_ALL = ("source", "country", "hosts")
+Host = Annotated[str, Meta(pattern=r"^([a-z0-9.-]+|\[[0-9a-f:]+\])$", max_length=253)]
+"""As it stands in an address: in lower case, without a port."""
+
 
 class SipSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="sip", tag_field="type"):
     """Phone calls, as a telephone system tells of them."""
@@ -42,6 +46,14 @@ class SipSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
             "this channel only."
         ),
     ] = ""
+    hosts: Annotated[
+        list[Host],
+        Meta(
+            max_length=50,
+            description="The hosts of our own SIP addresses, such as `pbx.example`. A caller without a number is "
+            "called back by name only if the name is at one of these; none: only numbers are called.",
+        ),
+    ] = []
     address: Annotated[ListenAddress, Meta(description="kamailio: where evapi listens (TRUNKLINE_EVENTS).")] | None = (
         None
     )
@@ -103,7 +115,7 @@ class SipSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
                 yield SettingError(f"is needed with source: {self.source}", key=key)
 
     def _foreign(self) -> Iterator[SettingError]:
-        known = {*NEEDED[self.source], *ALLOWED[self.source], "source", "country"}
+        known = {*NEEDED[self.source], *ALLOWED[self.source], *FOR_ALL}
         for field in msgspec.structs.fields(self):
             default = [] if field.default is msgspec.NODEFAULT else field.default
             if field.name not in known and getattr(self, field.name) != default:

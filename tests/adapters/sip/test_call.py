@@ -186,6 +186,13 @@ def test_a_number_without_a_country_is_known_within_the_channel_only() -> None:
     [
         ("tel:+48600100200", "+48600100200"),
         ("sip:phone/101@pbx.example", "101"),
+        ("sip:phone/zoe@pbx.example", "zoe"),
+        ("sip:phone/101@elsewhere.example", ""),
+        ("sip:phone/112@pbx.example.elsewhere", ""),
+        ("sip:phone/*72900@pbx.example", ""),
+        ("sip:phone/*72900", ""),
+        ("sip:phone/zoe", ""),
+        ("sip:phone/600100200", "600100200"),
         ("sip:phone/anonymous?c-1", ""),
         ("sip:phone/anonymous-joe@pbx.example", "anonymous-joe"),
         ("sip:phone/101,sip:ben@pbx.example", ""),
@@ -196,7 +203,12 @@ def test_a_number_without_a_country_is_known_within_the_channel_only() -> None:
     ],
 )
 def test_it_is_known_how_to_call_back(address: str, dialled: str) -> None:
-    assert numbers.dialled(address, "phone") == dialled
+    assert numbers.dialled(address, "phone", ["pbx.example"]) == dialled
+
+
+def test_without_hosts_of_our_own_only_numbers_are_called() -> None:
+    assert numbers.dialled("sip:phone/101@pbx.example", "phone") == ""
+    assert numbers.dialled("sip:phone/101", "phone") == "101"
 
 
 @given(st.text(max_size=60))

@@ -157,13 +157,28 @@ class TestContract(AdapterContract[Simulator]):
             error=Unreachable,
             code="no_number",
         ),
+        OutboundCase(
+            label="a name that somebody gave",
+            content=Call(call="new", event="initiated", to=ANNA),
+            address="sip:test/112@elsewhere.example",
+            error=Unreachable,
+            code="not_ours",
+        ),
+        OutboundCase(
+            label="a colleague without a number",
+            content=Call(call="new", event="initiated", to=ANNA),
+            address="sip:test/101@pbx.example",
+            request='"number":"101"',
+        ),
     )
 
     def peer(self) -> Simulator:
         return Simulator()
 
     def make(self, context: FakeContext, peer: Simulator) -> Adapter:
-        settings = SipSettings(source="webhook", country="PL", secrets=[Secret(SECRET)], url=f"{peer.url}/wishes")
+        settings = SipSettings(
+            source="webhook", country="PL", secrets=[Secret(SECRET)], url=f"{peer.url}/wishes", hosts=["pbx.example"]
+        )
         adapter = Sip(settings, context)
         adapter.pace = replace(adapter.pace, call_timeout=300)
         return adapter

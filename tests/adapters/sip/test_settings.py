@@ -7,7 +7,7 @@ import pytest
 
 from adapters.sip.settings import SipSettings
 from broker.source import read_source
-from config import ListenAddress, Secret, SettingError
+from config import ConfigErrors, ListenAddress, Secret, SettingError
 
 KAMAILIO = {"source": "kamailio", "address": ListenAddress("127.0.0.1:8448")}
 ASTERISK = {"source": "asterisk", "url": "http://127.0.0.1:8088", "user": "u", "password": Secret("p")}
@@ -24,6 +24,15 @@ def made(*parts: dict[str, object], **changes: object) -> SipSettings:
 @pytest.mark.parametrize("plain", [KAMAILIO, ASTERISK, WEBHOOK])
 def test_the_least_that_each_source_needs(plain: dict[str, object]) -> None:
     assert made(plain).source == plain["source"]
+
+
+@pytest.mark.parametrize("host", ["sip:pbx.example", "PBX.example", "a@b", ""])
+def test_a_host_is_written_as_in_an_address(host: str, tmp_path: Path) -> None:
+    file = tmp_path / "trunkline.yaml"
+    channel = f'{{type: sip, source: webhook, secrets: ["{"s" * 32}"], hosts: ["{host}"]}}'
+    file.write_text(f"workspace: acme\nchannels: {{phone: {channel}}}\nrouting: [{{name: everything}}]\n")
+    with pytest.raises(ConfigErrors, match="hosts"):
+        read_source(file, {})
 
 
 def test_wishes_go_to_the_port_after_the_events() -> None:
