@@ -8,6 +8,7 @@ import msgspec
 import uvloop
 from aiohttp import web
 from nats.aio.client import Client
+from prometheus_client import CollectorRegistry
 
 from adapters.session import open_session
 from adapters.testing.context import NoLines
@@ -17,7 +18,8 @@ from broker.bus.settings import BusSettings, UserPassword
 from broker.bus.streams import Workspace
 from broker.channels.context import ChannelContext
 from broker.channels.door import Door
-from broker.channels.tally import Tally
+from broker.channels.tally import ChannelEvents, Tally
+from broker.logs import Scrubber, configure_logs
 
 READY = b"ready\n"
 
@@ -39,6 +41,7 @@ async def main() -> None:
     """Run what the plan on standard input says until killed."""
     line = await asyncio.get_running_loop().run_in_executor(None, sys.stdin.buffer.readline)
     plan = msgspec.json.decode(line, type=HostPlan)
+    configure_logs(Scrubber(), level="warning")
     await (bare(plan) if plan.bare else channel(plan))
 
 
@@ -47,7 +50,7 @@ async def channel(plan: HostPlan) -> None:
     settings = BusSettings(servers=(plan.url,), credentials=UserPassword(plan.user, plan.password))
     bus, workspace = await Bus.connect(settings, "benchmark-channel"), Workspace(plan.workspace)
     driver = driver_type(plan.driver)
-    tally = Tally(CHANNEL, plan.driver)
+    tally = Tally(CHANNEL, plan.driver, events=ChannelEvents(CollectorRegistry()))
     async with open_session() as http:
         context = ChannelContext(
             bus=bus,

@@ -160,6 +160,13 @@ class Bus:
         except TimeoutError as error:
             raise PublishUnknown(str(nobody or f"no answer within {timeout:g} s")) from error
 
+    def send(self, subject: str, payload: bytes, head: bytes = b"") -> asyncio.Future[PubAck]:
+        """Publish to a stream at once, with headers that are encoded already; for who has clocks of their own.
+
+        The future gives the acknowledgement, or raises `PublishRefused` or `PublishUnknown`, also at once.
+        """
+        return self._singles.send_block(subject, payload, head)
+
     async def publisher(
         self,
         *,

@@ -8,9 +8,6 @@ a younger message would turn their order around.
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
-from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -22,6 +19,7 @@ from broker.bus.dead import DeadLetters
 from broker.bus.errors import BusError, PublishRefused, PublishUnknown
 from broker.bus.streams import Workspace
 from broker.channels.tally import Tally
+from broker.channels.turns import Turns
 from normalizer import codec
 from normalizer.envelope import Envelope
 from normalizer.outbound import RECEIPT_RANK, Receipt, ReceiptState
@@ -64,7 +62,7 @@ class Door:
         self._accept_timeout = accept_timeout
         self._publish_timeout = publish_timeout
         self._merge_for = merge_for
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns = Turns(self._publish_now, self._count_stored, within=accept_timeout, attempt=publish_timeout)
         self._merging: dict[str, dict[str, Receipt]] = {}
         self._flushes: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,9 +76,17 @@ class Door:
             NotAccepted: it could not be stored in time.
             EnvelopeRefused: it is malformed, too big or of another channel; it stands with the dead letters.
         """
-        payload = await self._checked(envelope)
+        try:
+            self._check(envelope)
+        except codec.EnvelopeRefused as exc:
+            await self.dead("envelope_refused", _readable(envelope), exc.reason)
+            raise EnvelopeRefused("envelope_refused", exc.reason) from exc
         identity = f"{self.channel}\0{envelope.address}\0{envelope.native_id}"
-        await self._in_time(self._take_turn(envelope.address, payload, _digest(identity)), None)
+        head = b"NATS/1.0\r\n%s: %s\r\n\r\n" % (MESSAGE_ID.encode(), _digest(identity).encode())
+        try:
+            await self._turns.take(envelope.address, encode_input(Message(envelope=envelope)), head)
+        except (TimeoutError, PublishRefused) as exc:
+            raise self._not_accepted(exc) from exc
 
     async def report(self, receipt: Receipt, *, stored: bool = False) -> None:
         """Merge a receipt with others of its message, then append it; with ``stored`` wait for that.
@@ -94,7 +100,7 @@ class Door:
             return
         flush = self._merge(whole)
         if stored:
-            await self._in_time(asyncio.shield(flush), self._accept_timeout + self._merge_for)
+            await self._in_time(flush, self._accept_timeout + self._merge_for)
 
     async def append(self, receipt: Receipt) -> None:
         """Append a receipt at once, and return when it is stored."""
@@ -128,39 +134,32 @@ class Door:
     async def close(self) -> None:
         """Append what waits; bounded."""
         self._closing.set()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT)
-            for task in late:
-                task.cancel()
-            if late:
-                self._log.error("channel.not_stored_at_stop", count=len(late))
-                await asyncio.wait(late)
+        waiting = {asyncio.create_task(self._turns.settled()), *self._tasks}
+        _, late = await asyncio.wait(waiting, timeout=CLOSE_TIMEOUT)
+        for task in late:
+            task.cancel()
+        if late:
+            self._log.error("channel.not_stored_at_stop", count=len(late))
+            await asyncio.wait(late)
 
     # --- envelopes ---
-
-    async def _checked(self, envelope: Envelope) -> bytes:
-        try:
-            self._check(envelope)
-        except codec.EnvelopeRefused as exc:
-            await self.dead("envelope_refused", _readable(envelope), exc.reason)
-            raise EnvelopeRefused("envelope_refused", exc.reason) from exc
-        return encode_input(Message(envelope=envelope))
 
     def _check(self, envelope: Envelope) -> None:
         if envelope.channel != self.channel:
             raise codec.EnvelopeRefused(f"The envelope is of channel {envelope.channel}, not of {self.channel}.")
         codec.encode_envelope(envelope)
 
-    async def _take_turn(self, address: str, payload: bytes, message_id: str) -> None:
-        async with asyncio.timeout(self._accept_timeout), self._turn(address):
-            ack = await self._publish(payload, message_id)
+    def _publish_now(self, payload: bytes, head: bytes) -> asyncio.Future[PubAck]:
+        return self._bus.send(self._subject, payload, head)
+
+    def _count_stored(self, ack: PubAck) -> None:
         self._tally.count("duplicate" if ack.duplicate else "accepted")
 
-    @asynccontextmanager
-    async def _turn(self, address: str) -> AsyncIterator[None]:
-        lock = self._turns.setdefault(address, asyncio.Lock())
-        async with lock:
-            yield
+    def _not_accepted(self, reason: Exception) -> NotAccepted:
+        self._tally.count("not_accepted")
+        return NotAccepted("not_stored", f"the store does not take it now: {str(reason) or 'no answer in time'}")
+
+    # --- receipts ---
 
     async def _publish(self, payload: bytes, message_id: str) -> PubAck:
         """Repeat the same bytes with the same id until there is an answer. Raises PublishRefused."""
@@ -174,30 +173,6 @@ class Door:
                 self._log.warning("channel.no_answer", reason=str(exc))
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-
-    async def _in_time(self, work: Awaitable[None], within: float | None) -> None:
-        """Wait for work that goes on when its caller is gone; None: it ends in time by itself."""
-        task = self._start(work)
-        try:
-            async with asyncio.timeout(within):
-                await asyncio.shield(task)
-        except (TimeoutError, PublishRefused) as exc:
-            self._tally.count("not_accepted")
-            reason = str(exc) or "no answer in time"
-            raise NotAccepted("not_stored", f"the store does not take it now: {reason}") from exc
-
-    def _start(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(_run(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (failure := task.exception()) is not None:
-            self._log.debug("channel.not_accepted", reason=repr(failure))  # its caller was told, unless it is gone
-
-    # --- receipts ---
 
     async def _checked_receipt(self, receipt: Receipt) -> Receipt | None:
         """Give what is to be reported of the whole message; of a piece but the last only its failure matters."""
@@ -216,6 +191,14 @@ class Door:
             raise ValueError("The receipt names no message of ours: give the id that was sent with it.")
         decode_input(self.channel, encode_input(receipt))
 
+    async def _in_time(self, work: asyncio.Task[None], within: float) -> None:
+        """Wait for work that goes on when its caller is gone."""
+        try:
+            async with asyncio.timeout(within):
+                await asyncio.shield(work)
+        except TimeoutError as exc:
+            raise self._not_accepted(exc) from exc
+
     def _merge(self, receipt: Receipt) -> asyncio.Task[None]:
         conversation = receipt.outbound.rpartition("-")[0]
         waiting = self._merging.setdefault(conversation, {})
@@ -223,7 +206,9 @@ class Door:
         if known is None or _weight(receipt) > _weight(known):
             waiting[receipt.outbound] = receipt
         if conversation not in self._flushes:
-            self._flushes[conversation] = self._start(self._flush(conversation))
+            self._flushes[conversation] = task = asyncio.create_task(self._flush(conversation))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return self._flushes[conversation]
 
     async def _flush(self, conversation: str) -> None:
@@ -235,10 +220,6 @@ class Door:
         del self._flushes[conversation]
         for receipt in self._merging.pop(conversation).values():
             await self.append(receipt)
-
-
-async def _run(work: Awaitable[None]) -> None:
-    await work
 
 
 def _weight(receipt: Receipt) -> tuple[int, bool]:

@@ -51,10 +51,14 @@ class ChannelEvents:
         self._counter = Counter(
             "trunkline_channel_events", "What channels did", ["channel", "event"], registry=registry
         )
+        self._counters: dict[tuple[str, str], Counter] = {}
 
     def add(self, channel: str, event: str) -> None:
         """Count."""
-        self._counter.labels(channel, event).inc()
+        counter = self._counters.get((channel, event))
+        if counter is None:  # looking it up in the library costs more than counting
+            counter = self._counters[channel, event] = self._counter.labels(channel, event)
+        counter.inc()
 
     def close(self) -> None:
         """Leave the registry, so that another node of this process may use it."""

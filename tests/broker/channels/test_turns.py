@@ -1,0 +1,113 @@
+"""Messages on their way: one at a time per address, each until the store has answered or its time is over."""
+
+import asyncio
+
+import pytest
+
+from broker.bus.errors import PublishRefused, PublishUnknown
+from broker.bus.pipeline import PubAck
+from broker.channels.turns import Turns
+
+ACK = PubAck("S", 1)
+LONG = 60.0
+
+
+class Store:
+    """Keeps what was sent to it until the test answers."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.answers: list[asyncio.Future[PubAck]] = []
+        self.stored: list[PubAck] = []
+        self.repeated = asyncio.Event()
+
+    def publish(self, payload: bytes, head: bytes) -> asyncio.Future[PubAck]:
+        assert head == b"head"
+        if payload in self.sent:
+            self.repeated.set()
+        self.sent.append(payload)
+        self.answers.append(asyncio.get_running_loop().create_future())
+        return self.answers[-1]
+
+    def turns(self, *, within: float = LONG, attempt: float = LONG) -> Turns:
+        return Turns(self.publish, self.stored.append, within=within, attempt=attempt)
+
+
+async def settle() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_addresses_do_not_wait_for_each_other_and_messages_of_one_do() -> None:
+    store = Store()
+    turns = store.turns()
+    first, second, other = (
+        turns.take(address, text, b"head") for address, text in (("a", b"1"), ("a", b"2"), ("b", b"3"))
+    )
+    assert store.sent == [b"1", b"3"]
+    store.answers[0].set_result(ACK)
+    assert await first is ACK
+    assert store.sent == [b"1", b"3", b"2"]
+    store.answers[1].set_result(ACK)
+    store.answers[2].set_result(ACK)
+    await asyncio.gather(second, other)
+    assert len(turns) == 0
+    assert store.stored == [ACK, ACK, ACK]
+    await turns.settled()
+
+
+async def test_what_may_be_stored_is_sent_again_before_the_next_one() -> None:
+    store = Store()
+    turns = store.turns()
+    first, second = turns.take("a", b"1", b"head"), turns.take("a", b"2", b"head")
+    store.answers[0].set_exception(PublishUnknown("no answer"))
+    await store.repeated.wait()
+    assert store.sent == [b"1", b"1"]
+    store.answers[1].set_result(ACK)
+    await first
+    store.answers[2].set_result(ACK)
+    await second
+
+
+async def test_an_attempt_without_an_answer_is_repeated() -> None:
+    store = Store()
+    told = store.turns(attempt=0.01).take("a", b"1", b"head")
+    await store.repeated.wait()
+    assert store.answers[0].cancelled()
+    store.answers[-1].set_result(ACK)
+    await told
+
+
+async def test_when_the_time_is_over_the_caller_is_told_and_the_next_one_has_its_turn() -> None:
+    store = Store()
+    turns = store.turns(within=0.05)
+    first, second = turns.take("a", b"1", b"head"), turns.take("a", b"2", b"head")
+    for late in (first, second):
+        with pytest.raises(TimeoutError):
+            await late
+    assert len(turns) == 0
+
+
+async def test_a_refusal_is_told_and_the_next_one_has_its_turn() -> None:
+    store = Store()
+    turns = store.turns()
+    first, second = turns.take("a", b"1", b"head"), turns.take("a", b"2", b"head")
+    store.answers[0].set_exception(PublishRefused(10077, "full", None))
+    with pytest.raises(PublishRefused):
+        await first
+    store.answers[1].set_result(ACK)
+    await second
+
+
+async def test_a_caller_that_is_gone_leaves_its_message_under_way() -> None:
+    store = Store()
+    turns = store.turns()
+    first, second = turns.take("a", b"1", b"head"), turns.take("a", b"2", b"head")
+    first.cancel()
+    await settle()
+    assert store.sent == [b"1"]
+    store.answers[0].set_result(ACK)
+    await settle()
+    store.answers[1].set_result(ACK)
+    await second
+    assert store.stored == [ACK, ACK]
