@@ -61,14 +61,21 @@ class TypingFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="typi
     on: bool = True
 
 
-ClientFrame = Hello | Show | Watch | Unwatch | CommandFrame | TypingFrame
+class Active(Struct, frozen=True, kw_only=True, tag_field="type", tag="active"):
+    """Somebody sits at this screen: a key, the pointer or a touch, told at most once a minute."""
+
+
+ClientFrame = Hello | Show | Watch | Unwatch | CommandFrame | TypingFrame | Active
 
 
 # --- to the browser --------------------------------------------------------------------------------------------------
 
 
 class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"):
-    """Answer to ``hello``. ``resumed``: only what has changed since the cursor follows; otherwise a whole view."""
+    """Answer to ``hello``. ``resumed``: only what has changed since the cursor follows; otherwise a whole view.
+
+    ``idle_after`` (ms): an operator who does nothing for so long is set away; 0: never.
+    """
 
     me: Me
     now: int
@@ -76,6 +83,7 @@ class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"
     languages: tuple[str, ...]
     channels: dict[str, ChannelShown]
     resumed: bool
+    idle_after: int
 
 
 class ViewFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="view", omit_defaults=True):

@@ -41,7 +41,13 @@ class Node:
         self.feed = Feed(outside, self.faces, self.library)
         self.commands = Commands(outside, self.feed, self.library)
         self.sessions = Sessions(outside, lasts=settings.session)
-        self.presence = Presence(outside.door, outside.node, outside.monotonic, linger=settings.away_after.seconds)
+        self.presence = Presence(
+            outside.door,
+            outside.node,
+            outside.monotonic,
+            linger=settings.away_after.seconds,
+            idle_after=settings.idle_after.seconds,
+        )
         self.origins = Origins([outside.public_url])
         self._sockets: dict[Socket, Session] = {}
 

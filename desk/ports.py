@@ -9,13 +9,13 @@ from desk.reports import Figures
 from desk.search import SearchIndex
 from normalizer.capabilities import Capabilities
 from normalizer.content import StoredFile
-from router.inputs import Command, DeskAlive, OperatorLost, OperatorUp
+from router.inputs import Command, DeskAlive, OperatorIdle, OperatorLost, OperatorUp
 from router.record import Record
 from router.state import State
 
 Role = Literal["operator", "supervisor"]
 
-DeskInput = Command | DeskAlive | OperatorUp | OperatorLost
+DeskInput = Command | DeskAlive | OperatorUp | OperatorLost | OperatorIdle
 """What source ``_desk`` may append to IN."""
 
 Follower = Callable[[int, str, Record], None]

@@ -12,7 +12,7 @@ import structlog
 
 from desk.ports import DeskInput, Door, NotStored
 from router.facts import NodeLost
-from router.inputs import DeskAlive, OperatorLost, OperatorUp
+from router.inputs import DeskAlive, OperatorIdle, OperatorLost, OperatorUp
 from router.record import Record
 
 ALIVE_EVERY: Final = 5.0
@@ -22,29 +22,45 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Presence:
-    """The operators of one node. ``linger`` (seconds) lets a page be loaded again without a loss."""
+    """The operators of one node. ``linger`` (seconds) lets a page be loaded again without a loss.
 
-    def __init__(self, door: Door, node: str, clock: Callable[[], float], *, linger: float) -> None:
+    Who has not touched a screen for ``idle_after`` (seconds; 0: for ever) is told to be idle.
+    """
+
+    def __init__(
+        self, door: Door, node: str, clock: Callable[[], float], *, linger: float, idle_after: float = 0.0
+    ) -> None:
         self._door = door
         self._node = node
         self._clock = clock
         self._linger = linger
+        self._idle_after = idle_after
         self._open: dict[str, int] = {}
         self._left: dict[str, float] = {}  # when the last screen of an operator went
         self._told: set[str] = set()
+        self._active: dict[str, float] = {}  # when an operator was last seen to do something
+        self._told_idle: set[str] = set()
         self._changed = asyncio.Event()
 
     def opened(self, operator: str) -> None:
         """A screen of an operator is open."""
         self._open[operator] = self._open.get(operator, 0) + 1
         self._left.pop(operator, None)
+        self._active[operator] = self._clock()
         self._changed.set()
+
+    def active(self, operator: str) -> None:
+        """An operator has done something."""
+        self._active[operator] = self._clock()
+        if operator in self._told_idle:
+            self._changed.set()
 
     def closed(self, operator: str) -> None:
         """A screen of an operator is gone."""
         self._open[operator] -= 1
         if not self._open[operator]:
             del self._open[operator]
+            del self._active[operator]
             self._left[operator] = self._clock() + self._linger
             self._changed.set()
 
@@ -56,6 +72,7 @@ class Presence:
         """Follow a record: when the router has given this node up, everything is said again."""
         if any(isinstance(fact, NodeLost) and fact.node == self._node for fact in record.facts):
             self._told.clear()
+            self._told_idle.clear()
             self._changed.set()
 
     async def run(self) -> None:
@@ -98,6 +115,16 @@ class Presence:
             if not await self._tell(OperatorLost(operator=operator, node=self._node)):
                 return False
             self._told.discard(operator)
+            self._told_idle.discard(operator)
+        return await self._tell_idleness(now)
+
+    async def _tell_idleness(self, now: float) -> bool:
+        """Tell IN who has stopped to do anything here, and who has begun again."""
+        idle = {each for each, at in self._active.items() if self._idle_after and now - at >= self._idle_after}
+        for operator in sorted(self._told & self._active.keys() & (idle ^ self._told_idle)):
+            if not await self._tell(OperatorIdle(operator=operator, node=self._node, idle=operator in idle)):
+                return False
+            self._told_idle ^= {operator}
         return True
 
     async def _tell(self, value: DeskInput) -> bool:

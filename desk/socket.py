@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from desk.frames import (
+    Active,
     AnswerFrame,
     ClientFrame,
     CommandFrame,
@@ -120,10 +121,14 @@ class _Line:
             languages=rules.languages,
             channels=show_channels(self._node.feed.state, self._node.outside.channels),
             resumed=resumed,
+            idle_after=int(self._node.settings.idle_after),
         )
 
     def _serve(self, frame: ClientFrame) -> None:
+        self._node.presence.active(self._account.id)
         match frame:
+            case Active():
+                return
             case CommandFrame():
                 self._command(frame)
             case Watch():

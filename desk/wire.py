@@ -37,7 +37,8 @@ class OperatorCard(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An operator as others see them. ``load`` of ``units`` is taken; ``held`` conversations make it up.
 
     ``online``: a socket is open; ``grace_until``: it was lost and is waited for until then. ``phone``: calls can ring
-    there; ``talking``: one is going on.
+    there; ``talking``: one is going on. ``state`` was set at ``since`` and ``reason`` says more of it, ``signed_in`` is
+    when this turn of work began. ``counts`` is how many conversations of each channel are held.
     """
 
     id: str
@@ -45,9 +46,13 @@ class OperatorCard(Struct, frozen=True, kw_only=True, omit_defaults=True):
     role: Role
     state: str
     online: bool
+    since: int = 0
+    reason: str = ""
+    signed_in: int = 0
     load: int = 0
     units: int = 0
     held: int = 0
+    counts: dict[str, int] = {}
     grace_until: int = 0
     phone: bool = False
     talking: bool = False

@@ -16,6 +16,7 @@ _REASONS: Mapping[str, str] = MappingProxyType(
     {
         "offline": "not signed in",
         "away": "away",
+        "break": "on a break",
         "draining": "finishing what is there",
         "not_responding": "not responding",
         "unknown": "not in the rules",
@@ -182,7 +183,8 @@ _SENTENCES: Mapping[type, Callable[[Any], str]] = MappingProxyType(
         f.NodeLost: lambda fact: f"Desk node {fact.node} fell silent.",
         f.OperatorOnline: lambda fact: f"{fact.operator} is connected to {fact.node}.",
         f.OperatorGone: lambda fact: f"{fact.operator} lost the connection to {fact.node}.",
-        f.OperatorState: lambda fact: f"{fact.operator} is {fact.state}.",
+        f.OperatorState: lambda fact: f"{fact.operator} is {fact.state}{f' ({fact.reason})' if fact.reason else ''}.",
+        f.OperatorIdle: _silent,
         f.RulesTaken: lambda fact: f"Rules version {fact.version} are in force.",
         f.ClockJumped: lambda fact: f"The bus stood still for {fact.gap / 1_000:g} s.",
         f.Scheduled: _silent,

@@ -395,11 +395,23 @@ class OperatorGone(Fact, frozen=True, kw_only=True, tag="operator.gone"):
 
 
 class OperatorState(Fact, frozen=True, kw_only=True, tag="operator.state"):
-    """The state as set by the operator, or ``not_responding`` / ``offline`` as found by the router."""
+    """The state as set by the operator, or ``not_responding`` / ``offline`` as found by the router.
+
+    ``reason`` is what they said about it, ``idle`` where the desk found nobody there, or ``no_answers``.
+    """
 
     operator: str
-    state: Literal["available", "away", "draining", "offline", "not_responding"]
+    state: Literal["available", "away", "break", "draining", "offline", "not_responding"]
     by: str = ""
+    reason: str = ""
+
+
+class OperatorIdle(Fact, frozen=True, kw_only=True, tag="operator.idle"):
+    """Nobody has touched this operator's screens on ``node`` for a long time (``idle``), or somebody does again."""
+
+    operator: str
+    node: str
+    idle: bool
 
 
 # --- the workspace --------------------------------------------------------------------------------------------
@@ -503,6 +515,7 @@ AnyFact = (
     | OperatorOnline
     | OperatorGone
     | OperatorState
+    | OperatorIdle
     | RulesTaken
     | ClockJumped
     | Scheduled

@@ -75,6 +75,7 @@ def _operator_online(c: Change, fact: f.OperatorOnline) -> None:
 def _operator_gone(c: Change, fact: f.OperatorGone) -> None:
     operator = operator_of(c, fact.operator)
     c.set(operator, "nodes", [n for n in operator.nodes if n != fact.node])
+    c.set(operator, "idle", [n for n in operator.idle if n != fact.node])
     c.set(operator, "grace_until", fact.grace_until)
     c.timer(GRACE, fact.operator, fact.grace_until)
 
@@ -84,10 +85,21 @@ def _operator_state(c: Change, fact: f.OperatorState) -> None:
     if fact.state == "available" and operator.state != "available":
         c.set(operator, "idle_since", c.now)
         c.set(operator, "silent", 0)
+    if (operator.state, operator.reason) != (fact.state, fact.reason):
+        c.set(operator, "since", c.now)
+    if fact.state == "offline" or operator.state == "offline":
+        c.set(operator, "signed_in", 0 if fact.state == "offline" else c.now)
     c.set(operator, "state", fact.state)
+    c.set(operator, "reason", fact.reason)
     if fact.state == "offline":
         c.set(operator, "grace_until", 0)
         c.timer(GRACE, fact.operator, 0)
+
+
+def _operator_idle(c: Change, fact: f.OperatorIdle) -> None:
+    operator = operator_of(c, fact.operator)
+    others = [n for n in operator.idle if n != fact.node]
+    c.set(operator, "idle", [*others, fact.node] if fact.idle else others)
 
 
 def _nothing(_change: Change, _fact: f.Fact) -> None:
@@ -141,6 +153,7 @@ OPERATORS: Mapping[type, Fold] = MappingProxyType(
         f.OperatorOnline: _operator_online,
         f.OperatorGone: _operator_gone,
         f.OperatorState: _operator_state,
+        f.OperatorIdle: _operator_idle,
     }
 )
 """Facts of operators."""

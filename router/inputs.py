@@ -67,13 +67,25 @@ class OperatorLost(Struct, frozen=True, kw_only=True, tag_field="kind", tag="ope
     node: Id
 
 
+class OperatorIdle(Struct, frozen=True, kw_only=True, tag_field="kind", tag="operator.idle"):
+    """Nobody has touched the operator's screens on a node for so long as the setting says; or somebody does again."""
+
+    operator: Id
+    node: Id
+    idle: bool
+
+
 # --- what an operator can ask for ------------------------------------------------------------------------------
 
 
-class SetPresence(Struct, frozen=True, kw_only=True, tag_field="do", tag="presence"):
-    """``available``, ``away`` (keeps what is there, gets nothing new), ``draining``; ``offline`` is a log-out."""
+class SetPresence(Struct, frozen=True, kw_only=True, tag_field="do", tag="presence", omit_defaults=True):
+    """``available``, ``away``, ``break`` (keep what is there, get nothing new), ``draining``; ``offline`` is a log-out.
 
-    state: Literal["available", "away", "draining", "offline"]
+    ``reason`` says more of ``away`` and ``break``, for those who look at the team.
+    """
+
+    state: Literal["available", "away", "break", "draining", "offline"]
+    reason: Annotated[str, Meta(max_length=100)] = ""
 
 
 class Accept(Struct, frozen=True, kw_only=True, tag_field="do", tag="accept"):
@@ -245,9 +257,9 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="kind", tag="command"
     position: Annotated[int, Meta(ge=0)] = 0
 
 
-Wire = Message | Receipt | Tick | RulesProposed | DeskAlive | OperatorUp | OperatorLost | Command
+Wire = Message | Receipt | Tick | RulesProposed | DeskAlive | OperatorUp | OperatorLost | OperatorIdle | Command
 """What stands on IN."""
-Input = Message | Reported | Tick | RulesProposed | DeskAlive | OperatorUp | OperatorLost | Command
+Input = Message | Reported | Tick | RulesProposed | DeskAlive | OperatorUp | OperatorLost | OperatorIdle | Command
 """What the router takes."""
 
 _decoder = msgspec.json.Decoder(Wire)
@@ -257,7 +269,7 @@ _CHANNELS: tuple[type, ...] = (Message, Receipt)
 _OURS: dict[str, tuple[type, ...]] = {
     TICK_SOURCE: (Tick,),
     RULES_SOURCE: (RulesProposed,),
-    DESK_SOURCE: (Command, DeskAlive, OperatorUp, OperatorLost),
+    DESK_SOURCE: (Command, DeskAlive, OperatorUp, OperatorLost, OperatorIdle),
 }
 
 

@@ -3,7 +3,7 @@
 from router import facts as f
 from router.deadlines import ORPHAN, timer_id
 from router.draft import Draft
-from router.inputs import Command, DeskAlive, OperatorLost, OperatorUp, SetPresence
+from router.inputs import Command, DeskAlive, OperatorIdle, OperatorLost, OperatorUp, SetPresence
 from router.matching import place_of
 from router.people import Conversation
 from router.phone import ringing_call
@@ -42,6 +42,23 @@ def sign_in(d: Draft, up: OperatorUp) -> None:
     d.freed[up.operator] = None
 
 
+def note_idleness(d: Draft, news: OperatorIdle) -> None:
+    """Note whether somebody is there; who touches none of their screens any more is away, and comes back themselves."""
+    name = news.operator
+    operator = d.state.operators.get(name)
+    if operator is None or news.node not in operator.nodes or (news.node in operator.idle) == news.idle:
+        return
+    d.line = operator_line(name)
+    d.emit(f.OperatorIdle(operator=name, node=news.node, idle=news.idle))
+    _rest(d, operator)
+
+
+def _rest(d: Draft, operator: Operator) -> None:
+    """Give nothing new to somebody who is at none of their screens."""
+    if operator.state == "available" and operator.nodes and set(operator.nodes) <= set(operator.idle):
+        d.emit(f.OperatorState(operator=operator.id, state="away", reason="idle"))
+
+
 def lose_socket(d: Draft, lost: OperatorLost) -> None:
     """Note that an operator's last socket on a node went without a word."""
     lose_node_of(d, lost.operator, lost.node)
@@ -56,6 +73,7 @@ def lose_node_of(d: Draft, name: str, node: str) -> None:
     last = len(operator.nodes) == 1 and operator.state != "offline"
     grace = d.now + max(d.rules.times.grace, 1) if last else 0
     d.emit(f.OperatorGone(operator=name, node=node, grace_until=grace))
+    _rest(d, operator)
     if not operator.nodes:
         _schedule(d, [("revoke", one.id) for one in _offered(d, operator)])
 
@@ -74,7 +92,8 @@ def set_presence(d: Draft, command: Command, action: SetPresence) -> None:
     if action.state == "offline":
         sign_out(d, name, by=name)
         return
-    d.emit(f.OperatorState(operator=name, state=action.state, by=name))
+    reason = action.reason.strip() if action.state in ("away", "break") else ""
+    d.emit(f.OperatorState(operator=name, state=action.state, by=name, reason=reason))
     d.freed[name] = None
 
 

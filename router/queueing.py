@@ -318,7 +318,7 @@ def end_offer(d: Draft, conversation: Conversation, ended: Offer, reason: End) -
     )
     d.freed[ended.operator] = None
     if reason == "no_answer" and silent >= d.rules.no_answers and operator.state == "available":
-        d.emit(f.OperatorState(operator=ended.operator, state="not_responding"))
+        d.emit(f.OperatorState(operator=ended.operator, state="not_responding", reason="no_answers"))
 
 
 def after_offer(

@@ -18,11 +18,17 @@ class Operator(Struct, kw_only=True, omit_defaults=True, gc=False):
     how many of them are exclusive and deferrable, ``counts`` how many there are of each channel. ``idle_since`` orders
     the longest idle; ``silent`` counts unanswered offers in a row. ``grace_until`` is set while no socket is open.
     ``talking`` maps the calls that this operator has answered to their conversations, whoever owns those.
-    ``commands`` remembers the ids of recent commands, oldest first.
+    ``commands`` remembers the ids of recent commands, oldest first. ``since`` is when the state was set and ``reason``
+    what was said about it, ``signed_in`` when this turn of work began (0: offline). ``idle`` are the nodes whose
+    screens nobody touches.
     """
 
     id: str
-    state: Literal["available", "away", "draining", "offline", "not_responding"] = "offline"
+    state: Literal["available", "away", "break", "draining", "offline", "not_responding"] = "offline"
+    reason: str = ""
+    since: int = 0
+    signed_in: int = 0
+    idle: list[str] = field(default_factory=list)
     nodes: list[str] = field(default_factory=list)
     grace_until: int = 0
     load: int = 0

@@ -22,7 +22,7 @@ from router.inputs import Command, Input, Message, Reported
 from router.intake import take_message
 from router.people import Conversation, PersonRecord
 from router.policy import Policy
-from router.presence import keep_node, lose_socket, sign_in
+from router.presence import keep_node, lose_socket, note_idleness, sign_in
 from router.receipts import conversation_of, take_receipt
 from router.record import WORKSPACE_LINE, Entry, Record
 from router.state import State
@@ -322,6 +322,7 @@ _INPUTS: Mapping[type, Callable[[Draft, Any], None]] = MappingProxyType(
         inputs.DeskAlive: keep_node,
         inputs.OperatorUp: sign_in,
         inputs.OperatorLost: lose_socket,
+        inputs.OperatorIdle: note_idleness,
         Command: obey,
         Undecodable: _refuse,
     }

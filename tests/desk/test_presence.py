@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from desk.presence import ALIVE_EVERY, Presence
-from router.inputs import DeskAlive, OperatorLost, OperatorUp
+from router.inputs import DeskAlive, OperatorIdle, OperatorLost, OperatorUp
 from tests.desk.conftest import at_work
 from tests.desk.world import Console, Desk, World
 
@@ -41,6 +41,38 @@ async def test_a_page_that_is_loaded_again_is_no_loss(world: World, desk: Desk, 
     await ben.do({"do": "presence", "state": "away"})
     assert heard(world, OperatorLost) == []
     assert len(heard(world, OperatorUp)) == 1
+
+
+async def test_who_touches_no_screen_for_long_is_away_until_they_say_so(world: World, desk: Desk, ben: Console) -> None:
+    assert ben.welcome["idle_after"] == 900_000
+    world.seconds += 600
+    await ben.send({"type": "active"})
+    await ben.do({"do": "read", "conversation": "none", "upto": 1})  # the frame before it has been served
+    world.seconds += 600
+    desk.node.presence._changed.set()
+    await until(lambda: not desk.node.presence._changed.is_set())
+    assert heard(world, OperatorIdle) == []
+
+    world.seconds += 301
+    desk.node.presence._changed.set()
+    await ben.until(lambda: ben.operators["ben"]["state"] == "away")
+    card = ben.operators["ben"]
+    assert (card["reason"], card["since"], card["signed_in"] > 0) == ("idle", world.log.now, True)
+    await ben.send({"type": "active"})
+    await until(lambda: [each.idle for each in heard(world, OperatorIdle)] == [True, False])
+    assert world.log.machine.state.operators["ben"].state == "away"
+    await ben.do({"do": "presence", "state": "available"})
+    await ben.until(lambda: ben.operators["ben"]["state"] == "available")
+
+
+async def test_a_supervisor_sees_who_is_on_a_break_and_since_when(world: World, desk: Desk, ben: Console) -> None:
+    anna = await world.console(desk, "anna", everything=True)
+    world.log.now += 60_000
+    await ben.do({"do": "presence", "state": "break", "reason": " lunch "})
+    await anna.until(lambda: anna.operators["ben"]["state"] == "break")
+    card = anna.operators["ben"]
+    assert (card["reason"], card["since"]) == ("lunch", world.log.now)
+    assert card["signed_in"] < card["since"]
 
 
 async def test_the_node_says_that_it_lives(world: World, desk: Desk) -> None:

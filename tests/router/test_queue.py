@@ -429,7 +429,8 @@ def test_two_unanswered_offers_in_a_row_make_an_operator_not_responding() -> Non
     assert only(facts, f.OfferEnded).reason == "no_answer"
     assert world.operator("anna").silent == 1
     facts = world.wait(20_000)
-    assert only(facts, f.OperatorState).state == "not_responding"
+    fact = only(facts, f.OperatorState)
+    assert (fact.state, fact.reason) == ("not_responding", "no_answers")
     assert world.of("v1").status == "waiting"
     world.wait(60_000)
     assert world.of("v1").status == "waiting", "until they say that they are back"

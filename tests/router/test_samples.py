@@ -25,6 +25,7 @@ SAMPLES = Path(__file__).parent / "samples"
 ADDED = {
     2: {"operators": ("counts",), "conversations": ("channels", "warned")},
     3: {"operators": ("talking",), "conversations": ("calls", "authors"), "addresses": ("heard",)},
+    4: {"operators": ("since", "signed_in", "reason", "idle")},
 }
 """Version of the samples: what it added to the state, which older ones did not know."""
 
@@ -134,6 +135,8 @@ def _desk(world: World) -> None:
     world.order("anna", i.SaveAnswer(title="Greeting", folder="Shop", shortcut="hi", texts={"en": "Hello {customer}"}))
     world.order("ben", i.SaveAnswer(title="Bye", texts={"en": "Bye"}, personal=True))
     world.order("ben", i.DeleteAnswer(answer=f"a{world.seq}"))
+    world.order("ben", i.SetPresence(state="break", reason="lunch"))
+    world.feed(i.OperatorIdle(operator="anna", node="n3", idle=True))
 
 
 def write(version: int) -> None:
