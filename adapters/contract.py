@@ -155,7 +155,7 @@ class Memory(Protocol):
         ...
 
     async def save(self, key: str, value: bytes) -> None:
-        """Keep the value."""
+        """Keep the value. Raises NotAccepted: it could not be kept in time, or nobody knows."""
         ...
 
 

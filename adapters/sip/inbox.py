@@ -4,24 +4,43 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
+MOST = 4 * 1024 * 1024
+"""Bytes that may wait: some ten thousand events."""
+
+OVERHEAD = 100
+"""Bytes that an event costs beside its own."""
+
 
 class Inbox:
-    """``work`` gets all that waits, in order. What waits is bounded by how long storing may take before it fails."""
+    """``work`` gets all that waits, in order. While too much waits no more is taken: the connection fills up."""
 
-    def __init__(self, work: Callable[[Sequence[bytes]], Awaitable[None]]) -> None:
+    def __init__(self, work: Callable[[Sequence[bytes]], Awaitable[None]], *, most: int = MOST) -> None:
         self._work = work
+        self._most = most
         self._waiting: list[bytes] = []
+        self._size = 0
         self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
         self._busy = asyncio.Lock()
 
     def clear(self) -> None:
         """Forget what an earlier connection has left."""
-        self._waiting.clear()
+        self._empty()
 
-    def add(self, payload: bytes) -> None:
-        """Put an event behind the others."""
+    async def put(self, payload: bytes) -> None:
+        """Put an event behind the others, as soon as there is room."""
+        await self._room.wait()
         self._waiting.append(payload)
+        self._size += len(payload) + OVERHEAD
+        if self._size >= self._most:
+            self._room.clear()
         self._arrived.set()
+
+    def _empty(self) -> Sequence[bytes]:
+        waiting, self._waiting, self._size = self._waiting, [], 0
+        self._room.set()
+        return waiting
 
     async def run(self) -> None:
         """Work off what comes, until cancelled."""
@@ -33,8 +52,7 @@ class Inbox:
         """Work off what has come."""
         async with self._busy:
             self._arrived.clear()
-            waiting, self._waiting = self._waiting, []
-            await self._work(waiting)
+            await self._work(self._empty())
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ closes those that are gone (promise P1).
 
 import asyncio
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -104,15 +104,17 @@ class Ledger:
             return None
 
     async def _give_up(self, event: Event, reason: str) -> None:
-        await self._context.dead("event_refused", msgspec.json.encode(event), reason)
+        await hold_on(self._context, lambda: self._context.dead("event_refused", msgspec.json.encode(event), reason))
 
     async def _note(self, changed: Iterable[str]) -> None:
         pages: dict[str, dict[str, LiveCall]] = {_page_of(name): {} for name in changed}
         for call in self._calls.values():
             if (page := pages.get(_page_of(call.id))) is not None:
                 page[call.id] = call
-        save = self._context.memory.save
-        await asyncio.gather(*(save(name, msgspec.json.encode(page)) for name, page in pages.items()))
+        await asyncio.gather(*(self._save(name, msgspec.json.encode(page)) for name, page in pages.items()))
+
+    async def _save(self, name: str, page: bytes) -> None:
+        await hold_on(self._context, lambda: self._context.memory.save(name, page))
 
     async def _accept(self, envelopes: Iterable[Envelope]) -> None:
         results = await asyncio.gather(*map(self._accept_one, envelopes), return_exceptions=True)
@@ -121,18 +123,19 @@ class Ledger:
 
     async def _accept_one(self, envelope: Envelope) -> None:
         try:
-            await self._accept_at_last(envelope)
+            await hold_on(self._context, lambda: self._context.accept(envelope))
         except EnvelopeRefused as exc:
             self._context.log.warning("sip.event_refused", kind=envelope.native_id, reason=exc.message)
 
-    async def _accept_at_last(self, envelope: Envelope) -> None:
-        """Hold on to an envelope until it is stored: nobody says it again. Raises EnvelopeRefused."""
-        while True:
-            try:
-                return await self._context.accept(envelope)
-            except NotAccepted as exc:
-                self._context.log.warning("sip.not_stored", reason=exc.message)
-            await asyncio.sleep(RETRY_AFTER)
+
+async def hold_on(context: Context, store: Callable[[], Awaitable[None]]) -> None:
+    """Try until something is stored: nobody says it again. What comes meanwhile waits in the inbox, or outside."""
+    while True:
+        try:
+            return await store()
+        except NotAccepted as exc:
+            context.log.warning("sip.not_stored", reason=exc.message)
+        await asyncio.sleep(RETRY_AFTER)
 
 
 def _page_of(call: str) -> str:

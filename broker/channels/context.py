@@ -9,8 +9,9 @@ import msgspec
 import structlog
 
 from adapters.contract import FileTooBig, Lines, Media, Memory
+from adapters.errors import NotAccepted
 from broker.bus.connection import Bus
-from broker.bus.errors import BusError, KeyExists, MediaTooLarge
+from broker.bus.errors import BusError, KeyExists, MediaTooLarge, PublishRefused, PublishUnknown
 from broker.bus.kv import Bucket, kv_key
 from broker.bus.media import MediaRef, MediaStore
 from broker.bus.streams import Workspace
@@ -101,8 +102,11 @@ class ChannelMemory:
         return entry.value if entry else None
 
     async def save(self, key: str, value: bytes) -> None:
-        """Keep the value. Raises `PublishRefused`, `PublishUnknown`."""
-        await self._bucket.put(self._prefix + kv_key(key), value)
+        """Keep the value. Raises NotAccepted."""
+        try:
+            await self._bucket.put(self._prefix + kv_key(key), value)
+        except (PublishRefused, PublishUnknown) as exc:
+            raise NotAccepted("not_kept", f"a note of the channel could not be kept: {exc}") from exc
 
 
 class ChannelMedia:

@@ -7,6 +7,7 @@ and whoever reads next goes on. Each order may come twice, and may come for a le
 import asyncio
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Protocol, TypeVar
 
 import aiohttp
@@ -43,7 +44,7 @@ from adapters.sip.asterisk.wire import (
 )
 from adapters.sip.call import TALKING, Event, Kind, Place
 from adapters.sip.inbox import Inbox
-from adapters.sip.ledger import Ledger
+from adapters.sip.ledger import Ledger, hold_on
 from adapters.sip.settings import SipSettings
 from adapters.sip.source import look_at_clock
 from normalizer.content import Media
@@ -113,7 +114,8 @@ class Asterisk:
         try:
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(self._read(feed))
-                await self._ledger.load()
+                async with self._inbox.paused():
+                    await self._ledger.load()
                 await self._look(first=True)
                 self._context.log.info("sip.reading", source="asterisk", calls=len(self._ledger.calls))
                 parts.create_task(self._inbox.run())
@@ -131,7 +133,7 @@ class Asterisk:
     async def _read(self, feed: aiohttp.ClientWebSocketResponse) -> None:
         async for message in feed:
             if message.type is aiohttp.WSMsgType.TEXT:
-                self._inbox.add(message.data.encode())
+                await self._inbox.put(message.data.encode())
         await self._inbox.work_off()
         raise NotReachable("feed_lost", f"Asterisk at {self._settings.url} has closed the feed of events")
 
@@ -140,7 +142,7 @@ class Asterisk:
             try:
                 event = EVENT.decode(payload)
             except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
-                await self._context.dead("event_refused", payload, str(exc))
+                await hold_on(self._context, partial(self._context.dead, "event_refused", payload, str(exc)))
             else:
                 await self._heed(event)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 from http import HTTPStatus
 
 import aiohttp
@@ -34,7 +35,7 @@ from adapters.sip.kamailio.mapping import (
     to_events,
     to_refusal,
 )
-from adapters.sip.ledger import Ledger
+from adapters.sip.ledger import Ledger, hold_on
 from adapters.sip.settings import SipSettings
 from adapters.sip.source import asked_to_wait, look_at_clock
 
@@ -98,7 +99,8 @@ class Kamailio:
         try:
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(self._read(reader))
-                await self._ledger.load()
+                async with self._inbox.paused():
+                    await self._ledger.load()
                 await self._look()
                 self._context.log.info("sip.reading", source="kamailio", calls=len(self._ledger.calls))
                 parts.create_task(self._inbox.run())
@@ -122,13 +124,17 @@ class Kamailio:
             raise NotReachable("not_reachable", message) from exc
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
+        """Read on until the connection ends. What came before its end is stored: nobody says it again."""
+        failure: Exception | None = None
         try:
             while (payload := await netstring.read(reader)) is not None:
-                self._inbox.add(payload)
+                await self._inbox.put(payload)
         except (netstring.Malformed, OSError) as exc:
-            raise NotReachable("feed_lost", f"the events of Kamailio at {self._address} broke off: {exc}") from exc
+            failure = exc
         await self._inbox.work_off()
-        raise NotReachable("feed_lost", f"Kamailio at {self._address} has closed the connection")
+        reason = "the connection was closed" if failure is None else str(failure)
+        message = f"the events of Kamailio at {self._address} broke off: {reason}"
+        raise NotReachable("feed_lost", message) from failure
 
     async def _take(self, payloads: Sequence[bytes]) -> None:
         events = [event for payload in payloads if (event := await self._translate(payload)) is not None]
@@ -154,7 +160,7 @@ class Kamailio:
             if said.event != REFUSED:
                 return to_event(said, now=now)
         except BadWord as exc:
-            await self._context.dead("event_refused", payload, str(exc))
+            await hold_on(self._context, partial(self._context.dead, "event_refused", payload, str(exc)))
             return None
         if (receipt := to_refusal(said, now=now)) is not None:
             await self._context.report(receipt)

@@ -9,9 +9,19 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.contract import Adapter
-from adapters.errors import BadCredentials, NotReachable, OutcomeUnknown, RateLimited, Refused, TryLater, Unreachable
+from adapters.errors import (
+    BadCredentials,
+    NotAccepted,
+    NotReachable,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+    TryLater,
+    Unreachable,
+)
 from adapters.sip import Sip
 from adapters.sip.call import LOST
+from adapters.sip.inbox import Inbox
 from adapters.sip.settings import SipSettings
 from adapters.testing import (
     AdapterContract,
@@ -34,6 +44,7 @@ from tests.adapters.sip.pbx import HOST, eventually
 from tests.adapters.testing.test_bad_adapters import judge
 
 ANNA = "sip:anna@pbx.example"
+MANY = 50
 AT = "1800000000.250000"
 CALL = Call(call="c-1@trunk", event="initiated")
 
@@ -264,6 +275,55 @@ async def test_calls_are_listed_again_after_a_cut(channel: Channel, kamailio: Ka
     assert (ended.call, ended.reason) == (first, LOST)
     assert [envelope.native_id for envelope in channel.context.accepted].count(f"{second}/initiated") <= 2
     assert len(channel.calls("initiated")) == 2
+
+
+async def test_what_came_before_a_connection_broke_in_half_is_stored(
+    channel: Channel, kamailio: KamailioSimulator, context: FakeContext
+) -> None:
+    """A call that began and ended meanwhile stands in no list."""
+    await eventually(lambda: [r for r in kamailio.requests if b"dlg.list" in r.body], "it has asked for the calls")
+    context.store.clear()
+    await kamailio.feed(said(1))
+    await kamailio.feed(said(2))
+    await kamailio.feed(said(2, "failed", sip=487))
+    del kamailio.calls["c-2@trunk"]
+    await kamailio.write(b"7:half")
+    await kamailio.cut()
+    await asyncio.sleep(0.3)
+    context.store.set()
+    await channel.heard("failed")
+    assert [call.call for call in channel.calls("failed")] == ["c-2@trunk"]
+
+
+async def test_a_store_that_is_away_costs_no_call_and_no_memory(
+    kamailio: KamailioSimulator, context: FakeContext
+) -> None:
+    """Notes and envelopes are refused for a while; what comes meanwhile is read when there is room."""
+    down = asyncio.Event()
+    save = context.memory.save
+
+    async def refuse(key: str, value: bytes) -> None:
+        if down.is_set():
+            raise NotAccepted("not_kept", "the store is away")
+        await save(key, value)
+
+    context.memory.save = refuse  # type: ignore[method-assign] # a store that fails
+    channel = Channel(settings(kamailio), context)
+    channel.adapter._source._inbox = inbox = Inbox(channel.adapter._source._take, most=2_000)  # type: ignore[attr-defined]
+    await channel.start()
+    await kamailio.read_by()
+    await eventually(lambda: [r for r in kamailio.requests if b"dlg.list" in r.body], "it has asked for the calls")
+    down.set()
+    for number in range(1, MANY + 1):
+        await kamailio.feed(said(number))
+        await kamailio.feed(said(number, "failed", sip=487))
+    kamailio.calls.clear()
+    await eventually(lambda: [line for line in context.logged if line["event"] == "sip.not_stored"], "it is refused")
+    assert inbox._size < 3_000
+    down.clear()
+    await channel.heard("failed", MANY)
+    assert channel.lost == []
+    await channel.stop()
 
 
 # --- the pretended one and the real one ---
