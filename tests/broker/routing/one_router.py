@@ -9,7 +9,7 @@ import msgspec
 from broker.bus.settings import BusSettings, UserPassword
 from broker.bus.streams import Workspace
 from broker.routing.process import run_router
-from tests.broker.routing.play import FAST
+from tests.broker.routing.play import SETTINGS
 
 
 async def main(url: str, user: str, password: str, workspace: str, name: str) -> None:
@@ -17,7 +17,7 @@ async def main(url: str, user: str, password: str, workspace: str, name: str) ->
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = BusSettings(servers=(url,), credentials=UserPassword(user, password))
     async with asyncio.timeout(50):  # never left behind by a test that died
-        await run_router(settings, Workspace(workspace), stop=stop, settings=msgspec.structs.replace(FAST, name=name))
+        await run_router(settings, Workspace(workspace), stop=stop, settings=msgspec.structs.replace(SETTINGS, name=name))
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from router.record import Record, decode_record
 from router.rules import ChannelRule, OperatorRule, Route, Rules, Times
 from router.state import State
 
-FAST = RouterSettings(name="", lease_ttl=1.5, renew_every=0.3, tick_every=0.1, position_ms=300)
-PATIENCE = 20.0
+SETTINGS = RouterSettings(name="", lease_ttl=6.0, renew_every=0.5, tick_every=0.1, position_ms=300)
+PATIENCE = 60.0
 LATER = 4_000_000_000_000
 
 
@@ -134,11 +134,11 @@ class Play:
 
     # --- processes ------------------------------------------------------------------------------------------------
 
-    def router(self, bus: Bus, settings: RouterSettings = FAST) -> RouterProcess:
+    def router(self, bus: Bus, settings: RouterSettings = SETTINGS) -> RouterProcess:
         return RouterProcess(bus, self.workspace, self.times, settings=settings, stats=RouterStats(), replay_days=14)
 
     @asynccontextmanager
-    async def running(self, settings: RouterSettings = FAST) -> AsyncIterator["Run"]:
+    async def running(self, settings: RouterSettings = SETTINGS) -> AsyncIterator["Run"]:
         """A router on a connection of its own; stopped cleanly at the end, unless it has been killed."""
         bus = await Bus.connect(self.bus.settings, "router")
         run = Run(self.router(bus, settings), bus)

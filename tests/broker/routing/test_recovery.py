@@ -19,15 +19,15 @@ from router.people import Conversation, Person, PersonRecord, Sending
 from router.record import Record
 from router.snapshot import encode_state, state_hash
 from router.state import State
-from tests.broker.routing.play import FAST, Play, until
+from tests.broker.routing.play import SETTINGS, Play, until
 
-OFTEN = msgspec.structs.replace(FAST, snapshot_records=100)
+OFTEN = msgspec.structs.replace(SETTINGS, snapshot_records=100)
 
 
 async def routed(play: Play, *, often: bool = True) -> str:
     """A log with two snapshots in it and a tail behind the last; gives the hash of everything folded as it came."""
     await play.open_desk()
-    async with play.following() as witness, play.running(OFTEN if often else FAST) as run:
+    async with play.following() as witness, play.running(OFTEN if often else SETTINGS) as run:
         while run.stats.snapshots < (2 if often else 0):
             await play.say_all([f"visitor:{n % 60}" for n in range(100)])
             await asyncio.sleep(0)

@@ -14,7 +14,7 @@ from router import inputs as i
 from router.people import PersonRecord
 from router.rules import Route, Rules, When
 from router.snapshot import state_hash
-from tests.broker.routing.play import FAST, Play, until
+from tests.broker.routing.play import SETTINGS, Play, until
 
 
 class Hanging(PeopleBucket):
@@ -152,7 +152,7 @@ async def test_a_poisoned_input_is_refused_and_buried_once_and_the_router_goes_o
 
 async def test_inputs_without_effect_leave_a_position_behind_after_a_time_and_after_a_number(play: Play) -> None:
     await play.open_desk()
-    quiet = msgspec.structs.replace(FAST, tick_every=60.0, position_inputs=20, position_ms=3_600_000)
+    quiet = msgspec.structs.replace(SETTINGS, tick_every=60.0, position_inputs=20, position_ms=3_600_000)
     async with play.running(quiet) as run:
         for _ in range(45):
             last = await play.tick()
@@ -160,7 +160,7 @@ async def test_inputs_without_effect_leave_a_position_behind_after_a_time_and_af
         positions = [record for _, record in await play.records() if record.cause == "position"]
         assert len(positions) == 2
         assert all(not record.facts for record in positions)
-    often = msgspec.structs.replace(FAST, tick_every=0.05, position_ms=100)
+    often = msgspec.structs.replace(SETTINGS, tick_every=0.05, position_ms=100)
     async with play.running(often):
 
         async def written() -> bool:

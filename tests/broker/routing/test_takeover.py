@@ -21,7 +21,7 @@ from broker.routing.follower import Follower
 from broker.routing.term import Term, decode_term, encode_term
 from router import facts as f
 from router.snapshot import state_hash
-from tests.broker.routing.play import FAST, Play, until
+from tests.broker.routing.play import SETTINGS, Play, until
 from tests.fixtures.nats import Servers
 
 
@@ -56,11 +56,11 @@ async def process(play: Play, name: str) -> AsyncIterator[asyncio.subprocess.Pro
 
 async def test_what_a_stale_router_has_in_flight_is_refused_and_it_begins_anew(play: Play) -> None:
     await play.open_desk()
-    async with play.running(msgspec.structs.replace(FAST, name="a")) as stale:
+    async with play.running(msgspec.structs.replace(SETTINGS, name="a")) as stale:
         await stale.stepped(await play.say("visitor:0"))
         follower = Follower(play.bus, play.workspace, keep_backlog=True)
         following = asyncio.create_task(follower.run())
-        thief = play.router(play.bus, msgspec.structs.replace(FAST, name="b"))
+        thief = play.router(play.bus, msgspec.structs.replace(SETTINGS, name="b"))
         footing = await thief._take_over(follower)
         following.cancel()
         await play.say_all([f"visitor:{n % 7}" for n in range(300)])
@@ -133,7 +133,7 @@ async def test_a_standby_takes_over_from_a_killed_router_when_the_lease_ends(pla
     async with process(play, "first") as first:
         await play.say("visitor:0")
         await all_taken(play, 1)
-        async with play.running(msgspec.structs.replace(FAST, name="second")) as second:
+        async with play.running(msgspec.structs.replace(SETTINGS, name="second")) as second:
             await play.say_all([f"visitor:{n % 9}" for n in range(500)])
             first.kill()
             await play.say_all([f"visitor:{n % 9}" for n in range(500)])
@@ -147,7 +147,7 @@ async def test_a_stopped_router_that_wakes_up_after_its_successor_has_begun_writ
     async with process(play, "sleeper") as sleeper:
         await play.say("visitor:0")
         await all_taken(play, 1)
-        async with play.running(msgspec.structs.replace(FAST, name="second")) as second:
+        async with play.running(msgspec.structs.replace(SETTINGS, name="second")) as second:
             feeding = asyncio.create_task(play.say_all([f"visitor:{n % 9}" for n in range(3000)]))
             sleeper.send_signal(signal.SIGSTOP)
             await second.active()
@@ -164,9 +164,9 @@ async def test_a_stopped_router_that_wakes_up_after_its_successor_has_begun_writ
 
 async def test_a_clean_stop_hands_over_at_once_and_leaves_a_snapshot(play: Play) -> None:
     await play.open_desk()
-    async with play.running(msgspec.structs.replace(FAST, name="a")) as first:
+    async with play.running(msgspec.structs.replace(SETTINGS, name="a")) as first:
         await first.stepped(await play.say("visitor:1"))
-        async with play.running(msgspec.structs.replace(FAST, name="b")) as second:
+        async with play.running(msgspec.structs.replace(SETTINGS, name="b")) as second:
             await first.stop()
             await second.active()
             assert first.stats.snapshots == 1

@@ -9,7 +9,7 @@ from broker.routing.snapshots import Kept, Snapshots
 from broker.routing.trim import NANOS_PER_DAY, Housekeeper
 from router import facts as f
 from router import inputs as i
-from tests.broker.routing.play import FAST, Play, Run, until
+from tests.broker.routing.play import SETTINGS, Play, Run, until
 
 FAR = 40_000 * NANOS_PER_DAY
 """A time of the bus at which every input is old."""
@@ -111,7 +111,7 @@ async def test_inputs_stay_for_as_long_as_replays_may_need_them(play: Play) -> N
 
 async def test_a_running_router_trims_by_itself(play: Play) -> None:
     await play.open_desk()
-    async with play.running(msgspec.structs.replace(FAST, snapshot_records=40)) as run:
+    async with play.running(msgspec.structs.replace(SETTINGS, snapshot_records=40)) as run:
         positions = Positions(play.bus, play.workspace, play.times.log_stream)
 
         async def trimmed() -> bool:
