@@ -4,6 +4,7 @@ Nothing has to run for it, and it changes nothing.
 """
 
 import asyncio
+import re
 import secrets
 import time
 from collections.abc import Collection, Iterable, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from yarl import URL
 
 from adapters.contract import Adapter, Context, Finding
@@ -26,10 +28,11 @@ from broker.bus.streams import Workspace
 from broker.channels.offline import OfflineContext
 from broker.channels.program import Program
 from broker.channels.secret import LENGTH, workspace_secret
+from broker.logs import Scrubber, harmless
 from broker.place import BusNotStarted, find_bus
 from broker.source import Source, channel_problem
 from broker.storage import ALARM_AT, disk_share
-from broker.workspace import channel_type
+from broker.workspace import channel_type, secrets_in
 from config import ConfigErrors, Problem
 
 CHANNEL_TIMEOUT = 30.0
@@ -39,6 +42,13 @@ PUBLIC_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 5.0
 SKEW = 2.0
 """Seconds that the clocks of two machines may differ."""
+
+LONGEST_SAID = 300
+"""Characters of a foreign exception."""
+
+_LOGIN = re.compile(r"//[^\s/@]+@")
+_QUERY = re.compile(r"\?[^\s\"'>)]+")
+"""Of a URL: who logs in, and its parameters, which hold keys more often than not."""
 
 GENERAL = "general"
 LOCAL = frozenset(("localhost", "127.0.0.1", "::1"))
@@ -109,29 +119,46 @@ async def _channel(  # noqa: PLR0913  # what it looks at and with
 async def diagnose(
     adapter: type[Adapter], settings: Struct, context: Context, seconds: float = CHANNEL_TIMEOUT
 ) -> Sequence[Finding]:
-    """Let a channel look whether it can work.
+    """Let a channel look whether it can work. No finding holds a secret, whoever has worded it.
 
     Raises:
         BadSettings: a setting is wrong; it names the key.
     """
+    scrubber = Scrubber()
+    scrubber.add(secrets_in(settings))
     channel: Adapter | None = None
     try:
         channel = adapter(settings, context)
+        scrubber.add(channel.secrets())
         async with asyncio.timeout(seconds):
-            return await channel.check() or (Finding(what="there is nothing to look at", ok=True),)
-    except BadSettings:
-        raise
-    except BadCredentials as exc:
-        return (_wrong(exc.message, "mend its credentials: they are refused"),)
-    except NotReachable as exc:
-        return (_wrong(exc.message, "look at the address, the network and the provider's own state"),)
-    except TimeoutError:
-        return (_wrong(f"no answer within {seconds:g} s", "look at the address, the network and firewalls"),)
+            findings = await channel.check() or (Finding(what="there is nothing to look at", ok=True),)
+    except BadSettings as exc:
+        raise BadSettings(exc.code, _scrubbed(exc.message, scrubber), key=exc.key) from exc
     except Exception as exc:  # noqa: BLE001  # foreign code: whatever it is, the others are looked at
-        return (_wrong(f"the check itself failed: {type(exc).__name__}: {exc}", "tell whoever wrote the channel"),)
+        findings = (_failure(exc, seconds),)
     finally:
         if channel is not None:
             await _close(channel)
+    return tuple(
+        replace(one, what=_scrubbed(one.what, scrubber), remedy=_scrubbed(one.remedy, scrubber)) for one in findings
+    )
+
+
+def _failure(exc: Exception, seconds: float) -> Finding:
+    match exc:
+        case BadCredentials():
+            return _wrong(exc.message, "mend its credentials: they are refused")
+        case NotReachable():
+            return _wrong(exc.message, "look at the address, the network and the provider's own state")
+        case TimeoutError():
+            return _wrong(f"no answer within {seconds:g} s", "look at the address, the network and firewalls")
+        case _:
+            said = _QUERY.sub("?***", (str(exc).splitlines() or [""])[0])[:LONGEST_SAID]
+            return _wrong(f"the check itself failed: {type(exc).__name__}: {said}", "tell whoever wrote the channel")
+
+
+def _scrubbed(text: str, scrubber: Scrubber) -> str:
+    return _LOGIN.sub("//***@", harmless(scrubber.clean(text)))
 
 
 async def _close(channel: Adapter) -> None:
@@ -155,15 +182,17 @@ async def _bus(stack: AsyncExitStack, source: Source, data: Path) -> tuple[Bus |
             f"the way to the embedded bus cannot be read: {exc}", "give the data folder its right owner"
         )
     remedy = "look whether it runs, and at `nats:` in the file"
+    scrubber = Scrubber()
+    scrubber.add(secrets_in(source.settings))
     try:
-        quick = msgspec.structs.replace(settings, connect_timeout=BUS_TIMEOUT)
+        quick = replace(settings, connect_timeout=BUS_TIMEOUT)
         bus = await Bus.connect(quick, "trunkline-doctor")
     except BusError as exc:
         if source.settings.nats == "embedded":
             return None, Finding(what="the embedded bus does not run; `trunkline up` starts it", ok=True)
-        return None, _wrong(f"no NATS server answers: {exc}", remedy)
+        return None, _wrong(_scrubbed(f"no NATS server answers: {exc}", scrubber), remedy)
     stack.push_async_callback(bus.close)
-    return bus, Finding(what=f"NATS answers at {', '.join(settings.servers)}", ok=True)
+    return bus, Finding(what=_scrubbed(f"NATS answers at {', '.join(settings.servers)}", scrubber), ok=True)
 
 
 async def _secret(bus: Bus | None, source: Source) -> bytes:

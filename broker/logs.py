@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterable, MutableMapping
 from typing import Any, Literal, TextIO
+from urllib.parse import quote, quote_plus
 
 import structlog
 
@@ -28,8 +29,9 @@ class Scrubber:
         self._secrets: set[str] = set()
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Scrub these from now on; shorter ones than `SHORTEST_SECRET` are left alone."""
-        self._secrets.update(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
+        """Scrub these from now on, also as they stand in a URL; shorter ones than `SHORTEST_SECRET` are left alone."""
+        known = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+        self._secrets.update(form for secret in known for form in (secret, quote(secret, safe=""), quote_plus(secret)))
 
     def clean(self, text: str) -> str:
         """Scrub a text."""

@@ -19,6 +19,7 @@ from broker.bus.server import free_port
 from broker.channels.offline import OfflineContext
 from broker.doctor import GENERAL, diagnose, examine
 from broker.source import Source, read_source
+from config import Secret
 from normalizer.capabilities import Capabilities
 from tests.fixtures.nats import Servers
 
@@ -99,6 +100,34 @@ async def test_a_channel_that_cannot_even_be_made_is_a_finding(context: OfflineC
 
     (finding,) = await diagnose(Broken, Settings(), context)
     assert finding.what == "the check itself failed: RuntimeError: a slip"
+
+
+KEY = "a key/of ours"
+
+
+class Keyed(Settings, tag="keyed", frozen=True, kw_only=True):
+    key: Secret
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        RuntimeError("GET https://robot:hidden-word@api.example/bot?token=hidden-word: refused\nhidden-word"),
+        RuntimeError(f"the key {KEY} is refused"),
+        RuntimeError("GET https://api.example/a%20key%2Fof%20ours/me"),
+        NotReachable("away", f"https://api.example/{KEY} does not answer"),
+        BadSettings("no", f"{KEY} is no key", key="key"),
+        (Finding(what=f"{KEY} is taken", ok=True, remedy=f"change {KEY}"),),
+    ],
+    ids=range(6),
+)
+async def test_a_check_tells_no_secret(context: OfflineContext, outcome: object) -> None:
+    adapter = type("Prepared", (Fake,), {"outcome": outcome})
+    try:
+        said = repr(await diagnose(adapter, Keyed(key=Secret(KEY)), context))
+    except BadSettings as exc:
+        said = exc.message
+    assert not any(secret in said for secret in (KEY, "a%20key%2Fof%20ours", "hidden-word")), said
 
 
 async def test_a_bad_setting_is_raised_with_its_key(context: OfflineContext) -> None:
