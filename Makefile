@@ -9,6 +9,8 @@ BIN := .venv/bin
 STAMP := .venv/.trunkline-setup
 # The pure packages must be covered to the last branch; they run in a process of their own, with the tracer on.
 PURE := normalizer router
+# Much of what the tests do is waiting for real servers. A file stays with one worker: its tests share what it has started.
+WORKERS := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 PURE_TESTS := $(wildcard $(addprefix tests/,$(PURE)))
 
 FRONT := web/built/.stamp
@@ -42,7 +44,7 @@ test-packages:
 test: setup front test-packages ## Run the tests
 	scripts/front test
 	$(BIN)/pytest $(PURE_TESTS) $(foreach package,$(PURE),--cov=$(package)) --cov-fail-under=100
-	$(BIN)/pytest $(addprefix --ignore=,$(PURE_TESTS))
+	$(BIN)/pytest $(WORKERS) $(addprefix --ignore=,$(PURE_TESTS))
 
 check: setup front ## The fast gate: format, lint, types, import contracts, generated files, licences
 	scripts/front check
