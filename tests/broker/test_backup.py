@@ -35,10 +35,10 @@ from router.record import Record, encode_record
 from router.snapshot import encode_state
 from router.state import State
 from tests.broker.bus.case import chunks
-from tests.broker.routing.play import FAST, Play, Run, until
+from tests.broker.routing.play import SETTINGS, Play, Run, until
 from tests.fixtures.nats import Servers, running
 
-OFTEN = msgspec.structs.replace(FAST, snapshot_records=40)
+OFTEN = msgspec.structs.replace(SETTINGS, snapshot_records=40)
 pytestmark = pytest.mark.timeout(120)
 
 
