@@ -22,6 +22,7 @@ from desk.reading import require_reader
 from desk.transcript import Transcript, files, naming, with_files
 from desk.views import card, lists, may_open, touched
 from desk.wire import Answer, Confirmed, ConversationChanged, Event, Item, NotConfirmed, OperatorChanged, Refused
+from desk.writing import own_words
 from normalizer.content import Media
 from router.facts import CommandRefused, InputRefused
 from router.inputs import Action, AddNote, Command, Reply, Take
@@ -77,7 +78,7 @@ class Commands:
             yield known
             return
         try:
-            action = await self._complete(who, self._settle((who.id, id), action))
+            action = await self._complete(who, self._settle((who.id, id), own_words(action)))
         except NotThere as exc:
             yield Refused(id=id, code=exc.code, reason=str(exc))
             return

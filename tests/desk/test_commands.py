@@ -1,7 +1,10 @@
 """Commands: exactly one effect, an honest answer, safe to repeat."""
 
+import pytest
+
 from desk.ports import Account
-from router.inputs import Command
+from normalizer.content import Media, StoredFile, Text
+from router.inputs import AddNote, Command, Reply
 from tests.desk.test_flows import reply, taken
 from tests.desk.world import HASH, IDS, Console, Desk, World, replies
 
@@ -133,3 +136,32 @@ async def test_a_file_is_sent_again_without_its_key_having_been_in_the_browser(w
     assert world.media.files.keys() == {("file0", "key-file0")}
     foreign = {**shown, "file": {**shown["file"], "name": "file9"}}
     assert (await ben.do(reply(conversation, "", seen=3) | {"content": foreign}))["code"] == "not_found"
+
+
+async def test_what_only_channels_fill_in_is_not_taken_from_a_browser(world: World, ben: Console) -> None:
+    """A page that a browser has made up would be shown to colleagues as the laid-out mail."""
+    conversation = await taken(world, ben)
+    await ben.watch(conversation)
+    page = {"name": "page", "size": 3, "key": "k"}
+    picture = {"kind": "media", "file": page, "type": "image/png", "inline": "logo@mail"}
+    content = {"kind": "text", "text": "Hello", "full": "and more", "html": page, "attachments": [picture]}
+    await ben.do(reply(conversation, "", seen=1) | {"content": content | {"language": {"code": "pl"}}})
+    await ben.do({"do": "note", "conversation": conversation, "content": content})
+    asked = [each.action for each in world.log.inputs if isinstance(each, Command)]
+    written = [action.content for action in asked if isinstance(action, Reply | AddNote)]
+    assert written == [Text(text="Hello", attachments=(Media(file=StoredFile(**page), type="image/png"),))] * 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"kind": "call", "call": "c-1", "event": "initiated", "to": "sip:me@elsewhere.example"},
+        {"kind": "unsupported", "what": "a dance"},
+    ],
+)
+async def test_a_call_is_not_made_by_an_answer(world: World, ben: Console, content: dict[str, str]) -> None:
+    conversation = await taken(world, ben)
+    answer = await ben.do(reply(conversation, "", seen=1) | {"content": content})
+    assert answer["code"] == "not_writable"
+    note = await ben.do({"do": "note", "conversation": conversation, "content": content})
+    assert note["code"] == "not_writable"
