@@ -43,10 +43,13 @@ class Missing(Struct, frozen=True):
 
 def file_in(message: Message) -> File | None:
     """Give the file of a message. An animation comes as a document too, for older programs."""
-    found: File | None = next((file for name in FILES if (file := getattr(message, name)) is not None), None)
-    if found is None and message.photo:
+    if message.photo:
         return max(message.photo, key=lambda size: (size.width or 0) * (size.height or 0))
-    return found
+    for name in FILES:
+        file: File | None = getattr(message, name)
+        if file is not None:
+            return file
+    return None
 
 
 def content_of(message: Message, file: Fetched | Missing | None) -> Content:

@@ -2,8 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -17,7 +16,7 @@ from adapters.telegram.files import Files
 from adapters.telegram.mapping import CHAT_KINDS, Origin, file_of, to_envelope
 from adapters.telegram.notes import Notes
 from adapters.telegram.settings import ChatKind
-from adapters.telegram.wire import Json, Poison, Update, decode_update
+from adapters.telegram.wire import Json, Poison, Update, decode_update, read_known
 from normalizer.envelope import Envelope
 
 ANSWER_WITHIN = 10.0
@@ -78,7 +77,7 @@ class Intake:
             raise Poison(f"this is no update: {exc}") from exc
         try:
             plain: Json = msgspec.json.decode(raw, type=dict[str, object])
-            return Heard(number, raw, decode_update(self._driver.read(plain)))
+            return Heard(number, raw, read_known(plain) or decode_update(self._driver.read(plain)))
         except (Poison, msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
             return Heard(number, raw, None, str(exc))
 
@@ -89,7 +88,7 @@ class Intake:
             TryLater: its file cannot be had now.
             NotAccepted: it could not be stored.
         """
-        async with self._turn(heard.place):
+        async with self._turns.setdefault(heard.place, asyncio.Lock()):
             if heard.update is None:
                 await self._bury(heard, heard.fault)
             else:
@@ -164,12 +163,6 @@ class Intake:
                 await self._driver.call(Call(method="answerCallbackQuery", params={"callback_query_id": query}))
         except (ChannelError, TimeoutError) as exc:
             self._context.log.debug("telegram.press_not_answered", reason=str(exc))
-
-    @asynccontextmanager
-    async def _turn(self, place: int) -> AsyncIterator[None]:
-        lock = self._turns.setdefault(place, asyncio.Lock())
-        async with lock:
-            yield
 
 
 def webhook_secret(context: Context, bot: int) -> str:

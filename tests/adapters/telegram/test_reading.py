@@ -20,7 +20,7 @@ from adapters.telegram.mapping import (
     read_thread,
     to_envelope,
 )
-from adapters.telegram.wire import Entity, Poison, Update, decode_update
+from adapters.telegram.wire import Entity, Poison, Update, decode_update, read_known
 from adapters.testing import NOON
 from adapters.testing.context import FakeMedia
 from normalizer.codec import encode_envelope
@@ -60,6 +60,30 @@ def test_both_drivers_make_the_same_of_an_update(name: str) -> None:
     assert file_of(one) == file_of(other)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_read_without_a_library_is_what_the_libraries_read(name: str) -> None:
+    known = read_known(update(name))
+    if known is None:
+        return  # then a library reads it: which those are says the next test
+    for driver in DRIVERS:
+        assert same(mapped(known), mapped(read(update(name), driver)))
+        assert file_of(known) == file_of(read(update(name), driver))
+
+
+def test_messages_are_read_without_a_library_and_what_is_new_or_rare_is_not() -> None:
+    known = {name for name in NAMES if read_known(update(name)) is not None}
+    assert {"text", "text_with_entities", "photo", "voice", "document", "reply", "group_text", "edited_text"} <= known
+    assert not known & {"unknown_content", "text_brand_new_fields", "reaction", "callback_query", "story", "blocked"}
+
+
+@pytest.mark.parametrize(
+    "odd", [{"others": ["text"]}, {"text": 5}, {"chat": None}, {"date": "yesterday"}, {"hologram": {}}]
+)
+def test_what_does_not_fit_is_left_to_a_library(odd: Json) -> None:
+    assert read_known(update("text")) is not None
+    assert read_known({**update("text"), "message": {**update("text")["message"], **odd}}) is None
+
+
 ODD: st.SearchStrategy[Any] = st.one_of(
     st.none(),
     st.booleans(),
@@ -93,6 +117,8 @@ def damaged(draw: st.DrawFn) -> Json:
 @given(damaged(), st.sampled_from(DRIVERS))
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_comes_is_an_envelope_nothing_or_poison(found: Json, driver: Driver) -> None:
+    if (known := read_known(found)) is not None:
+        mapped(known)  # raises nothing
     try:
         read_update = read(found, driver)
     except Poison as exc:
