@@ -131,7 +131,12 @@ def _sent(fact: f.ReplySent) -> str:
     if fact.wish:
         return _wished(fact.outbound.content)
     what = "A holding phrase" if fact.waiting is not None else f"An answer of {fact.by}"
-    return f"{what} went to {fact.outbound.channel}."
+    return f"{what} went to {fact.outbound.channel}{f', instead of {fact.again}' if fact.again else ''}."
+
+
+def _noted(fact: f.NoteAdded) -> str:
+    to = f" for {fact.whisper}" if fact.whisper else " for whoever takes it over" if fact.handover else ""
+    return f"{fact.by or 'The router'} added a note{to}."
 
 
 def _refused(fact: f.CommandRefused) -> str:
@@ -171,8 +176,9 @@ _SENTENCES: Mapping[type, Callable[[Any], str]] = MappingProxyType(
         f.ReplySent: _sent,
         f.CallChanged: _call,
         f.ConversationWeighed: lambda fact: f"It takes {fact.units} units ({fact.kind}) now.",
-        f.NoteAdded: lambda fact: f"{fact.by or 'The router'} added a note.",
+        f.NoteAdded: _noted,
         f.EntriesRead: _silent,
+        f.EntriesUnread: _silent,
         f.OutboundChanged: lambda fact: (
             f"{fact.outbound} is {fact.state.value}{': ' + fact.error if fact.error else ''}."
         ),

@@ -301,17 +301,30 @@ class ConversationWeighed(Fact, frozen=True, kw_only=True, tag="conversation.wei
 
 
 class NoteAdded(Fact, frozen=True, kw_only=True, tag="note.added"):
-    """Entry ``n``: something only operators see."""
+    """Entry ``n``: something only operators see.
+
+    ``whisper`` is the owner to whom a supervisor says it; ``handover``: it goes with a transfer, to whoever gets it.
+    """
 
     conversation: str
     n: int
     by: str
     content: Content
     mentions: tuple[str, ...] = ()
+    whisper: str = ""
+    handover: bool = False
 
 
 class EntriesRead(Fact, frozen=True, kw_only=True, tag="entries.read"):
     """``by`` has seen the entries up to ``upto``."""
+
+    conversation: str
+    upto: int
+    by: str
+
+
+class EntriesUnread(Fact, frozen=True, kw_only=True, tag="entries.unread"):
+    """``by`` wants to come back to what stands after entry ``upto``; nothing changes for anybody else."""
 
     conversation: str
     upto: int
@@ -506,6 +519,7 @@ AnyFact = (
     | ConversationWeighed
     | NoteAdded
     | EntriesRead
+    | EntriesUnread
     | OutboundChanged
     | ConversationClosed
     | WrapUpEnded

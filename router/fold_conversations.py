@@ -248,7 +248,7 @@ def _note_added(c: Change, fact: f.NoteAdded) -> None:
     c.set(c.state.conversations[fact.conversation], "n", fact.n)
 
 
-def _entries_read(c: Change, fact: f.EntriesRead) -> None:
+def _entries_read(c: Change, fact: f.EntriesRead | f.EntriesUnread) -> None:
     c.put(c.state.conversations[fact.conversation].read, fact.by, fact.upto)
 
 
@@ -332,6 +332,7 @@ CONVERSATIONS: Mapping[type, Fold] = MappingProxyType(
         f.ReplySent: _reply_sent,
         f.NoteAdded: _note_added,
         f.EntriesRead: _entries_read,
+        f.EntriesUnread: _entries_read,
         f.OutboundChanged: _outbound_changed,
         f.ConversationClosed: _closed,
         f.WrapUpEnded: _wrap_up_ended,

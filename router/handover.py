@@ -6,7 +6,7 @@ from router.draft import Draft, Refused
 from router.inputs import Accept, Command, Decline, Release, Take, Transfer
 from router.matching import absence, mismatch, need_of, shortage
 from router.people import Conversation, Offer
-from router.phone import held_call, ringing_call
+from router.phone import held_call, ringing_call, with_phone
 from router.queueing import (
     accept as take_offer,
 )
@@ -65,19 +65,26 @@ def _mine(command: Command, conversation: Conversation, name: str) -> Offer:
 
 
 def transfer(d: Draft, command: Command, action: Transfer) -> None:
-    """Hand over to one operator, who is asked, or to whoever has the skills; the owner stays until then."""
+    """Hand over to one operator, who is asked, or to a queue or whoever has the skills."""
     conversation = find_mine(d, command, action.conversation)
     withdraw(d, conversation)
     if action.note:
         text = f.NoteAdded(
-            conversation=conversation.id, n=conversation.n + 1, by=command.operator, content=Text(text=action.note)
+            conversation=conversation.id,
+            n=conversation.n + 1,
+            by=command.operator,
+            content=Text(text=action.note),
+            handover=True,
         )
         d.emit(text)
-    if action.operator is None:
-        _transfer_to_skills(d, conversation, action.skills)
-        hush(d, conversation)
-    else:
+    if action.operator is not None:
         _transfer_to(d, conversation, action.operator)
+        return
+    if action.queue:
+        _transfer_to_queue(d, conversation, action.queue)
+    else:
+        _transfer_to_skills(d, conversation, action.skills)
+    hush(d, conversation)
 
 
 def _transfer_to(d: Draft, conversation: Conversation, target: str) -> None:
@@ -99,10 +106,24 @@ def _transfer_to_skills(d: Draft, conversation: Conversation, skills: dict[str, 
         language_level=before.language_level,
         phone=held_call(conversation) is not None or before.phone,
     )
+    _hand_to(d, conversation, TRANSFER_RULE, (f.Step(at=d.now, need=need),))
+
+
+def _transfer_to_queue(d: Draft, conversation: Conversation, name: str) -> None:
+    """Let the conversation ask for what a rule asks for, from now on."""
+    route = next((each for each in d.rules.routes if each.name == name), None)
+    if route is None:
+        known = ", ".join(each.name for each in d.rules.routes)
+        raise Refused("unknown_queue", f"There is no queue {name}; there are: {known}.", now=name)
+    steps = d.policy.steps(route, conversation.languages, d.now, sure=True)
+    _hand_to(d, conversation, route.name, with_phone(d.policy, conversation, steps))
+
+
+def _hand_to(d: Draft, conversation: Conversation, rule: str, steps: tuple[f.Step, ...]) -> None:
+    """Queue it with its age for others than its owner, who keeps it until one of them has it."""
     owner = conversation.owner
     exclude = exclusion(d, conversation, owner) if owner is not None else {}
-    steps = (f.Step(at=d.now, need=need),)
-    requeue(d, conversation, "transferred", exclude=exclude, rule=TRANSFER_RULE, steps=steps)
+    requeue(d, conversation, "transferred", exclude=exclude, rule=rule, steps=steps)
     if not place(d, conversation):
         announce(d, conversation)
 

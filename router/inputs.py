@@ -118,19 +118,36 @@ class Reply(Struct, frozen=True, kw_only=True, tag_field="do", tag="reply", omit
     again: Id | None = None
 
 
+class Resend(Struct, frozen=True, kw_only=True, tag_field="do", tag="resend", omit_defaults=True):
+    """Send an answer again that failed; ``anyway`` one as well of which nothing is known, which may double it.
+
+    It goes to the same address. The desk puts in ``content``, from the history: a screen needs not give it.
+    """
+
+    conversation: Id
+    outbound: Id
+    anyway: bool = False
+    content: Content | None = None
+
+
 class AddNote(Struct, frozen=True, kw_only=True, tag_field="do", tag="note", omit_defaults=True):
-    """Write something that the customer never sees."""
+    """Write something that the customer never sees. ``whisper``: a supervisor says it to the owner."""
 
     conversation: Id
     content: Content
     mentions: tuple[Id, ...] = ()
+    whisper: bool = False
 
 
 class Transfer(Struct, frozen=True, kw_only=True, tag_field="do", tag="transfer", omit_defaults=True):
-    """Hand over to one operator, or to whoever has the skills; the source keeps it until somebody else has it."""
+    """Hand over to one operator, to a queue (the name of a rule), or to whoever has the skills.
+
+    The source keeps it until one operator has accepted it. ``note`` is for whoever takes it over.
+    """
 
     conversation: Id
     operator: Id | None = None
+    queue: Annotated[str, Meta(max_length=100)] = ""
     skills: dict[Id, int] = {}
     note: Word = ""
 
@@ -184,6 +201,13 @@ class MarkRead(Struct, frozen=True, kw_only=True, tag_field="do", tag="read"):
     upto: Annotated[int, Meta(ge=0)]
 
 
+class MarkUnread(Struct, frozen=True, kw_only=True, tag_field="do", tag="unread"):
+    """The operator wants to come back to the entries after number ``upto``."""
+
+    conversation: Id
+    upto: Annotated[int, Meta(ge=0)]
+
+
 class Link(Struct, frozen=True, kw_only=True, tag_field="do", tag="link"):
     """Two people are one. ``evidence`` says why; the operation can be undone by :class:`Unlink`."""
 
@@ -226,6 +250,7 @@ Action = (
     | Accept
     | Decline
     | Reply
+    | Resend
     | AddNote
     | Transfer
     | Close
@@ -235,6 +260,7 @@ Action = (
     | Dial
     | HangUp
     | MarkRead
+    | MarkUnread
     | Link
     | Unlink
     | SaveAnswer

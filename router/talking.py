@@ -4,31 +4,57 @@ from normalizer.content import Call, Content, Text
 from normalizer.outbound import Author, Outbound, ReceiptState
 from router import facts as f
 from router.draft import Draft, Refused
-from router.inputs import AddNote, Command, MarkRead, Reply
+from router.inputs import AddNote, Command, MarkRead, MarkUnread, Reply, Resend
 from router.people import Conversation, Sending
-from router.rights import find, find_mine
-
-_REPLACEABLE = (ReceiptState.FAILED, ReceiptState.UNKNOWN)
+from router.rights import find, find_mine, require_supervisor
 
 
 def reply(d: Draft, command: Command, action: Reply) -> None:
     """Answer the customer, at an address that is still theirs (promise P7)."""
     conversation = find_mine(d, command, action.conversation)
-    if isinstance(action.content, Call):
-        raise Refused("not_a_message", "A call is no answer in writing: call the customer instead.")
     _check_fresh(conversation, command, action)
-    if action.again is not None and conversation.outbounds.get(action.again) not in _REPLACEABLE:
+    if action.again is not None:
+        _check_again(conversation, action.again, anyway=action.anyway)
+    _send(d, command, conversation, action.content, action.address, action.again)
+
+
+def resend(d: Draft, command: Command, action: Resend) -> None:
+    """Send an answer that did not arrive once more, to where it was meant for, as a new one that replaces it."""
+    conversation = find_mine(d, command, action.conversation)
+    _check_again(conversation, action.outbound, anyway=action.anyway)
+    if action.content is None:
+        raise Refused("no_content", "What was sent could not be found. Write it again.")
+    _send(d, command, conversation, action.content, conversation.targets[action.outbound], action.outbound)
+
+
+def _check_again(conversation: Conversation, outbound: str, *, anyway: bool) -> None:
+    """Let an answer be replaced that failed; one of which nothing is known only by somebody who wants that."""
+    state = conversation.outbounds.get(outbound)
+    if state is ReceiptState.UNKNOWN and not anyway:
+        raise Refused(
+            "unknown_outcome",
+            "It is not known whether this answer arrived: the customer may get it twice. Confirm that you want that.",
+            now=state.value,
+        )
+    if state not in (ReceiptState.FAILED, ReceiptState.UNKNOWN):
         raise Refused("not_failed", "Only an answer that failed, or of which nothing is known, can be sent again.")
+
+
+def _send(  # noqa: PLR0913, PLR0917  # each stands for a word of the fact
+    d: Draft, command: Command, conversation: Conversation, content: Content, address: str | None, again: str | None
+) -> None:
+    if isinstance(content, Call):
+        raise Refused("not_a_message", "A call is no answer in writing: call the customer instead.")
     rule = d.rules.operators[command.operator]
     author = Author(id=command.operator, name=rule.name, avatar=rule.avatar)
-    outbound = _address(d, conversation, action.address, author, action.content)
+    outbound = _address(d, conversation, address, author, content)
     if outbound is None:
         raise Refused(
             "no_address",
             "The address does not belong to this customer, or its channel is not connected any more. Choose another.",
         )
     n = conversation.n + 1
-    d.emit(f.ReplySent(conversation=conversation.id, n=n, outbound=outbound, by=command.operator, again=action.again))
+    d.emit(f.ReplySent(conversation=conversation.id, n=n, outbound=outbound, by=command.operator, again=again))
 
 
 def _check_fresh(conversation: Conversation, command: Command, action: Reply) -> None:
@@ -66,8 +92,12 @@ def _address(
 
 
 def note(d: Draft, command: Command, action: AddNote) -> None:
-    """Add a note; any operator may, on a closed conversation too."""
+    """Add a note; any operator may, on a closed conversation too. Supervisors may whisper it to the owner."""
     conversation = find(d, action.conversation)
+    if action.whisper:
+        require_supervisor(d, command)
+        if conversation.owner is None:
+            raise Refused("no_owner", "Nobody has the conversation now, so nobody would hear it.")
     d.emit(
         f.NoteAdded(
             conversation=conversation.id,
@@ -75,6 +105,7 @@ def note(d: Draft, command: Command, action: AddNote) -> None:
             by=command.operator,
             content=action.content,
             mentions=action.mentions,
+            whisper=conversation.owner or "" if action.whisper else "",
         )
     )
 
@@ -84,6 +115,13 @@ def read(d: Draft, command: Command, action: MarkRead) -> None:
     conversation = find(d, action.conversation)
     upto = max(conversation.read.get(command.operator, 0), min(action.upto, conversation.n))
     d.emit(f.EntriesRead(conversation=conversation.id, upto=upto, by=command.operator))
+
+
+def unread(d: Draft, command: Command, action: MarkUnread) -> None:
+    """Set back what an operator has read, so that they come back to it."""
+    conversation = find(d, action.conversation)
+    upto = min(conversation.read.get(command.operator, 0), action.upto)
+    d.emit(f.EntriesUnread(conversation=conversation.id, upto=upto, by=command.operator))
 
 
 def hold(d: Draft, name: str) -> None:

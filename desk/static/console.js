@@ -778,7 +778,7 @@ function receiptElements(item) {
   const made = [make("span", { className: "receipt", data: { state: item.receipt }, title: item.error ?? "" }, item.error ? `${item.receipt}: ${item.error}` : item.receipt)];
   if (item.receipt === "failed" || item.receipt === "unknown") {
     const { open: opened } = state;
-    const again = { do: "reply", conversation: opened.id, content: item.content, seen: lastNumber(), address: item.address, again: item.outbound };
+    const again = { do: "reply", conversation: opened.id, content: item.content, seen: lastNumber(), address: item.address, again: item.outbound, anyway: item.receipt === "unknown" };
     made.push(button(item.receipt === "unknown" ? "Send again (may arrive twice)" : "Send again", () => send(again)));
   }
   return made;

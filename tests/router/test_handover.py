@@ -6,7 +6,8 @@ from normalizer.content import Text
 from normalizer.outbound import ReceiptState
 from router import facts as f
 from router import inputs as i
-from router.rules import OperatorRule, Times
+from router.explain import explain
+from router.rules import Need, OperatorRule, Relax, Route, Times, When
 from tests.router.world import World, make_rules, of_kind, only
 
 TEAM = {
@@ -73,6 +74,24 @@ def test_a_transfer_to_skills_waits_in_the_queue_with_its_age_while_the_source_k
     assert one.steps[0].need.skills == {"billing": 3}, "what an operator asked for outlives a change of rules"
     world.up("cleo")
     assert (one.owner, world.operator("ben").held) == ("cleo", {})
+
+
+def test_a_transfer_to_a_queue_asks_for_what_its_rule_asks_for_from_now_on() -> None:
+    relax = (Relax(after=60_000, need=Need(skills={"billing": 1})),)
+    bills = Route(name="bills", when=When(text=("invoice",)), need=Need(skills={"billing": 4}), relax=relax)
+    world, name = served(routes=(bills, Route(name="all")))
+    world.wait(70_000)
+    facts = world.order("ben", i.Transfer(conversation=name, queue="bills", note="about the invoice"))
+    assert only(facts, f.NoteAdded).handover
+    one = world.conv(name)
+    assert (one.rule, one.status, one.owner, one.step) == ("bills", "waiting", "ben", 0)
+    world.up("cleo")
+    assert one.owner == "ben", "Cleo knows too little of it for now"
+    world.wait(60_000)
+    assert one.owner == "cleo"
+    assert "for whoever takes it over" in "".join(explain(world.records()))
+    refused = only(world.order("cleo", i.Transfer(conversation=name, queue="bill")), f.CommandRefused)
+    assert (refused.code, "bills, all" in refused.reason) == ("unknown_queue", True)
 
 
 def test_a_transfer_to_skills_that_nobody_has_is_said_at_once() -> None:
@@ -446,7 +465,7 @@ def test_only_what_failed_or_is_unknown_is_sent_again() -> None:
     world.reply("ben", name)
     assert refusal(world.reply("ben", name, again=f"{name}-2")) == "not_failed"
     world.receipt(f"{name}-2", ReceiptState.UNKNOWN)
-    again = only(world.reply("ben", name, again=f"{name}-2"), f.ReplySent)
+    again = only(world.reply("ben", name, again=f"{name}-2", anyway=True), f.ReplySent)
     assert (again.again, again.outbound.id) == (f"{name}-2", f"{name}-3")
     assert set(world.conv(name).outbounds) == {f"{name}-3"}
 

@@ -349,6 +349,6 @@ def test_an_answer_that_is_sent_again_does_not_make_the_first_attempts_news_coun
     world, name = served()
     world.reply("ben", name)
     world.receipt(f"{name}-2", ReceiptState.UNKNOWN)
-    world.reply("ben", name, again=f"{name}-2")
+    world.reply("ben", name, again=f"{name}-2", anyway=True)
     assert world.receipt(f"{name}-2", ReceiptState.FAILED) == []
     assert refusal(world.reply("ben", name, again=f"{name}-2")) == "not_failed", "it is not sent a third time"

@@ -135,6 +135,10 @@ def _desk(world: World) -> None:
     world.order("anna", i.SaveAnswer(title="Greeting", folder="Shop", shortcut="hi", texts={"en": "Hello {customer}"}))
     world.order("ben", i.SaveAnswer(title="Bye", texts={"en": "Bye"}, personal=True))
     world.order("ben", i.DeleteAnswer(answer=f"a{world.seq}"))
+    world.write("v5")
+    last = world.of("v5").id
+    world.order("anna", i.AddNote(conversation=last, content=Text(text="be kind"), whisper=True))
+    world.order("anna", i.MarkUnread(conversation=last, upto=0))
     world.order("ben", i.SetPresence(state="break", reason="lunch"))
     world.feed(i.OperatorIdle(operator="anna", node="n3", idle=True))
 
