@@ -176,7 +176,11 @@ REPORTS: Final[Mapping[Name, ReportShown]] = MappingProxyType(
             ReportShown(
                 name="resolution",
                 group="channel",
-                columns=_columns(closed=("count", "Cases that were closed."), **_times("cases")),
+                columns=_columns(
+                    closed=("count", "Cases that were closed."),
+                    resolved=("count", "Those in which an operator had answered; the times are theirs."),
+                    **_times("resolved cases"),
+                ),
             ),
             ReportShown(
                 name="calls",
@@ -189,9 +193,9 @@ REPORTS: Final[Mapping[Name, ReportShown]] = MappingProxyType(
                     missed_share=("share", "Missed, of all that ring no more."),
                     called_back=(
                         "count",
-                        "Missed ones whose customer was talked to or written to afterwards, in the same case.",
+                        "Missed ones whose customer was talked to, or written to, afterwards.",
                     ),
-                    dialled=("count", "Calls that operators made."),
+                    dialled=("count", "Calls to customers."),
                     ringing_p50=("ms", "Half of the answered calls rang at most so long."),
                     ringing_p90=("ms", "Nine of ten answered calls rang at most so long."),
                     talking=("ms", "How long operators talked, in both directions."),
@@ -214,10 +218,10 @@ REPORTS: Final[Mapping[Name, ReportShown]] = MappingProxyType(
                 group="channel",
                 columns=_columns(
                     ratings=("count", "Cases that were rated."),
-                    mean=("share", "The mean of score by scale: 1 is the best."),
+                    mean=("share", "The mean of score / scale: 1 is the best."),
                     best=("count", "The highest score of the scale."),
                     worst=("count", "The lowest score of the scale."),
-                    rated_share=("share", "Rated, of the cases closed in this time."),
+                    rated_share=("share", "Rated by now, of the cases closed in this time."),
                 ),
             ),
             ReportShown(
@@ -234,7 +238,7 @@ REPORTS: Final[Mapping[Name, ReportShown]] = MappingProxyType(
                     first_p50=("ms", "Half of the first answers that the operator gave came within so long."),
                     handed_over=("count", "Conversations that the operator transferred or put back."),
                     offered=("count", "Conversations offered to the operator."),
-                    not_taken=("count", "Those that the operator declined or did not answer."),
+                    not_taken=("count", "Those that the operator declined, or let pass."),
                     rating=("share", "The mean rating of cases that the operator answered last."),
                 ),
             ),

@@ -24,6 +24,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     replicas: int
     user: UserPassword | None
     credentials: str
+    ca: str
     workspace: str
     replay_days: float
     log_format: Format
@@ -41,6 +42,7 @@ def errand(bus: BusSettings, workspace: str, *, replay_days: float, log_format: 
         replicas=bus.replicas,
         user=login if isinstance(login, UserPassword) else None,
         credentials=str(login.path) if isinstance(login, CredentialsFile) else "",
+        ca=str(bus.ca) if bus.ca is not None else "",
         workspace=workspace,
         replay_days=replay_days,
         log_format=log_format,
@@ -53,12 +55,14 @@ async def _route(told: Errand) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    bus = BusSettings(servers=told.servers, credentials=_credentials(told), replicas=told.replicas)
-    await run_router(bus, Workspace(told.workspace), stop=stop, replay_days=told.replay_days)
+    await run_router(bus_settings(told), Workspace(told.workspace), stop=stop, replay_days=told.replay_days)
 
 
-def _credentials(told: Errand) -> UserPassword | CredentialsFile | None:
-    return CredentialsFile(Path(told.credentials)) if told.credentials else told.user
+def bus_settings(told: Errand) -> BusSettings:
+    """The way to the bus."""
+    credentials = CredentialsFile(Path(told.credentials)) if told.credentials else told.user
+    ca = Path(told.ca) if told.ca else None
+    return BusSettings(servers=told.servers, credentials=credentials, ca=ca, replicas=told.replicas)
 
 
 def main() -> None:

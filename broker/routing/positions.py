@@ -20,11 +20,24 @@ DEAD_LETTERS = "_dead"
 """Every refused input at or below it is with the dead letters."""
 
 
-class Position(msgspec.Struct, frozen=True):
-    """A place in the log whose stream was created at `created` (RFC 3339 as the server writes it)."""
+INDEX = "_index."
+"""Begins the names of indexes for search and reports, which can be built anew."""
+
+
+def index_name(index: str) -> str:
+    """The name of an index's position."""
+    return INDEX + index
+
+
+class Position(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A place in the log whose stream was created at `created` (RFC 3339 as the server writes it).
+
+    `at` (ms) is when its owner was last heard of, of those that say so.
+    """
 
     created: str
     seq: int
+    at: int = 0
 
 
 class Positions:
@@ -41,15 +54,17 @@ class Positions:
     async def get(self, name: str) -> int:
         """The position of `name`, 0 when it has none. Raises `StreamReplaced`."""
         entry = await self._bucket.get(self._prefix + name)
-        return self._seq(name, entry) if entry is not None else 0
+        return self._position(name, entry).seq if entry is not None else 0
 
-    async def raise_to(self, name: str, seq: int) -> None:
-        """Move the position of `name` up to `seq`; one that is higher already stays."""
-        key, value = self._prefix + name, msgspec.json.encode(Position(self._created, seq))
+    async def raise_to(self, name: str, seq: int, *, at: int = 0) -> None:
+        """Move the position of `name` up to `seq`, and its time up to `at`; what is higher already stays."""
+        key = self._prefix + name
         while True:
             entry = await self._bucket.get(key)
-            if entry is not None and self._seq(name, entry) >= seq:
+            known = self._position(name, entry) if entry is not None else Position(self._created, -1)
+            if known.seq >= seq and known.at >= at:
                 return
+            value = msgspec.json.encode(Position(self._created, max(seq, known.seq), max(at, known.at)))
             try:
                 if entry is None:
                     await self._bucket.create(key, value)
@@ -65,14 +80,23 @@ class Positions:
 
     async def all(self) -> dict[str, int]:
         """Every position by name."""
-        found = [pair async for pair in self._bucket.entries(f"{self._prefix}>")]
-        return {name: self._seq(name, entry) for key, entry in found for name in (key.removeprefix(self._prefix),)}
+        return {name: position.seq for name, position in await self._all()}
 
-    def _seq(self, name: str, entry: Entry) -> int:
+    async def indexes(self) -> dict[str, int]:
+        """When (ms) each index was last heard of, by the name of its position."""
+        return {name: position.at for name, position in await self._all() if name.startswith(INDEX)}
+
+    async def _all(self) -> list[tuple[str, Position]]:
+        found = [pair async for pair in self._bucket.entries(f"{self._prefix}>")]
+        return [
+            (name, self._position(name, entry)) for key, entry in found for name in (key.removeprefix(self._prefix),)
+        ]
+
+    def _position(self, name: str, entry: Entry) -> Position:
         position = msgspec.json.decode(entry.value, type=Position)
         if position.created != self._created:
             raise StreamReplaced(
                 f"position {name} belongs to a log created at {position.created}, this one is of {self._created}:"
                 " restore log and buckets together, or delete the position"
             )
-        return position.seq
+        return position

@@ -20,7 +20,11 @@ from router.facts import ConversationArchived
 from router.record import WORKSPACE_LINE, decode_record
 
 NANOS_PER_DAY = 86_400 * 1_000_000_000
+MS = 1_000_000  # nanoseconds
 PURGES_AT_ONCE = 16
+INDEX_PATIENCE = 2 * 86_400_000
+"""An index that was not heard of for so long (ms) holds nothing back any more; it is built anew if it comes back."""
+
 ARCHIVED_MARK = b'"conversation.archived"'
 PASSING_LINES = ("o-", "p-")
 """Operators' and persons' lines: their records count until the next snapshot, and for no history."""
@@ -59,6 +63,7 @@ class Housekeeper:
 
     async def run(self, kept: list[Kept], now_ns: int) -> None:
         """Trim and archive what the kept snapshots allow; `now_ns` is the bus's time."""
+        await self._forget_indexes(now_ns // MS)
         mark = await self.mark(kept)
         done = await self._positions.get(HOUSEKEEPING)
         if mark > done:
@@ -71,6 +76,14 @@ class Housekeeper:
         await purge_skips(self._bus, self._workspace)
         if kept:
             await self._trim_inputs(min(kept_.manifest.input for kept_ in kept), now_ns)
+
+    async def _forget_indexes(self, now: int) -> None:
+        for name, heard in (await self._positions.indexes()).items():
+            if now - heard > INDEX_PATIENCE:
+                await self._positions.forget(name)
+                log.warning(
+                    "housekeeping.index_forgotten", index=name, mend="it is built anew when it is started again"
+                )
 
     async def _search(self, first: int, last: int) -> _Found:
         found = _Found()
