@@ -15,6 +15,7 @@ NAMES = {
     "channel_off": "its credentials or settings are refused",
     "channel_unreachable": "its provider does not answer",
     "channel_failing": "its code fails or ends",
+    "channel_finding": "its check finds something wrong",
     "channel_silent": "nobody writes, although usually somebody does",
     "channel_removed": "a removed channel holds back trimming",
     "bus_away": "no NATS server answers",

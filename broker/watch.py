@@ -45,6 +45,7 @@ FOUND_HERE = frozenset(
         "channel_off",
         "channel_unreachable",
         "channel_failing",
+        "channel_finding",
         "channel_silent",
         "bus_away",
         "router_missing",
@@ -246,6 +247,14 @@ def channel_alarms(status: ChannelStatus, now: int) -> Iterator[Alarm]:
     worst = [t for t in status.troubles.values() if t.cause in NEEDS_NO_WAITING or now - t.since >= TROUBLED_AFTER]
     for trouble in sorted(worst, key=lambda trouble: trouble.since)[:1]:
         yield _trouble(status.channel, trouble)
+    if status.findings:
+        yield Alarm(
+            name="channel_finding",
+            channel=status.channel,
+            text=f"The channel {status.channel} runs, but: {'; '.join(found.what for found in status.findings)}.",
+            remedy="; ".join(found.remedy for found in status.findings),
+            since=status.found_at,
+        )
 
 
 def _trouble(channel: str, trouble: Trouble) -> Alarm:

@@ -31,6 +31,9 @@ from normalizer.render import Link
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 OFF_PAUSE = 300.0
+LOOK_AGAIN = 300.0
+"""Seconds between two checks of a channel with which something is wrong."""
+
 STEADY = 60.0
 """Seconds after which a part that ran counts as healthy again."""
 
@@ -51,7 +54,7 @@ class Services(Struct, frozen=True, kw_only=True):
 
     ``created`` is the creation time of the log (``StreamTimes.log_stream``), ``secret`` the workspace's key
     (``workspace_secret``), ``link`` gives the public address of a stored file, ``scrub`` takes the values that must
-    not appear in logs. The last five are in seconds.
+    not appear in logs. The last six are in seconds.
     """
 
     bus: Bus
@@ -69,6 +72,7 @@ class Services(Struct, frozen=True, kw_only=True):
     check_timeout: float = CHECK_TIMEOUT
     steady: float = STEADY
     at_once: float = AT_ONCE
+    look_again: float = LOOK_AGAIN
 
 
 class Channel:
@@ -127,6 +131,7 @@ class Channel:
             self._tally.recover("start")
             self._turn("running")
             async with asyncio.TaskGroup() as parts:
+                parts.create_task(self._look_again())
                 parts.create_task(self._keep("receive", self._receive))
                 if self.adapter.delivery == "worker":
                     parts.create_task(self._keep("send", self._send))
@@ -139,9 +144,25 @@ class Channel:
     # --- parts ---
 
     async def _start(self) -> None:
-        for finding in await self.check():
-            if not finding.ok:
+        self._note(await self.check())
+
+    def _note(self, findings: Iterable[Finding]) -> None:
+        wrong = tuple(finding for finding in findings if not finding.ok)
+        for finding in wrong:
+            if finding not in self.status.findings:
                 self._log.warning("channel.finding", what=finding.what, remedy=finding.remedy)
+        self._tally.find(wrong)
+
+    async def _look_again(self) -> None:
+        """Check again while something is wrong: what was mended is no alarm any more."""
+        while True:
+            await asyncio.sleep(self._services.look_again)
+            if not self.status.findings:
+                continue
+            try:
+                self._note(await self.check())
+            except Exception as exc:  # noqa: BLE001  # foreign code; what does not work is said by the parts that need it
+                self._log.info("channel.not_checked", failure=type(exc).__name__)
 
     async def _receive(self) -> None:
         if not self.adapter.single_reader:

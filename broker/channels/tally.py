@@ -7,6 +7,8 @@ from typing import Literal
 from msgspec import Struct, field
 from prometheus_client import CollectorRegistry, Counter
 
+from adapters.contract import Finding
+
 Health = Literal["starting", "running", "off", "failing", "stopped"]
 Cause = Literal["settings", "credentials", "unreachable", "crashed", "ended"]
 """What is wrong: a setting, who we say we are, the provider does not answer, the adapter's code, its end."""
@@ -29,8 +31,8 @@ class ChannelStatus(Struct, kw_only=True):
     """How a channel is on this node.
 
     ``off``: its credentials or settings are refused. ``failing``: it is tried again. ``reason`` says why, for a
-    person. ``troubles`` are by part (``start``, ``receive``, ``send``) and outlast single attempts. ``last`` is when
-    each event was last counted, in ms since the epoch.
+    person. ``troubles`` are by part (``start``, ``receive``, ``send``) and outlast single attempts. ``findings`` are
+    what its check has found wrong, since ``found_at``. ``last`` is when each event was last counted. Times are in ms.
     """
 
     channel: str
@@ -39,6 +41,8 @@ class ChannelStatus(Struct, kw_only=True):
     reason: str = ""
     since: int = 0
     troubles: dict[str, Trouble] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    found_at: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
 
@@ -93,6 +97,12 @@ class Tally:
         known = self.status.troubles.get(part)
         since = known.since if known is not None else self._now()
         self.status.troubles[part] = Trouble(cause=cause, reason=reason, since=since)
+
+    def find(self, wrong: tuple[Finding, ...]) -> None:
+        """Note what a check has found wrong."""
+        if wrong and not self.status.findings:
+            self.status.found_at = self._now()
+        self.status.findings = wrong
 
     def recover(self, part: str) -> None:
         """Note that a part works."""

@@ -4,6 +4,7 @@ import secrets
 
 import pytest
 
+from adapters.contract import Finding
 from broker.alarms import Board
 from broker.bus.connection import Bus
 from broker.bus.dead import DeadLetters
@@ -130,6 +131,15 @@ def test_what_may_pass_by_itself_is_told_after_a_while(scene: Scene, cause: str,
     assert scene.pass_(TROUBLED_AFTER - 1) == []
     assert scene.pass_(1) == [name]
     assert scene.board.alarms[0].since == NOW
+
+
+def test_what_a_check_has_found_is_told_at_once_with_its_remedy(scene: Scene) -> None:
+    scene.tally.find((Finding(what="the clock is 9 s behind", ok=False, remedy="use NTP"),))
+    assert scene.pass_(0) == ["channel_finding"]
+    alarm = scene.board.alarms[0]
+    assert (alarm.text, alarm.remedy) == ("The channel site runs, but: the clock is 9 s behind.", "use NTP")
+    scene.tally.find(())
+    assert scene.pass_(0) == []
 
 
 def test_a_router_that_does_not_write_and_a_log_that_is_far_away_are_told(scene: Scene) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from msgspec.structs import replace
 
 from adapters import signature
 from adapters.contract import Adapter, Context, Finding
@@ -35,6 +36,7 @@ class Script:
     def __init__(self) -> None:
         self.checks: list[Any] = []
         self.runs: list[Any] = []
+        self.findings: tuple[Finding, ...] = (Finding(what="the mailbox", ok=False, remedy="make it"),)
         self.checked = 0
         self.ran = 0
         self.running = 0
@@ -54,7 +56,7 @@ class Scripted(FakeChannel):
         self.script.checked += 1
         if self.script.checks:
             raise self.script.checks.pop(0)
-        return (Finding(what="the mailbox", ok=False, remedy="make it"),)
+        return self.script.findings
 
     async def run(self) -> None:
         self.script.ran += 1
@@ -134,6 +136,21 @@ async def test_bad_settings_end_the_channel_with_their_key(stage: Stage) -> None
         await stage.start(stage.channel())
     assert failed.value.key == "token"
     assert Scripted.script.closed == 1
+
+
+async def test_what_a_check_finds_wrong_stands_until_it_is_mended(stage: Stage) -> None:
+    stage.services = replace(stage.services, look_again=0.05)
+    channel = stage.channel()
+    stage.start(channel)
+    await until(lambda: channel.status.state == "running")
+    assert [finding.what for finding in channel.status.findings] == ["the mailbox"]
+    assert channel.status.found_at
+    Scripted.script.checks = [RuntimeError("the network is away"), NotReachable("away", "It does not answer.")]
+    await until(lambda: not Scripted.script.checks)
+    assert channel.status.findings, "nobody knows whether it was mended"
+    Scripted.script.findings = ()
+    await until(lambda: not channel.status.findings)
+    assert channel.status.state == "running"
 
 
 async def test_bad_settings_found_later_turn_the_channel_off_and_take_no_others_with_it(stage: Stage) -> None:
