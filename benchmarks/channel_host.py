@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 
 import msgspec
 import uvloop
@@ -10,6 +10,7 @@ from aiohttp import web
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
+from adapters.contract import Typing
 from adapters.session import open_session
 from adapters.testing.context import NoLines
 from benchmarks.channel_driver import CHANNEL, WORKSPACE_SECRET, Bare, driver_type, make_adapter
@@ -22,6 +23,15 @@ from broker.channels.tally import ChannelEvents, Tally
 from broker.logs import Scrubber, configure_logs
 
 READY = b"ready\n"
+
+
+class SilentLines(NoLines):
+    """Lines on which nobody types, which Telegram's channel would like to hear of."""
+
+    async def typings(self) -> AsyncIterator[Typing]:
+        """Give nothing, for ever."""
+        await asyncio.Event().wait()
+        yield Typing(conversation="", by="operator")
 
 
 class HostPlan(msgspec.Struct, frozen=True):
@@ -57,7 +67,7 @@ async def channel(plan: HostPlan) -> None:
             workspace=workspace,
             door=Door(bus, workspace, tally),
             tally=tally,
-            lines=NoLines(),
+            lines=SilentLines(),
             http=http,
             public_url=f"http://127.0.0.1:{plan.port}",
             secret=WORKSPACE_SECRET,

@@ -220,7 +220,8 @@ class Twilio(Adapter):
         finally:
             for fetched in fetching:
                 fetched.cancel()
-            await asyncio.gather(*fetching, return_exceptions=True)  # the first failure is on its way up already
+            if fetching:
+                await asyncio.gather(*fetching, return_exceptions=True)  # the first failure is on its way up already
 
     async def _fetch(self, ref: MediaRef, key: str, *, hopeless: bool) -> Found:
         try:

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable
-from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
 from multidict import MultiDict, MultiMapping
+from yarl import query_to_pairs
 
 MOST_PARAMETERS = 1_000
 MOST_MEDIA = 10
@@ -85,7 +85,7 @@ def read_form(body: bytes) -> MultiDict[str]:
     """Give the parameters of a form, blank ones too. Raises Unreadable."""
     try:
         text = body.decode("utf-8", "replace")
-        return MultiDict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_PARAMETERS))
+        return MultiDict(query_to_pairs(text, max_fields=MOST_PARAMETERS))
     except ValueError as exc:
         raise Unreadable(f"not a form: {exc}") from exc
 
@@ -124,7 +124,7 @@ def read_message(params: MultiMapping[str]) -> Incoming:
         label=get("Label"),
         place=get("Address"),
         reply_to=get("OriginalRepliedMessageSid")[:255] or None,
-        attributes={ours: get(theirs)[:1_000] for theirs, ours in ATTRIBUTES.items() if get(theirs)},
+        attributes={ours: found[:1_000] for theirs, ours in ATTRIBUTES.items() if (found := get(theirs))},
     )
 
 
