@@ -280,6 +280,7 @@ class Feed:
         reading = conversation in screen.watching
         if reading and not listed and not screen.may_read(self.state, conversation):
             self.unwatch(screen, conversation)
+            screen.gone(conversation)
             return [ConversationGone(conversation=conversation)]
         known = self.state.conversations.get(conversation)
         if known is not None and (listed or reading):

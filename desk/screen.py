@@ -19,13 +19,19 @@ class Place(Struct, frozen=True, array_like=True):
 
 
 class Screen:
-    """One socket as the feed sees it. ``send`` never waits; ``after`` is what the client has seen already."""
+    """One socket as the feed sees it. ``after`` is what the client has seen already.
 
-    __slots__ = ("account", "after", "everything", "send", "watching")
+    ``send`` never waits; ``gone`` is called when a conversation that it shows is not for its operator to read any more.
+    """
 
-    def __init__(self, account: Account, send: Callable[[bytes], bool], *, everything: bool) -> None:
+    __slots__ = ("account", "after", "everything", "gone", "send", "watching")
+
+    def __init__(
+        self, account: Account, send: Callable[[bytes], bool], gone: Callable[[str], None], *, everything: bool
+    ) -> None:
         self.account = account
         self.send = send
+        self.gone = gone
         self.everything = everything
         self.watching: dict[str, Transcript] = {}
         self.after = 0

@@ -78,7 +78,7 @@ class _Line:
         self._account = account
         self._hello = hello
         everything = hello.everything and account.role == "supervisor"
-        self._screen = Screen(account, socket.send, everything=everything)
+        self._screen = Screen(account, socket.send, self._put_away, everything=everything)
         self._work: set[asyncio.Task[None]] = set()
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._commands = RateLimiter(COMMANDS_PER_SECOND, 2 * COMMANDS_PER_SECOND, node.outside.monotonic)
@@ -134,8 +134,7 @@ class _Line:
             case Watch():
                 self._open(frame)
             case Unwatch():
-                if task := self._watches.pop(frame.conversation, None):
-                    task.cancel()
+                self._put_away(frame.conversation)
             case Show():
                 self._show(frame)
             case TypingFrame():
@@ -182,14 +181,17 @@ class _Line:
         self._node.feed.switch(self._screen, everything=frame.everything)
 
     def _open(self, frame: Watch) -> None:
-        if before := self._watches.pop(frame.conversation, None):
-            before.cancel()
+        self._put_away(frame.conversation)
         if len(self._watches) >= WATCHED_AT_ONCE:
             error = Error("too_many_open", f"at most {WATCHED_AT_ONCE} conversations can be open")
             self._socket.refuse(error, ref=frame.conversation, grave=False)
             return
         if task := self._start(self._watch(frame), frame.conversation):
             self._watches[frame.conversation] = task
+
+    def _put_away(self, conversation: str) -> None:
+        if task := self._watches.pop(conversation, None):
+            task.cancel()
 
     async def _watch(self, frame: Watch) -> None:
         """Show a conversation until it is put away; whatever comes after the page is sent as events."""
@@ -206,9 +208,14 @@ class _Line:
                     unsubscribe()
                     node.feed.unwatch(self._screen, name)
         except NotKnown as exc:
-            self._socket.refuse(Error("not_found", str(exc)), ref=name, grave=False)
+            self._shut(name, Error("not_found", str(exc)))
         except HistoryUnavailable as exc:
-            self._socket.refuse(Error("unavailable", str(exc)), ref=name, grave=False)
+            self._shut(name, Error("unavailable", str(exc)))
+
+    def _shut(self, conversation: str, error: Error) -> None:
+        """Say that a conversation cannot be shown; it takes no place among those that are open."""
+        self._watches.pop(conversation, None)
+        self._socket.refuse(error, ref=conversation, grave=False)
 
     def _customer_types(self, typing: Typing) -> None:
         if typing.conversation in self._screen.watching:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from desk import feed
+from desk.socket import WATCHED_AT_ONCE
 from normalizer.outbound import Receipt, ReceiptState
 from tests.desk.conftest import at_work
 from tests.desk.test_flows import reply, taken
@@ -262,6 +263,35 @@ async def test_a_history_that_cannot_be_read_now_is_said_so_and_the_socket_stays
     ledger.away = False
     await ben.send({"type": "watch", "conversation": conversation})
     await ben.until(lambda: conversation in ben.open)
+
+
+async def test_what_could_not_be_opened_takes_no_place_among_what_is_open(world: World, ben: Console) -> None:
+    conversation = await taken(world, ben)
+    for n in range(2 * WATCHED_AT_ONCE):
+        assert (await ben.watch(f"c9{n}"))["code"] == "not_found"
+    assert (await ben.watch(conversation))["type"] == "watched"
+
+
+async def test_what_is_not_to_be_read_any_more_takes_no_place_among_what_is_open(
+    world: World, ben: Console, cleo: Console
+) -> None:
+    await cleo.do({"do": "presence", "state": "away"})
+    for n in range(WATCHED_AT_ONCE + 1):
+        conversation = await taken(world, ben, who=f"v{n}")
+        assert (await ben.watch(conversation))["type"] == "watched"
+        await hand_over(conversation, ben, cleo)
+        await cleo.do({"do": "close", "conversation": conversation})
+        await cleo.do({"do": "presence", "state": "away"})
+
+
+async def hand_over(conversation: str, source: Console, target: Console) -> None:
+    await target.do({"do": "presence", "state": "available"})
+    transfer = {"do": "transfer", "conversation": conversation, "operator": target.welcome["me"]["id"]}
+    assert (await source.do(transfer))["status"] == "confirmed"
+    await target.until(lambda: conversation in target.lists)
+    offer = target.lists[conversation]["offers"][0]["id"]
+    assert (await target.do({"do": "accept", "conversation": conversation, "offer": offer}))["status"] == "confirmed"
+    await source.until(lambda: conversation not in source.lists)
 
 
 async def test_a_node_that_is_behind_says_so(ben: Console) -> None:

@@ -228,7 +228,13 @@ class Ledger:
         answers = Counter(text_of(outbound.content) for outbound in self.sent[visitor.address])
         lacking = [one.text for one in visitor.written.values() if not answers[answer_to(one.text)]]
         if lacking:
-            self.break_(f"{who} has no answer to {lacking[:5]} ({len(lacking)} in all)")
+            self.break_(f"{who} has no answer to {lacking[:5]} ({len(lacking)} in all): {self._whose(visitor.address)}")
+
+    def _whose(self, address: str) -> str:
+        """Say who has the conversation of an address, to help with looking for the cause."""
+        found = [each for each in self.state.conversations.values() if each.address == address]
+        lines = (f"{each.id} is {each.status}, of {each.owner or 'nobody'}" for each in found)
+        return "; ".join(lines) or "no conversation"
 
     def _settle_operator(self, operator: Operator) -> None:
         """Each command has the one effect that its operator was told of, and each screen shows what the log has."""
@@ -240,6 +246,8 @@ class Ledger:
                 self.break_(f"{operator.name} was told that {order.id} is done; the log has {places}")
             elif order.status == "refused" and order.code != "decided_before" and any(not no for _, no in places):
                 self.break_(f"{operator.name} was told that {order.id} is refused; the log has {places}")
+        owned = sorted(each.id for each in self.state.conversations.values() if each.owner == operator.name)
+        self._same(f"{operator.name} has what the log says", owned, sorted(operator.mine))
         for name in operator.mine:
             address = self.state.conversations[name].address
             for kind, texts in (
