@@ -25,7 +25,7 @@ from desk.wire import Answer, Confirmed, ConversationChanged, Event, Item, NotCo
 from desk.writing import own_words
 from normalizer.content import Media
 from router.facts import CommandRefused, InputRefused
-from router.inputs import Action, AddNote, Command, Reply, Take
+from router.inputs import Action, AddNote, Command, Reply, Resend, Take
 from router.record import Record
 
 CONFIRMED_WITHIN: Final = 2.0
@@ -78,7 +78,8 @@ class Commands:
             yield known
             return
         try:
-            action = await self._complete(who, self._settle((who.id, id), own_words(action)))
+            action = await self._recall(who, own_words(action))
+            action = await self._complete(who, self._settle((who.id, id), action))
         except NotThere as exc:
             yield Refused(id=id, code=exc.code, reason=str(exc))
             return
@@ -191,6 +192,19 @@ class Commands:
         async with self._library.open(action.conversation, person) as transcript:
             require_reader(self._feed, who, transcript)
             return replace(action, content=with_files(action.content, lambda media: _with_key(media, transcript)))
+
+    async def _recall(self, who: Account, action: Action) -> Action:
+        """Put in what is sent again, as it was sent: what a browser says of it is not believed.
+
+        Raises:
+            NotKnown: the conversation is not theirs to read.
+            HistoryUnavailable: its history could not be read in time.
+        """
+        if not isinstance(action, Resend):
+            return action
+        async with self._library.open(action.conversation, self._person(action.conversation)) as transcript:
+            require_reader(self._feed, who, transcript)
+            return replace(action, content=transcript.sent(action.outbound))
 
     def _person(self, conversation: str) -> str:
         known = self._feed.state.conversations.get(conversation)

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from normalizer.content import (
     Call,
@@ -21,7 +22,7 @@ from normalizer.content import (
     Text,
     Unsupported,
 )
-from router.facts import AnyFact, ConversationOpened, MessageTaken, ReplySent
+from router.facts import AnyFact, ConversationClosed, ConversationOpened, MessageTaken, NoteAdded, ReplySent
 from router.record import Record
 
 PREVIEW_LENGTH = 120
@@ -29,10 +30,11 @@ FACES_KEPT = 20_000
 
 
 class Face(Struct, frozen=True):
-    """How a customer is called and what was said last."""
+    """How a customer is called and what was said last; ``comment`` is for whoever takes the conversation over."""
 
     name: str = ""
     preview: str = ""
+    comment: str = ""
 
 
 NO_FACE = Face()
@@ -76,9 +78,13 @@ def look(face: Face, fact: AnyFact) -> Face:
     """Give the face after a fact about the same conversation."""
     match fact:
         case MessageTaken(envelope=envelope):
-            return Face(envelope.sender.name or face.name, preview(envelope.content))
+            return replace(face, name=envelope.sender.name or face.name, preview=preview(envelope.content))
         case ReplySent(outbound=outbound):
-            return Face(face.name, preview(outbound.content))
+            return Face(face.name, preview(outbound.content), face.comment if fact.wish or not fact.by else "")
+        case NoteAdded(handover=True, content=content):
+            return replace(face, comment=_words(content))
+        case ConversationClosed():
+            return replace(face, comment="")
         case _:
             return face
 
@@ -102,7 +108,7 @@ class Faces:
         for fact in record.facts:
             if isinstance(fact, ConversationOpened):
                 self._keep(fact.conversation, NO_FACE)
-            elif isinstance(fact, MessageTaken | ReplySent):
+            elif isinstance(fact, MessageTaken | ReplySent | NoteAdded | ConversationClosed):
                 known = self._faces.get(fact.conversation)
                 if known is not None:
                     self._keep(fact.conversation, look(known, fact))

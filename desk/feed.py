@@ -14,14 +14,15 @@ from msgspec import Struct
 
 from desk.canned import choices, list_answers, tell_answers
 from desk.faces import Faces
-from desk.frames import AnswersFrame, Beat, Changes, ViewFrame
+from desk.frames import AnswersFrame, Beat, Changes, QueuesFrame, ViewFrame
 from desk.library import HistoryUnavailable, Library, NotKnown
 from desk.lists import Lists
 from desk.ports import Outside
+from desk.queues import show_queues, what_lacks
 from desk.reach import routes
 from desk.screen import Place, Screen
 from desk.transcript import Transcript
-from desk.views import Audience, Touched, card, lists, summarize, touched
+from desk.views import Audience, Touched, card, lists, operator_name, summarize, touched
 from desk.wire import (
     ConversationChanged,
     ConversationGone,
@@ -32,10 +33,13 @@ from desk.wire import (
     OperatorChanged,
     Summary,
     WaitingChanged,
+    Whispered,
     encode,
 )
+from normalizer.content import Text
 from router.facts import NoteAdded
 from router.people import Conversation
+from router.policy import Policy
 from router.record import Record
 from router.state import State
 from web.tokens import KEY_LENGTH, Signer, TokenRefused
@@ -67,7 +71,7 @@ class _Effect(Struct, frozen=True):
     past: _Past
     after: tuple[Audience, ...]
     items: dict[str, list[ItemEvent]]
-    mentions: dict[str, NoteAdded]
+    notes: dict[str, NoteAdded]
     recount: bool
 
     @property
@@ -97,6 +101,8 @@ class Feed:
         self._lacking: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._searched: set[str] = set()
         self._summaries: dict[str, Summary] = {}
+        self._policy = Policy(outside.ledger.state.rules)
+        self._queues_told = False
         self.lists = Lists(outside.ledger.state)
 
     @property
@@ -168,6 +174,7 @@ class Feed:
                 )
             )
         )
+        self._queues_told = self._queues_told and not screen.everything
 
     def show_answers(self, screen: Screen) -> None:
         """Send all canned answers."""
@@ -177,6 +184,7 @@ class Feed:
     def resume(self, screen: Screen, place: int) -> None:
         """Send what has changed since ``place``; a place ahead of this node is waited for."""
         screen.after = place
+        self._queues_told = self._queues_told and not screen.everything
         missed = [past for past in self._past if past.seq > place]
         before: dict[str, list[Audience]] = {}
         for past in missed:
@@ -197,6 +205,16 @@ class Feed:
         events.append(WaitingChanged(count=self.lists.waiting))
         self._send(screen, [encode(event) for event in events])
 
+    def tell_queues(self) -> None:
+        """Tell supervisors how the queues stand, if that has changed since it was told."""
+        if self._queues_told or not self._all:
+            return
+        self._queues_told = True
+        waiting = (self.state.conversations[name] for name in self.lists.queue)
+        frame = encode(QueuesFrame(queues=show_queues(self.state, self._policy, waiting)))
+        for screen in tuple(self._all):
+            screen.send(frame)
+
     def beat(self, lag: float) -> None:
         """Tell all screens that the node lives."""
         frames = {
@@ -214,7 +232,9 @@ class Feed:
         self._summaries.clear()
         self._faces.take(record)
         items = self._library.take(seq, record, changed.conversations)
+        self._queues_told = False
         if changed.everything:
+            self._policy = Policy(self.state.rules)
             self._remember(_Past(seq, Touched(everything=True)))
             self.lists.rebuild(self.state)
             for screen in tuple(self._screens):
@@ -226,9 +246,14 @@ class Feed:
         past = _Past(seq, changed, tuple(before for before, _ in audiences))
         if changed.conversations or changed.operators or changed.answers:
             self._remember(past)
-        mentions = {each: fact for fact in record.facts if isinstance(fact, NoteAdded) for each in fact.mentions}
+        notes = {
+            each: fact
+            for fact in record.facts
+            if isinstance(fact, NoteAdded)
+            for each in (fact.whisper, *fact.mentions)
+        }
         after = tuple(after for _, after in audiences)
-        self._tell(_Effect(past, after, items, mentions, recount=waiting != self.lists.waiting))
+        self._tell(_Effect(past, after, items, notes, recount=waiting != self.lists.waiting))
 
     def _remember(self, past: _Past) -> None:
         self._past.append(past)
@@ -244,8 +269,8 @@ class Feed:
             for conversation in effect.past.touched.conversations:
                 if conversation in screen.watching:
                     events += effect.items.get(conversation, ())
-            if note := effect.mentions.get(screen.account.id):
-                events.append(self._mention(note))
+            if note := effect.notes.get(screen.account.id):
+                events.append(self._whisper(note) if note.whisper == screen.account.id else self._mention(note))
             self._send(screen, map(told.encode, events))
 
     def _list_events(self, screen: Screen, effect: _Effect) -> list[Event]:
@@ -265,7 +290,7 @@ class Feed:
         if effect.public:
             return list(self._screens)
         operators = {each for audience in (*effect.past.before, *effect.after) for each in audience.operators}
-        operators.update(effect.past.touched.operators, effect.mentions)
+        operators.update(effect.past.touched.operators, effect.notes)
         operators.update(owner for _, owner in effect.past.touched.answers)
         concerned = dict(self._all)
         for operator in operators:
@@ -292,6 +317,10 @@ class Feed:
         known = self.state.conversations.get(note.conversation)
         return Mentioned(conversation=note.conversation, person=known.person if known else "", by=note.by)
 
+    def _whisper(self, note: NoteAdded) -> Whispered:
+        text = note.content.text if isinstance(note.content, Text) else ""
+        return Whispered(conversation=note.conversation, by=note.by, name=operator_name(self.state, note.by), text=text)
+
     def _cards(self, screen: Screen, operators: Iterable[str] | None = None) -> list[OperatorCard]:
         """Give the operators (of these, or all) whose work a screen shows."""
         me = screen.account.id
@@ -304,7 +333,8 @@ class Feed:
         if conversation.id not in self._summaries:
             ways = routes(self.state, self._channels, conversation)
             face = self._faces.get(conversation.id)
-            self._summaries[conversation.id] = summarize(self.state, conversation, face, ways)
+            lack = what_lacks(self.state, self._policy, conversation)
+            self._summaries[conversation.id] = summarize(self.state, conversation, face, ways, lack)
         return self._summaries[conversation.id]
 
     def _send(self, screen: Screen, events: Iterable[bytes]) -> None:

@@ -13,6 +13,7 @@ from desk.wire import (
     Me,
     Opened,
     OperatorCard,
+    QueueShown,
     Summary,
 )
 from router.inputs import Action, Id
@@ -108,6 +109,12 @@ class AnswersFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="ans
     answers: tuple[AnswerShown, ...]
 
 
+class QueuesFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="queues"):
+    """The queues as they are now, for screens that show everything; replaces what is on the screen."""
+
+    queues: tuple[QueueShown, ...]
+
+
 class Changes(Struct, frozen=True, kw_only=True, tag_field="type", tag="changes"):
     """What one record changed, or all since the cursor of a ``hello``; to be shown as a whole."""
 
@@ -143,6 +150,8 @@ class CustomerTyping(Struct, frozen=True, kw_only=True, tag_field="type", tag="t
     on: bool = True
 
 
-ServerFrame = Welcome | ViewFrame | AnswersFrame | Changes | Watched | AnswerFrame | Beat | CustomerTyping | Fault
+ServerFrame = (
+    Welcome | ViewFrame | AnswersFrame | QueuesFrame | Changes | Watched | AnswerFrame | Beat | CustomerTyping | Fault
+)
 
 client_frames = msgspec.json.Decoder(ClientFrame)

@@ -34,6 +34,11 @@ class Lists:
         """How many conversations the queue holds."""
         return len(self._queue)
 
+    @property
+    def queue(self) -> set[str]:
+        """The conversations that wait."""
+        return self._queue
+
     def rebuild(self, state: State) -> None:
         """Start anew from the state."""
         self._audiences.clear()

@@ -120,4 +120,5 @@ class Node:
                 self.feed.beat(lag)
                 self.sweep()
                 told = lag
+            self.feed.tell_queues()
             await asyncio.sleep(1)

@@ -9,7 +9,7 @@ from desk.ports import ApprovedText, Channels
 from desk.wire import ChannelShown, RouteShown, TemplateShown
 from normalizer.capabilities import Capabilities
 from normalizer.content import Template
-from router.inputs import Action, Reply
+from router.inputs import Action, Reply, Resend
 from router.people import Conversation
 from router.policy import makes_calls
 from router.state import State
@@ -83,12 +83,13 @@ def settle(state: State, channels: Channels, action: Action, now: int) -> Action
     Raises:
         NotThere: ``window_closed``, ``voice_only``, ``no_templates``, ``unknown_template``, ``template_incomplete``.
     """
-    if not isinstance(action, Reply):
+    if not isinstance(action, Reply | Resend):
         return action
     conversation = state.conversations.get(action.conversation)
     if conversation is None:
         return action
-    address = action.address or conversation.last_address
+    again = conversation.targets.get(action.outbound) if isinstance(action, Resend) else action.address
+    address = again or conversation.last_address
     channel = channel_of(state, conversation, address)
     can = _capabilities(channels, channel, address)
     if can is None:

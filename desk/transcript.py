@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from msgspec.structs import replace
 
 from desk.views import operator_name
-from desk.wire import Item, ItemAdded, ItemEvent, ReceiptChanged
+from desk.wire import Attempt, Item, ItemAdded, ItemEvent, ReceiptChanged
 from normalizer.content import Call, Content, Media, Text
 from normalizer.outbound import RECEIPT_RANK, ReceiptState
 from router.facts import (
@@ -90,8 +90,15 @@ class Transcript:
             if isinstance(fact, OutboundChanged):
                 events += self._receive(fact)
             elif (item := self._item(f"{seq}.{index}", record.now, fact)) is not None:
+                events += self._replace(item)
                 events.append(self._add(replace(item, command=record.ref if record.by else "")))
         return events
+
+    def sent(self, outbound: str) -> Content | None:
+        """Give the content of an answer, with the keys of its files."""
+        at = self._answers.get(outbound)
+        content = self.items[at].content if at is not None else None
+        return content and with_files(content, lambda media: self._files[media.file.name])
 
     def file(self, name: str) -> Media | None:
         """Find a file of the conversation, with its key."""
@@ -110,6 +117,34 @@ class Transcript:
     def since(self, n: int) -> tuple[Item, ...]:
         """Give the entries with a number above ``n``."""
         return tuple(item for item in self.items if item.n > n)
+
+    def _replace(self, item: Item) -> list[ItemEvent]:
+        """Mark the answer that another one replaces."""
+        at = self._answers.get(item.again)
+        if at is None:
+            return []
+        before = self.items[at] = replace(self.items[at], replaced_by=item.outbound)
+        return [
+            ReceiptChanged(
+                conversation=self.conversation,
+                outbound=before.outbound,
+                receipt=before.receipt or ReceiptState.QUEUED,
+                code=before.code,
+                error=before.error,
+                replaced_by=item.outbound,
+            )
+        ]
+
+    def _attempts(self, again: str) -> tuple[Attempt, ...]:
+        """Give the history of an answer that is sent once more."""
+        at = self._answers.get(again)
+        if at is None:
+            return ()
+        last = self.items[at]
+        attempt = Attempt(
+            outbound=last.outbound, at=last.at, by=last.by, receipt=last.receipt, code=last.code, error=last.error
+        )
+        return (*last.attempts, attempt)
 
     def _add(self, item: Item) -> ItemAdded:
         if item.content is not None:
@@ -179,6 +214,7 @@ class Transcript:
                     outbound=outbound.id,
                     receipt=ReceiptState.QUEUED,
                     again=fact.again or "",
+                    attempts=self._attempts(fact.again or ""),
                 )
             case NoteAdded():
                 return Item(
@@ -190,6 +226,8 @@ class Transcript:
                     name=self._name_of(fact.by),
                     content=fact.content,
                     mentions=fact.mentions,
+                    whisper=fact.whisper,
+                    handover=fact.handover,
                 )
             case _:
                 return self._event(id, at, fact)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from desk.canned import Named, changed_answers
 from desk.faces import NO_FACE, Face
 from desk.ports import Role
-from desk.wire import CallShown, OfferShown, OperatorCard, RouteShown, Summary
+from desk.wire import CallShown, Lacking, OfferShown, OperatorCard, RouteShown, Summary
 from normalizer.outbound import ReceiptState
 from router.facts import (
     AddressTaken,
@@ -30,7 +30,7 @@ from router.facts import (
     Unassigned,
     WrapUpEnded,
 )
-from router.people import Conversation
+from router.people import Conversation, Warned
 from router.phone import held_call, is_missed
 from router.record import Record
 from router.state import Operator, State
@@ -83,7 +83,11 @@ def may_open(state: State, operator: str, role: Role, conversation: str, person:
 
 
 def summarize(
-    state: State, conversation: Conversation, face: Face | None, routes: tuple[RouteShown, ...] = ()
+    state: State,
+    conversation: Conversation,
+    face: Face | None,
+    routes: tuple[RouteShown, ...] = (),
+    lack: tuple[Warned, Lacking] = ("", {}),
 ) -> Summary:
     """Make the line of a list."""
     c = conversation
@@ -101,7 +105,10 @@ def summarize(
         read=dict(c.read),
         owner=c.owner or "",
         owner_name=operator_name(state, c.owner or ""),
-        offers=tuple(OfferShown(id=o.id, operator=o.operator, expires=o.expires) for o in c.offers),
+        offers=tuple(
+            OfferShown(id=o.id, operator=o.operator, expires=o.expires, handed_by=o.transfer_from or "")
+            for o in c.offers
+        ),
         unanswered=c.unanswered,
         waiting_since=c.enqueued_at if c.status in ("open", "waiting", "offered") else 0,
         place=(c.tier, c.v, c.seq),
@@ -112,6 +119,9 @@ def summarize(
         call=_call(c),
         missed=is_missed(c),
         undelivered=sum(c.outbounds.get(name) is ReceiptState.FAILED for name in c.authors),
+        warned=lack[0],
+        lacking=lack[1],
+        comment=face.comment,
         name=face.name,
         preview=face.preview,
         closed_at=c.closed_at,

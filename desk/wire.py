@@ -21,6 +21,8 @@ CommandId = Annotated[
 ]
 Cursor = Annotated[str, Meta(max_length=400, description="A signed place in the log; opaque")]
 View = Literal["mine", "queue", "all"]
+Lacking = dict[str, int]
+"""How many operators something stands in the way of: ``skill:billing``, ``language``, ``phone``, ``offline`` ..."""
 
 
 class Me(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,12 +62,13 @@ class OperatorCard(Struct, frozen=True, kw_only=True, omit_defaults=True):
     languages: dict[str, int] = {}
 
 
-class OfferShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An operator is being asked. ``expires`` 0: the offer does not end by itself."""
+class OfferShown(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"handed_by": "from"}):
+    """An operator is being asked. ``expires`` 0: the offer does not end by itself. ``from`` hands it over."""
 
     id: str
     operator: str
     expires: int = 0
+    handed_by: str = ""
 
 
 class RouteShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -99,7 +102,8 @@ class Summary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     its place there (smaller is earlier). ``name`` and ``preview`` are empty until the node has read the texts.
     ``addresses`` are those that can be answered, ``routes`` how; ``address`` is where an answer goes by itself.
     ``call`` is the call that goes on, ``missed``: the customer called in vain and is to be called back.
-    ``undelivered`` counts answers that did not arrive and have not been sent again.
+    ``undelivered`` counts answers that did not arrive and have not been sent again. ``warned``: nobody who could take
+    it is signed in (``unstaffed``) or exists (``unroutable``), ``lacking`` says why. ``comment`` came with a transfer.
     """
 
     id: str
@@ -125,10 +129,24 @@ class Summary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     call: CallShown | None = None
     missed: bool = False
     undelivered: int = 0
+    warned: str = ""
+    lacking: Lacking = {}
+    comment: str = ""
     name: str = ""
     preview: str = ""
     closed_at: int = 0
     result: str = ""
+
+
+class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An earlier attempt of an answer that was sent again, and what is known of it."""
+
+    outbound: str
+    at: int
+    by: str = ""
+    receipt: ReceiptState | None = None
+    code: str = ""
+    error: str = ""
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -138,6 +156,8 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     events, which are about the conversation and not part of it). ``by`` is an operator, empty for customer and
     system. ``receipt`` is what is known of an answer; ``again`` the outbound message that it replaces.
     ``command`` is the id of the command that wrote it. ``what`` is the kind of fact of an event, ``detail`` its reason.
+    ``attempts`` are those that this answer replaces, oldest first, ``replaced_by`` the one that replaces it.
+    ``whisper`` names the owner whom a supervisor tells a note, ``handover``: it came with a transfer.
     """
 
     id: str
@@ -154,8 +174,12 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str = ""
     error: str = ""
     again: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    replaced_by: str = ""
     command: str = ""
     mentions: tuple[str, ...] = ()
+    whisper: str = ""
+    handover: bool = False
     what: str = ""
     operator: str = ""
     detail: str = ""
@@ -205,6 +229,23 @@ class AnswerShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: int = 0
 
 
+class QueueShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Those who wait by the same rule, for the same kind of work, in the same language (empty: not known).
+
+    ``oldest`` is when the one who has waited longest came into the queue. Of ``unstaffed`` nobody who could ever take
+    them is signed in, of ``unroutable`` nobody exists; ``lacking`` says why.
+    """
+
+    rule: str
+    kind: ChannelClass
+    waiting: int
+    oldest: int
+    language: str = ""
+    unstaffed: int = 0
+    unroutable: int = 0
+    lacking: Lacking = {}
+
+
 class Choices(Struct, frozen=True, kw_only=True):
     """What there is to choose from: results of closing (none: any words), where a transfer can go, variables."""
 
@@ -238,13 +279,14 @@ class ItemAdded(Struct, frozen=True, kw_only=True, tag_field="event", tag="item"
 
 
 class ReceiptChanged(Struct, frozen=True, kw_only=True, tag_field="event", tag="receipt", omit_defaults=True):
-    """News of an answer in a conversation that is open on the screen."""
+    """News of an answer in a conversation that is open on the screen; ``replaced_by``: it has been sent again."""
 
     conversation: str
     outbound: str
     receipt: ReceiptState
     code: str = ""
     error: str = ""
+    replaced_by: str = ""
 
 
 class OperatorChanged(Struct, frozen=True, kw_only=True, tag_field="event", tag="operator"):
@@ -267,6 +309,15 @@ class Mentioned(Struct, frozen=True, kw_only=True, tag_field="event", tag="menti
     by: str
 
 
+class Whispered(Struct, frozen=True, kw_only=True, tag_field="event", tag="whisper"):
+    """A supervisor tells you something about a conversation of yours."""
+
+    conversation: str
+    by: str
+    name: str
+    text: str
+
+
 class AnswerChanged(Struct, frozen=True, kw_only=True, tag_field="event", tag="answer"):
     """A canned answer is new, or is now this."""
 
@@ -287,6 +338,7 @@ Event = (
     | OperatorChanged
     | WaitingChanged
     | Mentioned
+    | Whispered
     | AnswerChanged
     | AnswerGone
 )

@@ -471,7 +471,7 @@ class Console:
         for item in self.open[event["conversation"]].values():
             if item.get("outbound") == event["outbound"]:
                 item["receipt"] = event["receipt"]
-                item.update({name: event[name] for name in ("code", "error") if name in event})
+                item.update({name: event[name] for name in ("code", "error", "replaced_by") if name in event})
 
 
 @asynccontextmanager
