@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -34,24 +35,16 @@ class Readiness(Struct, frozen=True):
         return not (self.bus or self.store or self.router)
 
 
-class Health:
+class Probing(ABC):
     """Proves writability by a record of no effect: a connection alone proves nothing."""
 
-    def __init__(
-        self, bus: Bus, workspace: Workspace, following: Folding, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, bus: Bus, workspace: Workspace, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._bus = bus
         self._subject = workspace.in_subject(TICK_SOURCE)
-        self._following = following
         self._clock = clock
         self._lock = asyncio.Lock()
         self._last: Readiness | None = None
         self._until = 0.0
-        self._heard = clock()
-
-    def record(self, _seq: int, _subject: str, _record: Record) -> None:
-        """Note that a router has written; subscribe this to a follower."""
-        self._heard = self._clock()
 
     async def readiness(self) -> Readiness:
         """Look, at most once in `PROBE_EVERY` seconds however many ask."""
@@ -75,6 +68,25 @@ class Health:
             return f"a probe could not be stored: {exc}"
         return ""
 
+    @abstractmethod
+    def _decided(self) -> str:
+        """Say why a message would not be decided; nothing where it would be."""
+
+
+class Health(Probing):
+    """The health of a process that follows the log."""
+
+    def __init__(
+        self, bus: Bus, workspace: Workspace, following: Folding, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(bus, workspace, clock=clock)
+        self._following = following
+        self._heard = clock()
+
+    def record(self, _seq: int, _subject: str, _record: Record) -> None:
+        """Note that a router has written; subscribe this to a follower."""
+        self._heard = self._clock()
+
     def _decided(self) -> str:
         if self._following.lag > LATE_AFTER:
             return f"this process is {self._following.lag:.0f} s behind the log"
@@ -82,3 +94,18 @@ class Health:
         if silence > LATE_AFTER:
             return f"no router has written for {silence:.0f} s"
         return ""
+
+
+class RouterHealth(Probing):
+    """The health of a process that routes, or stands by: some router answers. ``silence`` gives since when none does.
+
+    In seconds.
+    """
+
+    def __init__(self, bus: Bus, workspace: Workspace, silence: Callable[[], float]) -> None:
+        super().__init__(bus, workspace)
+        self._silence = silence
+
+    def _decided(self) -> str:
+        silence = self._silence()
+        return f"no router has answered for {silence:.0f} s" if silence > LATE_AFTER else ""

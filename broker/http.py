@@ -15,7 +15,7 @@ import structlog
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry, generate_latest
 
-from broker.health import Health
+from broker.health import Probing
 from config import ListenAddress
 from desk.ports import Alarm
 from web.errors import REFUSALS, Error, Networks, Refusal, client_ip, error_response, is_within
@@ -38,7 +38,7 @@ _log: Final = structlog.stdlib.get_logger(__name__)
 
 
 def health_routes(
-    health: Health,
+    health: Probing,
     registry: CollectorRegistry,
     monitors: Networks = LOOPBACK,
     alarms: Callable[[], Sequence[Alarm]] = tuple,

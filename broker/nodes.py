@@ -22,6 +22,7 @@ GONE_AFTER = 20.0
 ROLL_CALL = 1.5
 """Seconds that the command line waits for those who are there."""
 
+ROUTER_ALONE = ("router",)
 BEATS = "beats"
 NODES = "nodes"
 
@@ -37,6 +38,11 @@ class Beat(Struct, frozen=True, kw_only=True):
     channels: dict[str, ChannelStatus] = {}
     alarms: tuple[Alarm, ...] = ()
     leaving: bool = False
+
+    @property
+    def follows(self) -> bool:
+        """Whether it works by a version of the file; a router by itself does not, it decides by the log."""
+        return self.parts != ROUTER_ALONE
 
 
 class Nodes:

@@ -1,7 +1,8 @@
 """What the active router counts, asked of it over the bus, as metrics of whoever serves them."""
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -22,10 +23,19 @@ ASK_TIMEOUT = 2.0
 class RouterFigures(Collector):
     """Asks now and then; between two routers the last answer stands, with ``trunkline_router_active`` 0."""
 
-    def __init__(self, bus: Bus, workspace: Workspace, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        workspace: Workspace,
+        registry: CollectorRegistry,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._bus = bus
         self._subject = workspace.ask_subject(COUNTERS)
         self._registry = registry
+        self._clock = clock
+        self._answered = clock()
         self._stats = RouterStats()
         self._log = get_logger("metrics")
         registry.register(self)
@@ -45,6 +55,11 @@ class RouterFigures(Collector):
             self._stats.active = False
             return
         self._stats = msgspec.json.decode(answer, type=RouterStats)
+        self._answered = self._clock()
+
+    def silence(self) -> float:
+        """Give the seconds since a router has answered."""
+        return self._clock() - self._answered
 
     def close(self) -> None:
         """Leave the registry."""

@@ -149,7 +149,7 @@ class Watch:
             yield from channel_alarms(status, now)
         if not self._bus.connected:
             self._connected = now
-            yield Alarm(name="bus_away", text="No NATS server is connected.", remedy="Look whether it runs.", since=now)
+            yield bus_away(now)
             return
         yield from self._log_alarms(now)
         channels = self._following.state.rules.channels
@@ -163,9 +163,7 @@ class Watch:
             text = f"This process is {lag // 1_000} s behind the log: its screens are old."
             yield Alarm(name="behind", text=text, remedy="Look at the machine's load.", since=now - lag)
         elif now - max(self._heard, self._connected) > LATE_AFTER:
-            text = "No router has written for a while: messages are kept, and nobody gets them."
-            remedy = "Look whether `trunkline up --only router` runs, and at its log."
-            yield Alarm(name="router_missing", text=text, remedy=remedy, since=self._heard)
+            yield router_missing(self._heard)
 
     def _unserved(self, channels: Iterable[str], now: int) -> Iterator[Alarm]:
         served = {name for beat in self._alive() for name in beat.channels}
@@ -240,6 +238,18 @@ class Watch:
                 self._rhythm(key.removeprefix(self._prefix)).merge(stored)
         except BusError as exc:
             self._log.warning("rhythm not read", reason=str(exc))
+
+
+def bus_away(since: int) -> Alarm:
+    """Say that this process has no bus."""
+    return Alarm(name="bus_away", text="No NATS server is connected.", remedy="Look whether it runs.", since=since)
+
+
+def router_missing(since: int) -> Alarm:
+    """Say that nobody decides."""
+    text = "No router has written for a while: messages are kept, and nobody gets them."
+    remedy = "Look whether `trunkline up --only router` runs, and at its log."
+    return Alarm(name="router_missing", text=text, remedy=remedy, since=since)
 
 
 def channel_alarms(status: ChannelStatus, now: int) -> Iterator[Alarm]:

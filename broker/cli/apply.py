@@ -231,7 +231,8 @@ async def _followed(desk: _Desk, number: int) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + FOLLOW_TIMEOUT
     while True:
-        beats = await call_roll(desk.session.bus, desk.session.workspace)
+        called = await call_roll(desk.session.bus, desk.session.workspace)
+        beats = [beat for beat in called if beat.follows]
         behind = [beat for beat in beats if beat.version < number]
         if not behind or loop.time() > end:
             break

@@ -84,7 +84,8 @@ def _node_lines(beats: list[Beat]) -> list[str]:
     lines = []
     for beat in beats:
         runs = ", ".join(beat.parts) or "everything"
-        lines.append(f"process    {beat.host} {beat.pid}: runs {runs}, works by version {beat.version}")
+        version = f", works by version {beat.version}" if beat.follows else ""
+        lines.append(f"process    {beat.host} {beat.pid}: runs {runs}{version}")
         for status in beat.channels.values():
             reason = f": {status.reason}" if status.reason else ""
             lines.append(f"  channel  {status.channel} ({status.type}): {status.state}{reason}")
