@@ -30,6 +30,7 @@ from broker.logs import Scrubber, get_logger
 from broker.metrics import LogMetrics
 from broker.nodes import Beat, Nodes
 from broker.outside import DeskDoor, DeskLedger, DeskLive, FileAccounts, FileChannels, KvRevocations
+from broker.projections.index import Index
 from broker.router_figures import RouterFigures
 from broker.routing.follower import Follower
 from broker.source import Source
@@ -63,7 +64,8 @@ class Node:
     """Channels and desk of ``parts`` (all when empty), on one HTTP server.
 
     ``file`` is what the process was started with, ``folder`` where it lies; channels and operators are those of the
-    version in force. ``disk`` is a folder on the disk of the bus, where that is this machine's.
+    version in force. ``disk`` is a folder on the disk of the bus, where that is this machine's, ``index`` that of the
+    index for search and reports.
     """
 
     def __init__(  # noqa: PLR0913  # all but two by name
@@ -76,6 +78,7 @@ class Node:
         folder: Path,
         parts: Sequence[str] = (),
         disk: Path | None = None,
+        index: Path | None = None,
     ) -> None:
         self.settings = file.settings
         self.public_url = self.settings.http.public_url or f"http://{self.settings.http.listen}"
@@ -86,6 +89,7 @@ class Node:
         self._folder = folder
         self._parts = parts
         self._disk = disk
+        self._index = index
         self._workspace = Workspace(self.settings.workspace)
         self._ids = IdSource()
         self._name = self._ids.new()
@@ -274,6 +278,7 @@ class Node:
         revocations = KvRevocations(bus, self._workspace, wall_clock)
         self._stack.push_async_callback(revocations.close)
         await revocations.start()
+        index = self._find_index()
         outside = Outside(
             ledger=DeskLedger(common.follower),
             door=DeskDoor(bus, self._workspace),
@@ -289,8 +294,17 @@ class Node:
             node=self._name,
             public_url=self.public_url,
             alarms=lambda: _alarms(nodes),
+            search=index,
+            figures=index,
         )
         app.add_subapp(MOUNT, make_desk(outside, self.settings.desk))
+
+    def _find_index(self) -> Index | None:
+        if self._index is None:
+            return None
+        index = Index(self._index, self._workspace.name, now=wall_clock)
+        self._stack.callback(index.close)
+        return index
 
 
 def _alarms(nodes: Nodes) -> tuple[Alarm, ...]:

@@ -21,8 +21,11 @@ from broker.child import ChildProcess
 from broker.doctor import refuse_bad_settings
 from broker.file_watch import FileWatch
 from broker.logs import Format, Scrubber, get_logger
-from broker.node import Node
+from broker.node import DESK, Node
 from broker.place import find_bus, prepare_data, publish_connection
+from broker.projections import child as index_child
+from broker.projections.store import folder_of
+from broker.router_door import router_door
 from broker.routing import child as router_child
 from broker.routing.process import run_router
 from broker.source import Source, channel_problem
@@ -30,14 +33,16 @@ from broker.versions import Versions
 from config import ConfigErrors
 
 ROUTER = "router"
+INDEX = "index"
 
 
 class Plan(Struct, frozen=True, kw_only=True):
     """What this process is to run.
 
     ``only`` names parts (``router``, ``desk``, ``channels``, a channel's name); empty means everything, the embedded
-    bus included. With ``watch`` the file is put in force at the start and whenever it changes. The logs' look is
-    handed on to child processes.
+    bus included. With ``watch`` the file is put in force at the start and whenever it changes. ``listens``: an address
+    was named for this very process, so a router by itself answers there too. The logs' look is handed on to child
+    processes.
     """
 
     file: Path
@@ -46,6 +51,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     scrubber: Scrubber
     only: tuple[str, ...] = ()
     watch: bool = False
+    listens: bool = False
     log_format: Format = "console"
     log_level: str = "info"
 
@@ -53,6 +59,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     def routes(self) -> bool:
         """Whether a router is among the parts."""
         return not self.only or ROUTER in self.only
+
+    @property
+    def shows(self) -> bool:
+        """Whether a desk is among the parts."""
+        return not self.only or DESK in self.only
 
 
 async def run(plan: Plan, started: Callable[[Node], None] = lambda _: None) -> None:
@@ -79,10 +90,12 @@ async def _run(plan: Plan, started: Callable[[Node], None]) -> None:
             await stack.enter_async_context(_watching(plan, bus, board))
         settings = plan.source.settings
         if plan.only == (ROUTER,):
+            if plan.listens:
+                await stack.enter_async_context(router_door(settings, bus, board, disk=_disk(plan)))
             await run_router(bus, Workspace(settings.workspace), stop=stop, replay_days=settings.replay_days)
             return
         if plan.routes:
-            await stack.enter_async_context(_router_child(plan, bus))
+            await stack.enter_async_context(_child(ROUTER, router_child.__name__, _errand(plan, bus)))
         node = Node(
             plan.source,
             bus,
@@ -90,12 +103,19 @@ async def _run(plan: Plan, started: Callable[[Node], None]) -> None:
             scrubber=plan.scrubber,
             folder=plan.source.document.folder,
             parts=plan.only,
-            disk=plan.data if settings.nats == "embedded" else None,
+            disk=_disk(plan),
+            index=folder_of(plan.data) if plan.shows else None,
         )
         await node.start()
         stack.push_async_callback(node.stop)
+        if plan.shows:
+            await stack.enter_async_context(_child(INDEX, index_child.__name__, _index_errand(plan, bus)))
         started(node)
         await node.wait(stop)
+
+
+def _disk(plan: Plan) -> Path | None:
+    return plan.data if plan.source.settings.nats == "embedded" else None
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -164,17 +184,24 @@ async def _bus(plan: Plan) -> AsyncIterator[BusSettings]:
         await server.stop()
 
 
-@contextlib.asynccontextmanager
-async def _router_child(plan: Plan, bus: BusSettings) -> AsyncIterator[None]:
-    """A stalled desk must not cost the router its lease, so the router has a process of its own."""
-    told = router_child.errand(
+def _errand(plan: Plan, bus: BusSettings) -> router_child.Errand:
+    return router_child.errand(
         bus,
         plan.source.settings.workspace,
         replay_days=plan.source.settings.replay_days,
         log_format=plan.log_format,
         log_level=plan.log_level,
     )
-    child = ChildProcess(ROUTER, ("-m", router_child.__name__), msgspec.json.encode(told))
+
+
+def _index_errand(plan: Plan, bus: BusSettings) -> index_child.Errand:
+    return index_child.Errand(bus=_errand(plan, bus), folder=str(folder_of(plan.data)))
+
+
+@contextlib.asynccontextmanager
+async def _child(name: str, module: str, told: msgspec.Struct) -> AsyncIterator[None]:
+    """Run a part in a process of its own: a stalled desk must not cost the router its lease, nor the index the desk."""
+    child = ChildProcess(name, ("-m", module), msgspec.json.encode(told))
     await child.start()
     try:
         yield

@@ -52,13 +52,16 @@ class TrimmedAway(Exception):
 
 
 class Indexer:
-    """Keeps one index up to date, until cancelled. ``now`` is in ms since the epoch."""
+    """Keeps one index up to date, until cancelled. ``now`` is in ms since the epoch, ``look_every`` in seconds."""
 
-    def __init__(self, bus: Bus, workspace: Workspace, store: Store, *, now: Callable[[], int]) -> None:
+    def __init__(
+        self, bus: Bus, workspace: Workspace, store: Store, *, now: Callable[[], int], look_every: float = LOOK_EVERY
+    ) -> None:
         self._bus = bus
         self._workspace = workspace
         self._store = store
         self._now = now
+        self._look_every = look_every
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
         self._log_prefix = workspace.log_subject("*").split("*")[0]
         self._arc_prefix = workspace.arc_subject("*", "*").split("*")[0]
@@ -116,6 +119,8 @@ class Indexer:
 
     async def _follow_log(self) -> None:
         stream, start = self._workspace.log_stream, self._place.log + 1
+        if (await stream_state(self._bus, stream)).last < start:  # there is nothing that would say that it is done
+            self._place = await self._do(partial(self._store.take_log, (), self._place.log, whole={}, done=1.0))
         async with Reader(self._bus, stream, start_seq=start, created=self._place.created) as reader:
             async for batch in reader.batches():
                 self._taken += len(batch)
@@ -177,7 +182,7 @@ class Indexer:
 
     async def _look(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(self._look_every)
             await self._tell()
 
     async def _tell(self) -> None:

@@ -36,7 +36,7 @@ class Index:
 
     def close(self) -> None:
         """Let the threads end."""
-        self._threads.shutdown(cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def conversations(self, query: Query, page: Page, reach: Reach | None) -> Conversations:
         """Find conversations; raises `IndexAway`."""

@@ -13,13 +13,15 @@ from normalizer.content import Form, Media, StoredFile, Text
 from router import facts as f
 from tests.broker.projections.story import DAY, MINUTE, Story, at
 
+FIRST = Page(20)
+
 
 class Searcher:
     def __init__(self, folder: Path, story: Story) -> None:
         self.folder = folder
         self.story = story
 
-    def __call__(self, typed: str, page: Page = Page(20), reach: Reach | None = None, **filters: object) -> list[Hit]:
+    def __call__(self, typed: str, page: Page = FIRST, reach: Reach | None = None, **filters: object) -> list[Hit]:
         return list(self.paged(typed, page, reach, **filters)[0])
 
     def paged(
@@ -39,7 +41,7 @@ class Searcher:
     def people(self, typed: str, reach: Reach | None = None) -> list[PersonHit]:
         database = connect(self.folder / FILE)
         try:
-            return list(finding.people(database, Query(terms=parse_person(typed)), Page(20), reach)[0])
+            return list(finding.people(database, Query(terms=parse_person(typed)), FIRST, reach)[0])
         finally:
             database.close()
 
@@ -57,9 +59,9 @@ def search(folder: Path, story: Story) -> Searcher:
         ("Poproszę fakturę za buty z Łodzi", "fakture "),
         ("Пришлите, пожалуйста, счёт", "счет "),
         ("Пришлите, пожалуйста, счет", "СЧЁТ "),
-        ("Їжак знайшов об’єкт", "об'єкт "),
-        ("Їжак знайшов обʼєкт", "об'єкт "),
-        ("Їжак знайшов об'єкт", "їжак "),
+        ("Знайшов п\u2019ятий", "п'ятий "),
+        ("Знайшов п\u02bcятий", "п'ятий "),
+        ("Їжак знайшов", "їжак "),
         ("Die Straße nach München", "strasse "),
         ("Die Straße nach München", "munchen "),
         ("My order 4711-AB", "4711-ab "),
@@ -244,7 +246,8 @@ def test_merged_people_are_one_and_an_address_can_leave_again(search: Searcher, 
 NASTY = [
     '"', '""', "'", "* ", "^a", "NEAR(a b)", "text: a", "{text who}: a", "a AND", "OR", "NOT a", "a NOT", "(", "a)", "-",
     '-"', "+a", "a + b", "\x00a", "\ud800", "ﷺ", "'; DROP TABLE entries; --", "a" * 10_000, '"' * 999, "é́́", "*", "-*",
-    "a*b*", "‮", "%", "_", "\\", "²", "rank", "texts", "-a -b",
+    "a*b*", "\u202e",
+    "%", "_", "\\", "²", "rank", "texts", "-a -b",
 ]  # fmt: skip
 
 
