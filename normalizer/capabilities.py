@@ -29,6 +29,7 @@ class Capabilities(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one channel can show; the default is the poorest one there is, a line of plain text.
 
     ``text_limit`` and ``caption_limit`` count ``unit``; a ``caption_limit`` of 0 means that files bear no caption.
+    ``captions`` are the types and patterns of files that bear one; what others say is a message behind them.
     ``kinds`` are taken as they are, all others are rendered as text.
     ``media`` gives the largest file in bytes for each type or pattern; the most precise pattern decides, and a type
     without one is sent as a link.
@@ -42,6 +43,7 @@ class Capabilities(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     text_limit: Annotated[int, Meta(ge=MIN_TEXT_LIMIT)] = 1_600
     caption_limit: Annotated[int, Meta(ge=0)] = 0
+    captions: frozenset[MediaPattern] = frozenset({"*/*"})
     unit: Unit = Unit.CODE_POINTS
     kinds: frozenset[Kind] = frozenset()
     media: dict[MediaPattern, Annotated[int, Meta(gt=0)]] = {}
@@ -59,6 +61,12 @@ class Capabilities(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def max_file_size(self, media_type: str) -> int:
         """Return the largest file of ``media_type`` in bytes that the channel takes; 0 when it takes none."""
-        family = media_type.partition("/")[0]
-        patterns = (media_type, f"{family}/*", "*/*")
-        return next((self.media[pattern] for pattern in patterns if pattern in self.media), 0)
+        return next((self.media[pattern] for pattern in _patterns(media_type) if pattern in self.media), 0)
+
+    def max_caption(self, media_type: str) -> int:
+        """Return the longest caption in ``unit`` of a file of ``media_type``; 0 when it bears none."""
+        return self.caption_limit if any(pattern in self.captions for pattern in _patterns(media_type)) else 0
+
+
+def _patterns(media_type: str) -> tuple[str, str, str]:
+    return media_type, f"{media_type.partition('/')[0]}/*", "*/*"

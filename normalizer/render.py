@@ -104,7 +104,7 @@ class _Target:
     def _media(self, media: Media) -> list[Content]:
         if not self._carries(media):
             return self._paragraphs("\n".join(filter(None, (media.caption, self._linked(media)))))
-        if self._measure(media.caption) <= self._can.caption_limit:
+        if self._measure(media.caption) <= self._can.max_caption(media.type):
             return [media]
         return [replace(media, caption=""), *self._paragraphs(media.caption)]
 

@@ -201,7 +201,8 @@ def _check_shown(piece: Content, shown: Sequence[Shown], can: Capabilities) -> N
     assert shown, f"nothing reached the provider for {piece!r}"
     for message in shown:
         assert message.to, "a message reached the provider without a recipient"
-        limit = can.caption_limit if message.files and not can.attachments else can.text_limit
+        captions = [can.max_caption(type_) for type_, _ in message.files]
+        limit = min(captions) if captions and not can.attachments else can.text_limit
         length = measure(message.text)
         assert length <= limit or not message.text, f"a text of {length} {can.unit.value}; the channel declares {limit}"
         assert len(message.buttons) <= can.buttons, f"{len(message.buttons)} buttons; declared are {can.buttons}"

@@ -27,6 +27,7 @@ from adapters.testing.twilio_rules import (
     Refusal,
     check,
     filled,
+    shown_text,
 )
 
 ACCOUNT = "AC" + "a1" * 16
@@ -175,7 +176,8 @@ class TwilioApi(Simulator):
     def _show(self, kept: Kept, news: Sequence[News], files: Sequence[tuple[str, int]]) -> None:
         """Let the customer get a message, unless it fails."""
         if not any(one.status in ("failed", "undelivered") for one in news):
-            self.shown.append(Shown(to=kept.to, text=kept.body, files=files))
+            text = shown_text(kept.to, kept.body, (type_ for type_, _ in files))
+            self.shown.append(Shown(to=kept.to, text=text, files=files))
 
     async def _list(self, request: web.Request) -> web.Response:
         query = request.query

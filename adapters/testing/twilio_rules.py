@@ -4,7 +4,7 @@ https://www.twilio.com/docs/messaging/api/message-resource and the pages of the 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +17,10 @@ LONGEST_TEMPLATE = 1_024
 MOST_VARIABLES, LONGEST_KEY = 100, 16
 MOST_MEDIA = 10
 WINDOW = 86_400_000
+CAPTIONED = frozenset({"image/jpeg", "image/png", "video/mp4"})
+"""Files below which WhatsApp shows a text; below others, what is said is lost."""
+
+LONGEST_CAPTION = 1_024
 IMAGE_LIMIT, FILE_LIMIT = 5_000_000, 16_000_000
 
 _TO = re.compile(r"(whatsapp:)?\+[1-9][0-9]{6,14}|whatsapp:[A-Z]{2}\.[A-Za-z0-9.]{1,128}")
@@ -84,6 +88,14 @@ def filled(form: MultiMapping[str], templates: Mapping[str, str]) -> str:
         return form.get("Body", "")
     variables: dict[str, str] = msgspec.json.decode(form.get("ContentVariables", "{}"))
     return _PLACEHOLDER.sub(lambda found: variables[found[1]], templates[form["ContentSid"]])
+
+
+def shown_text(to: str, body: str, types: Iterable[str]) -> str:
+    """Give what the customer reads of a body beside files of some types."""
+    types = list(types)
+    if not types or not to.startswith(WHATSAPP):
+        return body
+    return body[:LONGEST_CAPTION] if CAPTIONED.issuperset(types) else ""
 
 
 def _check_people(form: MultiMapping[str], senders: Mapping[str, object]) -> None:

@@ -21,12 +21,22 @@ from normalizer.plain import display_text, file_label
 
 WINDOW = 86_400
 LONGEST_BODY = 1_600
+LONGEST_CAPTION = 1_024
+"""UTF-16 units that WhatsApp shows below a file (Cloud API, media object)."""
+
+CAPTIONED = frozenset({"image/jpeg", "image/png", "video/mp4"})
+"""Files whose text the customer reads below them. Twilio takes a text beside most types ("Accepted content types for
+media"), but sets none for documents ("Guidance on WhatsApp media messages"), and WhatsApp has no place for one below a
+voice message or a sticker."""
+
 IMAGE, ANY_FILE, STICKER = 5_000_000, 16_000_000, 100_000
 """Bytes: https://www.twilio.com/docs/whatsapp/guidance-whatsapp-media-messages."""
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 WHATSAPP_CAN = Capabilities(
     text_limit=LONGEST_BODY,
+    caption_limit=LONGEST_CAPTION,
+    captions=CAPTIONED,
     unit=Unit.UTF16_UNITS,
     kinds=frozenset({"location", "template"}),
     media={
@@ -122,7 +132,7 @@ def _on_whatsapp(message: Message, content: Content, settings: TwilioSettings, l
         case Text():
             return _said(message, content.text)
         case Media():
-            return replace(message, media_url=(link(content),))
+            return replace(_said(message, content.caption), media_url=(link(content),))
         case Location():
             place = f"geo:{content.latitude:.6f},{content.longitude:.6f}"
             label = content.address or content.name

@@ -17,6 +17,14 @@ def test_a_type_without_pattern_is_not_taken() -> None:
     assert Capabilities().max_file_size("image/png") == 0
 
 
+def test_only_files_of_some_types_bear_a_caption() -> None:
+    some = Capabilities(caption_limit=20, captions=frozenset({"image/*", "video/mp4"}))
+    found = {type_: some.max_caption(type_) for type_ in ("image/png", "video/mp4", "video/webm", "application/pdf")}
+    assert found == {"image/png": 20, "video/mp4": 20, "video/webm": 0, "application/pdf": 0}
+    assert Capabilities(caption_limit=20).max_caption("application/pdf") == 20
+    assert Capabilities().max_caption("image/png") == 0
+
+
 @pytest.mark.parametrize(
     "wrong", ['{"media":{"*/png":1}}', '{"media":{"image":1}}', '{"text_limit":3}', '{"kinds":["text"]}']
 )

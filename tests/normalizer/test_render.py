@@ -232,6 +232,7 @@ CAPABILITIES = st.builds(
     Capabilities,
     text_limit=st.integers(24, 200),
     caption_limit=st.integers(0, 50),
+    captions=st.frozensets(st.sampled_from(["image/png", "image/*", "*/*"])),
     unit=st.sampled_from(Unit),
     kinds=st.frozensets(st.sampled_from(get_args(Kind))),
     media=st.dictionaries(st.sampled_from(["image/png", "image/*", "*/*"]), st.integers(1, 200)),
@@ -268,7 +269,7 @@ def test_no_piece_is_beyond_what_the_channel_shows(content: Content, capabilitie
                 assert all(file.file.size <= capabilities.max_file_size(file.type) for file in piece.attachments)
             case Media():
                 assert piece.file.size <= capabilities.max_file_size(piece.type)
-                assert measure(piece.caption) <= capabilities.caption_limit
+                assert measure(piece.caption) <= capabilities.max_caption(piece.type)
             case Choice():
                 assert measure(piece.text) <= capabilities.text_limit
                 assert len(piece.options) <= capabilities.buttons

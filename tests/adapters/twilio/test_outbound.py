@@ -52,6 +52,26 @@ async def test_a_text_goes_out_from_our_number_and_names_itself_in_the_callback(
     assert kept.callback == "https://chat.example/channels/test/status?id=c1-1"
 
 
+@pytest.mark.parametrize(
+    ("media_type", "shown"),
+    [
+        ("image/png", [("look", 1)]),
+        ("video/mp4", [("look", 1)]),
+        ("application/pdf", [("", 1), ("look", 0)]),
+        ("audio/ogg", [("", 1), ("look", 0)]),
+        ("image/webp", [("", 1), ("look", 0)]),
+    ],
+)
+async def test_what_is_said_of_a_file_is_read(line: Line, media_type: str, shown: list[tuple[str, int]]) -> None:
+    """Below it, where WhatsApp shows a text there; else as a message of its own behind it."""
+    file = msgspec.structs.replace(await stored(line, b"x", media_type), caption="look")
+    pieces = render(file, WHATSAPP_CAN, link=lambda _media: "")
+    for piece in pieces:
+        await line.adapter.send(line.message(piece))
+    said = [(kept.body, len(kept.links)) for kept in line.simulator.sent]
+    assert said == shown
+
+
 async def test_an_answer_goes_out_from_the_number_that_was_written_to(connect: Connect) -> None:
     second = "whatsapp:+442071838750"
     line = await connect(numbers=[OWN, second, OWN_SMS])
