@@ -61,7 +61,7 @@ def up(  # noqa: PLR0913, PLR0917 - one argument for each option
         if part not in known:
             fail(f'there is no part "{part}" to run; known: {", ".join(known)}')
     plan = _plan(file, _listening(source, listen), data, log_format, log_level)
-    _run(replace(plan, only=tuple(only), watch=watch), _ready)
+    _run(replace(plan, only=tuple(only), watch=watch, listens=bool(listen)), _ready)
 
 
 def demo(data: DataPath = DEFAULT_DATA, listen: Listen = "") -> None:

@@ -1,12 +1,15 @@
 """Starting a process: what must not run so is told with its line."""
 
 import asyncio
+import contextlib
+import os
 import secrets
 import signal
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -17,9 +20,11 @@ from broker.bus.reader import stream_state
 from broker.bus.server import free_port
 from broker.bus.streams import Workspace
 from broker.logs import Scrubber
+from broker.nodes import BEATS, Beat, call_roll
 from broker.source import decode_source
 from broker.up import Plan, run
 from config import ConfigErrors, read
+from desk.ports import Alarm
 from normalizer.capabilities import Capabilities
 from tests.fixtures.nats import Servers
 
@@ -101,3 +106,36 @@ async def test_a_file_with_bad_settings_is_not_even_proposed(
         async with asyncio.timeout(30):
             await run(plan)
     assert (await stream_state(bus, Workspace(plan.source.settings.workspace).in_stream)).messages == 0
+
+
+@pytest.mark.usefixtures("undisturbed")
+async def test_a_router_by_itself_tells_how_it_is_where_it_was_told_to_listen(
+    nats_server: Servers, bus: Bus, tmp_path: Path
+) -> None:
+    plan = msgspec.structs.replace(plan_of(nats_server, tmp_path, "INBOX", "router"), listens=True)
+    url = f"http://{plan.source.settings.http.listen}"
+    workspace = Workspace(plan.source.settings.workspace)
+    running = asyncio.create_task(run(plan))
+    alarm = Alarm(name="channel_off", text="It is off.", remedy="Mend it.", since=1, channel="one")
+    try:
+        async with asyncio.timeout(60), aiohttp.ClientSession() as http:
+            await told(http, f"{url}/readyz", '"router": ""')
+            beat = Beat(node="elsewhere", alarms=(alarm,))
+            await bus.publish_live(workspace.ask_subject(BEATS), msgspec.json.encode(beat))
+            await told(http, f"{url}/readyz", "channel_off")
+            await told(http, f"{url}/metrics", "trunkline_router_active 1")
+            assert [beat.parts for beat in await call_roll(bus, workspace)] == [("router",)]
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait([running], timeout=30)
+    running.result()
+
+
+async def told(http: aiohttp.ClientSession, url: str, what: str) -> None:
+    """Ask until something is said."""
+    said = ""
+    while what not in said:
+        with contextlib.suppress(aiohttp.ClientError):
+            async with http.get(url) as response:
+                said = await response.text()
+        await asyncio.sleep(0.2)
