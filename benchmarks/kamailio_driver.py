@@ -1,10 +1,15 @@
-"""The phone channel with Kamailio's evapi: calls that are begun, ring, are answered and end, four messages each."""
+"""The phone channel with Kamailio's evapi: calls that are begun, ring, are answered and end, four messages each.
+
+Calls last: so many of them live at once, and between two events of a call come those of the others.
+"""
 
 import asyncio
+import random
 import re
 import time
 from collections.abc import Sequence
 
+import aiohttp
 import msgspec
 from aiohttp import web
 
@@ -15,24 +20,44 @@ FIRST_NUMBER = 48600100000
 STEPS = ("initiated", "ringing", "answered", "ended")
 ANSWERED, ANSWERED_STATE, RINGING_STATE = STEPS.index("answered"), 4, 2
 AT_ONCE = 256
+LIVE_AT_ONCE = 64
+CROWD = [call for call in range(LIVE_AT_ONCE) for _ in STEPS]
+random.Random(1).shuffle(CROWD)  # noqa: S311  # no secret
+PLACES = [(call, CROWD[:place].count(call)) for place, call in enumerate(CROWD)]
+"""Whose event is the next, and which of the four it is: as calls come that know nothing of one another."""
 STEP = re.compile(rb'"event":"([a-z]+)"')
 
 
+class Named(msgspec.Struct):
+    """As much as the floor reads."""
+
+    event: str
+    call: str
+
+
 class BareKamailio(Bare):
-    """A reader of netstrings that publishes each, many at a time."""
+    """A reader of netstrings that publishes each, many at a time, and tells Kamailio that a new call is stored.
+
+    That is the acknowledgement that Kamailio knows: without it a call goes on to somebody else.
+    """
 
     async def run(self) -> None:
         """Read until the end."""
-        reader, _ = await asyncio.open_connection(HOST, int(self.peer.split()[0]))
+        feed, control = self.peer.split()
+        reader, _ = await asyncio.open_connection(HOST, int(feed))
         slots = asyncio.Semaphore(AT_ONCE)
-        async with asyncio.TaskGroup() as tasks:
+        async with aiohttp.ClientSession(f"http://{HOST}:{control}") as http, asyncio.TaskGroup() as tasks:
             while head := await reader.readuntil(b":"):
                 payload = (await reader.readexactly(int(head[:-1]) + 1))[:-1]
                 await slots.acquire()
-                tasks.create_task(self._pass_on(payload, slots))
+                tasks.create_task(self._pass_on(payload, http, slots))
 
-    async def _pass_on(self, payload: bytes, slots: asyncio.Semaphore) -> None:
-        await self.publish(payload, f"{KamailioDriver.number(payload)}")
+    async def _pass_on(self, payload: bytes, http: aiohttp.ClientSession, slots: asyncio.Semaphore) -> None:
+        said = msgspec.json.decode(payload, type=Named)
+        await self.publish(payload, f"{said.call}/{said.event}")
+        if said.event == STEPS[0]:
+            async with http.post("/trunkline", data=msgspec.json.encode({"do": "taken", "call": said.call})) as answer:
+                await answer.read()
         slots.release()
 
 
@@ -66,7 +91,7 @@ class KamailioDriver(Driver):
     async def offer(self, number: int) -> None:
         """Tell of an event, once somebody reads."""
         writer = await asyncio.shield(self._reader)
-        call, step = divmod(number - 1, len(STEPS))
+        call, step = _place(number)
         if step == len(STEPS) - 1:
             self._live.pop(call, None)
         else:
@@ -90,7 +115,7 @@ class KamailioDriver(Driver):
     def number(payload: bytes) -> int | None:
         """Find the number of an event: its call's, and which of the four it is."""
         call, step = MARK.search(payload), STEP.search(payload)
-        return int(call[1]) * len(STEPS) + STEPS.index(step[1].decode()) + 1 if call and step else None
+        return _number(int(call[1]), STEPS.index(step[1].decode())) if call and step else None
 
     async def _connected(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._reader.done():
@@ -112,8 +137,20 @@ def _dialog(call: int, step: int) -> dict[str, object]:
     return {"call-id": mark(call), "from_uri": _customer(call), "state": state, "variables": [{"tl_dir": "in"}]}
 
 
+def _place(number: int) -> tuple[int, int]:
+    """Give the call and the step of an event."""
+    crowd, place = divmod(number - 1, len(PLACES))
+    call, step = PLACES[place]
+    return crowd * LIVE_AT_ONCE + call, step
+
+
+def _number(call: int, step: int) -> int:
+    crowd, call = divmod(call, LIVE_AT_ONCE)
+    return crowd * len(PLACES) + PLACES.index((call, step)) + 1
+
+
 def _event(number: int) -> bytes:
-    call, step = divmod(number - 1, len(STEPS))
+    call, step = _place(number)
     said = {
         "event": STEPS[step],
         "call": mark(call),

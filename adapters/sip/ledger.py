@@ -8,6 +8,7 @@ closes those that are gone (promise P1).
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from itertools import zip_longest
 
 import msgspec
 
@@ -53,16 +54,19 @@ class Ledger:
         await self._strike_out()
 
     async def take(self, events: Iterable[Event]) -> None:
-        """Store the news among some events, in order; one by one for each call, as the notes hold its latest alone."""
-        news: dict[str, Envelope] = {}
+        """Store the news among some events, in order for each customer; different ones do not wait for each other.
+
+        Of a call one by one, as the notes hold its latest envelope alone.
+        """
+        ahead: dict[str, LiveCall] = {}
+        lines: dict[str, list[LiveCall]] = {}
         for event in events:
-            if event.call in news:
-                await self._store(news)
-                news = {}
-            if (call := await self._advance(event)) is not None and call.last is not None:
-                self._calls[call.id] = call
-                news[call.id] = call.last
-        await self._store(news)
+            if (call := await self._advance(event, ahead)) is not None:
+                ahead[call.id] = call
+                lines.setdefault(call.address, []).append(call)
+        for news in zip_longest(*lines.values()):
+            await self._store(list(filter(None, news)))
+        await self._strike_out()
 
     async def settle(self, known: Collection[str], live: Mapping[str, Sequence[Event]]) -> int:
         """Take what the telephone system says of the calls that live, and close those of ``known`` that are gone.
@@ -76,11 +80,10 @@ class Ledger:
         await self.take(vanished(call, self._context.now()) for call in gone)
         return len(gone)
 
-    async def _store(self, news: Mapping[str, Envelope]) -> None:
-        if news:
-            await self._note(news)
-            await self._accept(news.values())
-            await self._strike_out()
+    async def _store(self, news: Sequence[LiveCall]) -> None:
+        self._calls.update({call.id: call for call in news})
+        await self._note(call.id for call in news)
+        await self._accept(call.last for call in news if call.last is not None)
 
     async def _strike_out(self) -> None:
         over = [name for name, call in self._calls.items() if call.over]
@@ -92,12 +95,14 @@ class Ledger:
     def _is_fresh(self, envelope: Envelope) -> bool:
         return self._context.now() - envelope.at < REPEAT_WITHIN
 
-    async def _advance(self, event: Event) -> LiveCall | None:
+    async def _advance(self, event: Event, ahead: Mapping[str, LiveCall]) -> LiveCall | None:
+        """Give the call after an event, if that is news; ``ahead`` is what calls have come to and is not stored yet."""
         if not 0 < len(event.call) <= LONGEST_ID:
             await self._give_up(event, f"the id of a call must have 1 to {LONGEST_ID} characters")
             return None
         try:
-            call = self._calls.get(event.call) or begin(event, self._place, now=self._context.now())
+            known = ahead.get(event.call) or self._calls.get(event.call)
+            call = known or begin(event, self._place, now=self._context.now())
             return advance(call, event, self._place, new_id=self._context.new_id())
         except AddressError as exc:
             await self._give_up(event, str(exc))

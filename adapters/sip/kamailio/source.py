@@ -1,7 +1,7 @@
 """The connections to a Kamailio."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
 
@@ -61,6 +61,7 @@ class Kamailio:
         self._context = context
         self._ledger = Ledger(context, Place(context.channel, settings.country))
         self._inbox = Inbox(self._take)
+        self._stored: asyncio.Queue[str] = asyncio.Queue()
 
     def secrets(self) -> Sequence[str]:
         """There are none beside those in the settings."""
@@ -101,6 +102,7 @@ class Kamailio:
                 parts.create_task(self._read(reader))
                 async with self._inbox.paused():
                     await self._ledger.load()
+                parts.create_task(self._say_taken())
                 await self._look()
                 self._context.log.info("sip.reading", source="kamailio", calls=len(self._ledger.calls))
                 parts.create_task(self._inbox.run())
@@ -139,7 +141,9 @@ class Kamailio:
     async def _take(self, payloads: Sequence[bytes]) -> None:
         events = [event for payload in payloads if (event := await self._translate(payload)) is not None]
         await self._ledger.take(events)
-        await self._say_taken(event.call for event in events if event.kind == "initiated" and event.direction == "in")
+        for event in events:
+            if event.kind == "initiated" and event.direction == "in":
+                self._stored.put_nowait(event.call)
 
     async def _look(self) -> None:
         """Ask which calls live. Those that were known before and are gone have ended without our seeing it."""
@@ -151,7 +155,9 @@ class Kamailio:
         if gone:
             self._context.count("gap")
             self._context.log.warning("sip.calls_lost", count=gone)
-        await self._say_taken(dialog.call for dialog in dialogs if dialog.waits)
+        for dialog in dialogs:
+            if dialog.waits:
+                self._stored.put_nowait(dialog.call)
 
     async def _translate(self, payload: bytes) -> Event | None:
         now = self._context.now()
@@ -166,14 +172,19 @@ class Kamailio:
             await self._context.report(receipt)
         return None
 
-    async def _say_taken(self, calls: Iterable[str]) -> None:
-        """Tell Kamailio that the calls are stored, so that they may wait; those that went on are not ours."""
-        results = await asyncio.gather(*(self._order("taken", call=call) for call in calls), return_exceptions=True)
-        for failure in results:
-            if isinstance(failure, ChannelError):
-                self._context.log.debug("sip.call_went_on", reason=failure.message)
-            elif isinstance(failure, BaseException):
-                raise failure
+    async def _say_taken(self) -> None:
+        """Tell Kamailio which calls are stored, so that they may wait. What else is stored does not wait for that."""
+        while True:
+            calls = [await self._stored.get()]
+            while not self._stored.empty():
+                calls.append(self._stored.get_nowait())
+            await asyncio.gather(*map(self._say_one_taken, calls))
+
+    async def _say_one_taken(self, call: str) -> None:
+        try:
+            await self._order("taken", call=call)
+        except ChannelError as exc:  # one that went on is not ours
+            self._context.log.debug("sip.call_went_on", reason=exc.message)
 
     # --- out ---
 

@@ -126,6 +126,29 @@ async def test_of_several_events_of_a_call_at_once_none_is_lost_when_the_reader_
     assert story(context) == ["c-1/initiated", "c-1/answered"]
 
 
+async def test_customers_do_not_wait_for_one_another_and_calls_of_one_customer_stay_in_order(
+    context: FakeContext,
+) -> None:
+    other = {"customer": "+48600100300"}
+    await Ledger(context, PLACE).take(
+        [
+            event("initiated", context),
+            event("failed", context),
+            event("initiated", context, "c-2"),
+            event("initiated", context, "c-3", **other),
+            event("answered", context, "c-2"),
+            event("answered", context, "c-3", **other),
+        ]
+    )
+    assert [name for name in story(context) if not name.startswith("c-3")] == [
+        "c-1/initiated",
+        "c-1/failed",
+        "c-2/initiated",
+        "c-2/answered",
+    ]
+    assert story(context)[1] == "c-3/initiated"
+
+
 async def test_a_list_that_is_older_than_the_end_of_a_call_does_not_begin_it_anew(context: FakeContext) -> None:
     ledger = Ledger(context, PLACE)
     await ledger.take([event("initiated", context), event("failed", context)])
