@@ -29,7 +29,7 @@ def external_bus(nats: ExternalNats) -> BusSettings:
         credentials = CredentialsFile(nats.credentials)
     elif nats.user is not None and nats.password is not None:
         credentials = UserPassword(nats.user, nats.password.reveal())
-    return BusSettings(servers=tuple(nats.servers), credentials=credentials, replicas=nats.replicas)
+    return BusSettings(servers=tuple(nats.servers), credentials=credentials, ca=nats.ca, replicas=nats.replicas)
 
 
 def publish_connection(data: Path, url: str, credentials: UserPassword) -> None:

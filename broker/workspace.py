@@ -31,6 +31,9 @@ class ExternalNats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     credentials: Annotated[Path | None, Meta(description="A NATS credentials file (JWT and seed).")] = None
     user: Annotated[str | None, Meta(description="User name, where no credentials file is used.")] = None
     password: Annotated[Secret | None, Meta(description="Password of the user.")] = None
+    ca: Annotated[
+        Path | None, Meta(description="PEM file of the authority of `tls://` servers; none: those the machine trusts.")
+    ] = None
     replicas: Annotated[int, Meta(ge=1, le=5, description="Copies of each stream; 3 survives the loss of a node.")] = 3
 
     def __post_init__(self) -> None:

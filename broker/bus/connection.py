@@ -6,6 +6,8 @@ ever), one that nats-py has given up is opened anew with all its subscriptions, 
 
 import asyncio
 import contextlib
+import re
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Self
 
@@ -40,8 +42,14 @@ CUT_AFTER = 1.0  # seconds that nats-py gets to end a connection by itself
 REPLACE_AFTER = 30.0  # seconds without a connection after which a fresh client is tried
 LIVE_BACKLOG = 1024  # live messages kept for a slow subscriber; the oldest go first
 ERROR_HEADER = "Trunkline-Error"
+_NO_TOKEN = re.compile(r"[^A-Za-z0-9_-]")
 
 log = structlog.get_logger(__name__)
+
+
+def inbox_of(user: str) -> str:
+    """Where a user gets answers: a place of its own, so that rights can keep others from listening there."""
+    return f"_INBOX.{_NO_TOKEN.sub('-', user)}" if user else "_INBOX"
 
 
 class LiveMessage(msgspec.Struct, frozen=True):
@@ -302,6 +310,7 @@ class Bus:
         """Connect a fresh client, trying until the caller's time is up."""
         client = self._client = Wire()
         login = self._settings.credentials
+        authorities = self._settings.ca
         with heeding_cancellation():
             await client.connect(
                 servers=list(self._settings.servers),
@@ -319,6 +328,8 @@ class Bus:
                 user=login.user if isinstance(login, UserPassword) else None,
                 password=login.password if isinstance(login, UserPassword) else None,
                 user_credentials=str(login.path) if isinstance(login, CredentialsFile) else None,
+                inbox_prefix=inbox_of(login.user if isinstance(login, UserPassword) else ""),
+                tls=ssl.create_default_context(cafile=authorities) if authorities is not None else None,
             )
 
     async def _note_error(self, error: Exception) -> None:

@@ -24,11 +24,13 @@ class CredentialsFile(msgspec.Struct, frozen=True):
 class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the servers are and how many copies of each stream they keep.
 
-    `connect_timeout` bounds the first connection, `request_timeout` every request to JetStream; both in seconds.
+    `connect_timeout` bounds the first connection, `request_timeout` every request to JetStream; both in seconds. `ca`
+    is a PEM file of authorities that sign the servers' certificates; None: those that the machine trusts.
     """
 
     servers: tuple[str, ...]
     credentials: UserPassword | CredentialsFile | None = None
+    ca: Path | None = None
     replicas: int = 1
     connect_timeout: float = 10.0
     request_timeout: float = 5.0

@@ -1,12 +1,13 @@
 """Names of streams, subjects and buckets, and their creation and verification."""
 
+import asyncio
 import re
 
 import msgspec
 
 from broker.bus.api import NO_STREAM, StreamInfo, call
 from broker.bus.connection import Bus
-from broker.bus.errors import ApiError, RestoreUnfinished, StreamMismatch
+from broker.bus.errors import ApiError, NoAnswer, RestoreUnfinished, StreamMismatch
 
 DEAD_STREAM = "TL_DEAD"
 CLAIMS_BUCKET = "TL_claims"
@@ -20,6 +21,7 @@ RESTORING = "trunkline-restoring"
 """In the metadata of the inputs' stream while a workspace is being restored: it must not be worked on."""
 
 START_PATIENCE = 30.0  # seconds that a cluster may take to elect its first leaders
+CREATE_PATIENCE = 5.0  # seconds for one stream; three nodes have to agree on it
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -189,13 +191,8 @@ async def ensure_shared(bus: Bus) -> None:
 
 
 async def ensure_stream(bus: Bus, config: StreamConfig) -> str:
-    """Create or verify one stream; returns its creation time."""
-    try:
-        info = await call(bus, f"STREAM.INFO.{config.name}", None, StreamInfo, seconds=START_PATIENCE)
-    except ApiError as error:
-        if error.code != NO_STREAM:
-            raise
-        return (await call(bus, f"STREAM.CREATE.{config.name}", config, StreamInfo, seconds=START_PATIENCE)).created
+    """Create or verify one stream; returns its creation time. Who may not create it waits for somebody who may."""
+    info = await _found_or_created(bus, config)
     if is_restoring(info.config):
         raise RestoreUnfinished(
             f"stream {config.name} is being restored, or its restore was broken off:"
@@ -204,6 +201,23 @@ async def ensure_stream(bus: Bus, config: StreamConfig) -> str:
     if grown := _grown(config, info.config):
         await call(bus, f"STREAM.UPDATE.{config.name}", grown, StreamInfo, seconds=START_PATIENCE)
     return info.created
+
+
+async def _found_or_created(bus: Bus, config: StreamConfig) -> StreamInfo:
+    """A request that a user has no right to is not answered, as one whose answer was lost."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + START_PATIENCE
+    while True:
+        try:
+            return await call(bus, f"STREAM.INFO.{config.name}", None, StreamInfo, seconds=START_PATIENCE)
+        except ApiError as error:
+            if error.code != NO_STREAM:
+                raise
+        try:
+            return await call(bus, f"STREAM.CREATE.{config.name}", config, StreamInfo, seconds=CREATE_PATIENCE)
+        except NoAnswer:
+            if clock() > deadline:
+                raise
 
 
 def is_restoring(config: dict[str, object]) -> bool:

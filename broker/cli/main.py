@@ -4,7 +4,7 @@ import typer
 
 from adapters.registry import RegistryError
 from broker.bus.errors import BusError
-from broker.cli import apply, backup, channels, dead, fake, files, look, new_adapter, passwords, run
+from broker.cli import apply, backup, channels, dead, fake, files, look, nats_users, new_adapter, passwords, run
 from broker.cli.terminal import fail
 from broker.place import BusNotStarted
 from config import ConfigErrors
@@ -32,6 +32,7 @@ app.command("tail")(look.tail)
 app.command("explain")(look.explain)
 app.command("fake")(fake.fake)
 app.command("new-adapter")(new_adapter.new_adapter)
+app.command("nats-users")(nats_users.nats_users)
 app.command("hash-password")(passwords.hash_password)
 app.add_typer(channels.app, name="channel")
 app.add_typer(dead.app, name="dead")
