@@ -51,6 +51,7 @@ MAX_LISTED: Final = 5_000
 """Conversations of a list that an operator's search looks into."""
 
 _VIEWS: Final[tuple[View, ...]] = ("mine", "queue")
+_Format = Literal["json", "csv"]
 _State = Literal["", "open", "closed"]
 
 
@@ -100,7 +101,7 @@ class Finding:
         if name not in REPORTS:
             raise Refusal(404, "not_found", f"there is no report {name}: {', '.join(REPORTS)}")
         made = await self._report(request, REPORTS[msgspec.convert(name, Name)].name)
-        if request.query.get("format", "json") != "csv":
+        if query_value(request, "format", _Format, "json") == "json":
             return json_answer(made)
         file = f"{made.name}_{made.since}_{made.to}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{file}"', "Cache-Control": "no-store"}

@@ -14,11 +14,17 @@ PAGE = 100
 def require_reader(feed: Feed, account: Account, transcript: Transcript) -> None:
     """Refuse one who may not read a conversation in the same words as if it did not exist.
 
+    Who was asked in a note may read it, and who has answered in it once it is closed: the search finds it for them.
+
     Raises:
         NotKnown: it is not theirs to read.
     """
     name = transcript.conversation
-    if account.id in transcript.mentioned or may_open(feed.state, account.id, account.role, name, transcript.person):
+    known = feed.state.conversations.get(name)
+    closed = known is None or known.status == "closed"
+    if account.id in transcript.mentioned or (closed and account.id in transcript.answerers):
+        return
+    if may_open(feed.state, account.id, account.role, name, transcript.person):
         return
     raise NotKnown(f"there is no conversation {name}")
 

@@ -15,6 +15,7 @@ from normalizer.outbound import RECEIPT_RANK, ReceiptState
 from router.facts import (
     AnyFact,
     Assigned,
+    CallChanged,
     ConversationClosed,
     ConversationOpened,
     ConversationQueued,
@@ -76,6 +77,7 @@ class Transcript:
         self.person = ""
         self.items: list[Item] = []
         self.mentioned: set[str] = set()
+        self.answerers: set[str] = set()
         self._name_of = name_of
         self._answers: dict[str, int] = {}  # outbound id to index in items
         self._files: dict[str, Media] = {}
@@ -87,6 +89,8 @@ class Transcript:
         for index, fact in enumerate(record.facts):
             if getattr(fact, "conversation", None) != self.conversation:
                 continue
+            if isinstance(fact, CallChanged) and fact.state == "answered":
+                self.answerers.add(fact.operator)
             if isinstance(fact, OutboundChanged):
                 events += self._receive(fact)
             elif (item := self._item(f"{seq}.{index}", record.now, fact)) is not None:
@@ -155,6 +159,8 @@ class Transcript:
         if item.outbound:
             self._answers[item.outbound] = len(self.items)
         self.mentioned.update(item.mentions)
+        if item.kind == "reply":
+            self.answerers.add(item.by)
         self.items.append(item)
         return ItemAdded(conversation=self.conversation, item=item)
 

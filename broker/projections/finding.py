@@ -192,7 +192,7 @@ def _wanted(query: Query) -> Iterator[tuple[str, str, object]]:
     if query.kinds and query.terms:
         yield "e.kind IN (SELECT value FROM json_each(:kinds))", "kinds", _list(query.kinds)
     if query.operator:
-        yield f"(c.owner = :operator OR {_TOOK_PART.format('operator')})", "operator", query.operator
+        yield f"(c.owner = :operator OR {_ANSWERED.format('operator')})", "operator", query.operator
     if query.state:
         yield "c.status = :status", "status", query.state
     if query.result:
@@ -210,6 +210,8 @@ def _wanted(query: Query) -> Iterator[tuple[str, str, object]]:
 
 
 _TOOK_PART = "EXISTS (SELECT 1 FROM participants p WHERE p.conversation = c.id AND p.operator = :{})"
+_ANSWERED = _TOOK_PART[:-1] + " AND p.how = 'answered')"
+_MAY_READ = _TOOK_PART[:-1] + " AND (p.how = 'asked' OR c.status = 'closed'))"
 
 
 def _reach(reach: Reach | None) -> tuple[list[str], dict[str, object]]:
@@ -220,7 +222,7 @@ def _reach(reach: Reach | None) -> tuple[list[str], dict[str, object]]:
         (
             "c.id IN (SELECT value FROM json_each(:mine))",
             "c.person IN (SELECT value FROM json_each(:customers))",
-            _TOOK_PART.format("me"),
+            _MAY_READ.format("me"),
         )
     )
     values: dict[str, object] = {

@@ -188,7 +188,7 @@ def _noted(step: Step, fact: f.NoteAdded) -> None:
     step.conversation(fact.conversation).last_at = step.now
     _write(step, fact.conversation, "note", words(fact.content), fact.by)
     for operator in fact.mentions:
-        step.rows.take_part(fact.conversation, operator)
+        step.rows.take_part(fact.conversation, operator, "asked")
 
 
 def _write(step: Step, conversation: str, kind: str, written: Words, by: str) -> None:
@@ -202,7 +202,7 @@ def _answered(step: Step, conversation: str, operator: str) -> None:
     if case.waited and not case.answered:
         case.answered, case.answered_by = step.now, operator
     case.last_by = operator
-    step.rows.take_part(conversation, operator)
+    step.rows.take_part(conversation, operator, "answered")
     step.rows.database.execute(
         "INSERT OR IGNORE INTO served VALUES (?, ?, ?, ?)", (conversation, case.n, operator, step.now)
     )

@@ -1,6 +1,7 @@
 """The rows that a fold writes. Conversations and their latest cases stay in memory until the end of a batch."""
 
 import sqlite3
+from typing import Literal
 
 from msgspec import Struct, structs
 
@@ -124,9 +125,9 @@ class Rows:
         texts = [fold(text) for text in (w.text, w.subject, w.files, e.who)]
         self.database.execute(f"INSERT INTO texts (rowid, {_TEXTS}) VALUES (?, ?, ?, ?, ?)", (e.id, *texts))  # noqa: S608  # names of ours
 
-    def take_part(self, conversation: str, operator: str) -> None:
-        """Note that an operator has answered in a conversation, or was asked there."""
-        self.database.execute("INSERT OR IGNORE INTO participants VALUES (?, ?)", (conversation, operator))
+    def take_part(self, conversation: str, operator: str, how: Literal["answered", "asked"]) -> None:
+        """Note that an operator has answered in a conversation, or was asked something in a note."""
+        self.database.execute("INSERT OR IGNORE INTO participants VALUES (?, ?, ?)", (conversation, operator, how))
 
     # --- people -------------------------------------------------------------------------------------------------
 

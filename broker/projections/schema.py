@@ -70,7 +70,8 @@ CREATE VIRTUAL TABLE texts USING fts5 (
 );
 
 CREATE TABLE participants (
-    conversation TEXT NOT NULL, operator TEXT NOT NULL, PRIMARY KEY (conversation, operator)
+    conversation TEXT NOT NULL, operator TEXT NOT NULL, how TEXT NOT NULL,   -- answered, asked
+    PRIMARY KEY (conversation, operator, how)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX participants_operator ON participants (operator);
 

@@ -258,6 +258,7 @@ class World:
         )
         self.channels = MemoryChannels()
         self.alarms: list[Alarm] = []
+        self.index: Any = None
         self.revocations = MemoryRevocations()
         self.seconds = 1_000.0
         self.log.put(RulesProposed(hash="one", rules=RULES))
@@ -280,6 +281,8 @@ class World:
             node=f"node{len(self.log.ledgers)}",
             public_url=origin,
             alarms=lambda: self.alarms,
+            search=self.index,
+            figures=self.index,
         )
         app = web.Application()
         protect(app)

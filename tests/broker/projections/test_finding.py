@@ -211,6 +211,8 @@ def test_an_operator_finds_what_is_theirs_and_nothing_else(search: Searcher, sto
     for name in ("mine", "answered", "asked", "past", "others"):
         story.opens(name, "needle", person="p9" if name == "past" else "")
     story.answers("answered", "ben")
+    story.closes("answered")
+    story.answers("others", "ben")
     story.notes("asked", "cleo", "look", "ben")
     reach = Reach("ben", ("mine",), ("p9",))
     assert sorted(hit.conversation for hit in search("needle", reach=reach)) == ["answered", "asked", "mine", "past"]
@@ -244,7 +246,8 @@ def test_merged_people_are_one_and_an_address_can_leave_again(search: Searcher, 
 
 
 NASTY = [
-    '"', '""', "'", "* ", "^a", "NEAR(a b)", "text: a", "{text who}: a", "a AND", "OR", "NOT a", "a NOT", "(", "a)", "-",
+    '"', '""', "'", "* ", "^a", "NEAR(a b)",
+    "text: a", "{text who}: a", "a AND", "OR", "NOT a", "a NOT", "(", "a)", "-",
     '-"', "+a", "a + b", "\x00a", "\ud800", "ﷺ", "'; DROP TABLE entries; --", "a" * 10_000, '"' * 999, "é́́", "*", "-*",
     "a*b*", "\u202e",
     "%", "_", "\\", "²", "rank", "texts", "-a -b",
