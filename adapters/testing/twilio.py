@@ -174,7 +174,7 @@ class TwilioSimulator(TwilioApi):
     async def change(self, news: News) -> None:
         """Change the status of a message (the last one sent, without ``sid``) and tell its callback."""
         kept = self.messages[news.sid] if news.sid else self.sent[-1]
-        kept.status, kept.code = news.status, news.code
+        kept.status, kept.code, kept.updated = news.status, news.code, self.now()
         if kept.callback:
             await self.call(kept.callback, self._status(kept, news))
 
@@ -240,7 +240,7 @@ class TwilioSimulator(TwilioApi):
         """Tell what becomes of a message, as ``repeated`` and ``shuffled`` say."""
         order = [one for one in news for _ in range(2 if self.repeated else 1)]
         if order:
-            kept.status, kept.code = order[-1].status, order[-1].code
+            kept.status, kept.code, kept.updated = order[-1].status, order[-1].code, self.now()
         for one in reversed(order) if self.shuffled else order:
             if kept.callback:
                 await self.call(kept.callback, self._status(kept, one))

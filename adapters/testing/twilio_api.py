@@ -68,6 +68,7 @@ class Kept(Struct, kw_only=True):
     links: Sequence[str] = ()
     files: dict[str, File] = {}
     code: int = 0
+    updated: int = 0
 
 
 class TwilioApi(Simulator):
@@ -274,7 +275,7 @@ class TwilioApi(Simulator):
 
     def view(self, kept: Kept) -> dict[str, Any]:
         """Give a message as the API does."""
-        at = formatdate(kept.at / 1_000, localtime=False).replace("-0000", "+0000")
+        at = _date(kept.at)
         return {
             "sid": kept.sid,
             "account_sid": ACCOUNT,
@@ -287,7 +288,7 @@ class TwilioApi(Simulator):
             "num_segments": "1",
             "date_created": at,
             "date_sent": at,
-            "date_updated": at,
+            "date_updated": _date(kept.updated or kept.at),
             "error_code": kept.code or None,
             "error_message": None,
             "uri": f"/2010-04-01/Accounts/{ACCOUNT}/Messages/{kept.sid}.json",
@@ -302,6 +303,10 @@ def _refused(refusal: Refusal) -> web.Response:
         "status": refusal.status,
     }
     return web.json_response(body, status=refusal.status)
+
+
+def _date(at: int) -> str:
+    return formatdate(at / 1_000, localtime=False).replace("-0000", "+0000")
 
 
 def _carried(media_type: str, size: int) -> bool:

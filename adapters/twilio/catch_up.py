@@ -1,4 +1,4 @@
-"""Asks Twilio for messages whose webhook did not reach us.
+"""Asks Twilio for messages whose webhook did not reach us, and lets it be asked for statuses that did not.
 
 Twilio calls a webhook once, and a second time only where the connection failed: what comes while we are down stands in
 Twilio's list and nowhere else. https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources
@@ -18,6 +18,7 @@ from adapters.errors import EnvelopeRefused, NotAccepted, SendError
 from adapters.twilio.errors import ApiError
 from adapters.twilio.media import NotFetched
 from adapters.twilio.settings import API, TwilioSettings
+from adapters.twilio.statuses import Statuses
 from adapters.twilio.wire import ATTRIBUTES, Incoming, MediaRef
 from normalizer.address import AddressError
 
@@ -56,12 +57,21 @@ class Taken:
 class CatchUp:
     """Sweeps the list of messages from where the last sweep ended; what is found twice is recognised later."""
 
-    def __init__(self, settings: TwilioSettings, context: Context, client: Client, taken: Taken, take: Take) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917  # what it is wired to
+        self,
+        settings: TwilioSettings,
+        context: Context,
+        client: Client,
+        taken: Taken,
+        take: Take,
+        statuses: Statuses,
+    ) -> None:
         self._settings = settings
         self._context = context
         self._client = client
         self._taken = taken
         self._take = take
+        self._statuses = statuses
 
     async def run(self) -> None:
         """Sweep again and again until cancelled; at first at once."""
@@ -69,6 +79,7 @@ class CatchUp:
             try:
                 await self.sweep()
             except (ApiError, SendError, TwilioException, NotAccepted, NotFetched) as exc:
+                self._statuses.behind = True
                 self._context.log.warning("twilio.not_caught_up", reason=str(exc))
             await asyncio.sleep(self._settings.catch_up.seconds)
 
@@ -81,7 +92,8 @@ class CatchUp:
             NotFetched: so it is for the files of one; all but what the same customer wrote later was taken in.
         """
         now = self._context.now()
-        since = max(await self._position(now) - OVERLAP, now - FURTHEST)
+        position = await self._position(now)
+        since = max(position - OVERLAP, now - FURTHEST)
         missed = [message async for message in self._listed(since, now - MARGIN)]
         missed.sort(key=lambda message: message.at or 0)
         late: dict[str, NotFetched] = {}
@@ -91,6 +103,7 @@ class CatchUp:
                     await self._take_one(message, now)
             except NotFetched as exc:
                 late[message.sender] = exc
+        await self._statuses.sweep(position)
         if late:
             raise next(iter(late.values()))
         await self._context.memory.save(NOTE, str(now - MARGIN).encode())

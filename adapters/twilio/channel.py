@@ -27,6 +27,7 @@ from adapters.twilio.numbers import to_address
 from adapters.twilio.outgoing import SMS_CAN, WHATSAPP_CAN, Message, check_window, same, to_message
 from adapters.twilio.settings import WHATSAPP, TwilioSettings
 from adapters.twilio.signature import SETTINGS, SIGNATURE, BadSignature, Signatures
+from adapters.twilio.statuses import SentNotes, Statuses
 from adapters.twilio.typing_indicator import TypingIndicator
 from adapters.twilio.wire import Incoming, MediaRef, Unreadable, read_form, read_json, read_message, read_status
 from normalizer.address import AddressError
@@ -65,6 +66,8 @@ class Twilio(Adapter):
         self._fetcher = Fetcher(settings, context.media, lambda: self._transport.session)
         self._links = MediaLinks(context)
         self._taken = Taken()
+        self._notes = SentNotes(context)
+        self._statuses = Statuses(settings, context, self._client, self._notes)
         self._sent: OrderedDict[str, str] = OrderedDict()
         self._users: OrderedDict[str, None] = OrderedDict()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -107,7 +110,7 @@ class Twilio(Adapter):
         """Catch up with what was missed, and pass typing on."""
         async with asyncio.TaskGroup() as parts:
             if self.settings.catch_up > 0:
-                catch_up = CatchUp(self.settings, self.context, self._client, self._taken, self._take)
+                catch_up = CatchUp(self.settings, self.context, self._client, self._taken, self._take, self._statuses)
                 parts.create_task(catch_up.run())
             if self.capabilities.typing:
                 parts.create_task(TypingIndicator(self.context, self._client).run())
@@ -118,6 +121,7 @@ class Twilio(Adapter):
             await asyncio.wait(self._deleting, timeout=2)
         for task in self._deleting:
             task.cancel()
+        await self._notes.close()
         await self._transport.close()
 
     # --- in ---
@@ -156,6 +160,7 @@ class Twilio(Adapter):
         except EnvelopeRefused as exc:
             self.context.log.warning("twilio.refused", reason=exc.message)
         except (NotAccepted, TimeoutError) as exc:
+            self._statuses.behind = True
             return self._not_stored(exc)
         return web.Response(text=EMPTY, content_type="text/xml")
 
@@ -293,6 +298,7 @@ class Twilio(Adapter):
         except ApiError as exc:
             raise to_send_error(exc) from exc
         self._remember(created.sid or "", outbound.id)
+        self._note(created.sid or "", outbound.id)
         return Sent(native_id=created.sid or "")
 
     async def find(self, outbound: Outbound) -> Sent | None:
@@ -320,6 +326,7 @@ class Twilio(Adapter):
         if STATES.get(found[0].status) is ReceiptState.FAILED:
             code = str(found[0].error_code or found[0].status)
             raise Refused(code, describe(str(found[0].error_code or "")))
+        self._note(found[0].sid, outbound.id)
         return Sent(native_id=found[0].sid)
 
     def _message(self, outbound: Outbound) -> Message:
@@ -339,6 +346,11 @@ class Twilio(Adapter):
                 files=(listed.num_media or "0") != "0",
             )
         )
+
+    def _note(self, sid: str, outbound: str) -> None:
+        """Note it for the time when its status callbacks do not reach us."""
+        if sid and self.settings.catch_up > 0:
+            self._notes.add(sid, outbound)
 
     def _remember(self, sid: str, outbound: str) -> None:
         """Note whose message of Twilio is whose of ours, so that none is taken for another one's."""

@@ -20,7 +20,7 @@ MINUTE = 60_000
 
 def sweeper(line: Line) -> CatchUp:
     adapter = line.adapter
-    return CatchUp(adapter.settings, line.context, adapter._client, adapter._taken, adapter._take)
+    return CatchUp(adapter.settings, line.context, adapter._client, adapter._taken, adapter._take, adapter._statuses)
 
 
 async def test_what_was_missed_is_taken_in_once_oldest_first(line: Line) -> None:
