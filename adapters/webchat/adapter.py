@@ -18,7 +18,7 @@ from adapters.webchat.connection import Channel, Connection
 from adapters.webchat.hub import Hub, Visitor
 from adapters.webchat.identity import verify
 from adapters.webchat.mapping import TYPE, Known, Rules, to_item
-from adapters.webchat.pages import page_routes
+from adapters.webchat.pages import page_routes, read_words
 from adapters.webchat.settings import WebChatSettings
 from adapters.webchat.tickets import Session, Tickets
 from adapters.webchat.wire import CLIENT_FRAME, ClientFrame, FileGrant, Hello, Identity, Items, Look, SessionGrant
@@ -50,6 +50,8 @@ FAREWELL: Final = Closing(WSCloseCode.POLICY_VIOLATION, "not admitted")
 LIMITS: Final = SocketLimits(queued_bytes=256 * 1024)
 TEXT_LIMIT: Final = 60_000
 MAX_IDENTITY: Final = 8_192
+FALLBACK: Final = "en"
+_NO_WORDS: Final = msgspec.Raw(b"{}")
 MAX_OPTIONS: Final = 20
 
 _json: Final = msgspec.json.Encoder().encode
@@ -91,6 +93,7 @@ class WebChat(Adapter):
         volume = int(limits.file_bytes_per_hour)
         self._volume = RateLimiter(volume / HOUR, volume, clock)
         self._connects = RateLimiter(CONNECTS_PER_SECOND, CONNECTS_AT_ONCE, clock)
+        self._words = read_words()
         self._look = msgspec.Raw(_json(_look(settings)))
         self._sockets: Counter[str] = Counter()
         self._closing = False
@@ -145,7 +148,7 @@ class WebChat(Adapter):
         _take(self._sessions, network_key(client_ip(request)))
         known = self._session(request, origin) if hdrs.AUTHORIZATION in request.headers else None
         self.context.count("session_renewed" if known else "session_new")
-        return self._grant(*self._tickets.admit(origin, known))
+        return self._grant(*self._tickets.admit(origin, known), request)
 
     async def _take_identity(self, request: web.Request) -> web.StreamResponse:
         """Take the shop's word for who a visitor is; a stranger in the middle of a conversation keeps it."""
@@ -159,9 +162,12 @@ class WebChat(Adapter):
         user = verify(body.token, settings.secrets, origin=origin, life=settings.life, now=self.context.now())
         talking = await self.context.lines.conversation(known.address) is not None
         self.context.count("identified")
-        return self._grant(*self._tickets.identify(known, user, keep=talking))
+        return self._grant(*self._tickets.identify(known, user, keep=talking), request)
 
-    def _grant(self, token: str, session: Session) -> web.Response:
+    def _grant(self, token: str, session: Session, request: web.Request) -> web.Response:
+        language = request.query.get("language", "")
+        if language not in self._words:
+            language = FALLBACK if language and FALLBACK in self._words else ""
         grant = SessionGrant(
             token=token,
             visitor=session.visitor,
@@ -174,8 +180,12 @@ class WebChat(Adapter):
             look=self._look,
             staffed=self.context.lines.duty().staffed,
             user=session.user.id if session.user else "",
+            language=language,
+            words=self._words.get(language, _NO_WORDS),
         )
-        return _answer(_json(grant))
+        answer = _answer(_json(grant))
+        answer.enable_compression()
+        return answer
 
     def _session(self, request: web.Request, origin: str | None) -> Session:
         """Read the visitor's token from its header. Raises TokenRefused or Refusal."""

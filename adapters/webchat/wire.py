@@ -299,6 +299,8 @@ class SessionGrant(Struct, frozen=True, kw_only=True, omit_defaults=True):
     look: msgspec.Raw
     staffed: bool
     user: str = ""
+    language: str = ""
+    words: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Look(Struct, frozen=True, kw_only=True):

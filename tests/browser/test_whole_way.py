@@ -145,7 +145,7 @@ async def test_a_conversation_goes_on_while_everything_is_killed_and_started_aga
     await open_shop(shop, demo.url)
 
     await write(shop, said[0])
-    await desk.locator("#list li").first.click()
+    await desk.locator("#list .row").first.click()
     await expect(desk.locator("#items")).to_contain_text(said[0], timeout=PATIENCE)
     await answer(desk, said[1])
     await expect(shop.get_by_role("log")).to_contain_text(said[1], timeout=PATIENCE)
@@ -163,7 +163,7 @@ async def test_a_conversation_goes_on_while_everything_is_killed_and_started_aga
     await shop.get_by_role("button", name="Chat").last.click()
     await expect(shop.get_by_role("log")).to_contain_text(said[3], timeout=PATIENCE)
     await desk.reload()
-    await desk.locator("#list li").first.click()
+    await desk.locator("#list .row").first.click()
     await write(shop, said[4])
     await expect(desk.locator("#items")).to_contain_text(said[4], timeout=PATIENCE)
 
@@ -178,11 +178,11 @@ async def test_a_clean_stop_and_start_keeps_the_whole_conversation(demo: Demo, b
     await open_shop(shop, demo.url)
     await write(shop, "Do you sell laces?")
     await expect(shop.get_by_role("log")).to_contain_text("Do you sell laces?", timeout=PATIENCE)
-    await expect(shop.get_by_role("log")).to_contain_text("sent", timeout=PATIENCE)
+    await expect(shop.get_by_role("log")).to_contain_text("delivered", timeout=PATIENCE)
     assert demo.end(signal.SIGINT) == 0, demo.log
     demo.start()
     desk = await new_page(browser, complaints)
     await sign_in(desk, demo.url)
-    await desk.locator("#list li").first.click()
+    await desk.locator("#list .row").first.click()
     await expect(desk.locator("#items")).to_contain_text("Do you sell laces?", timeout=PATIENCE)
     assert complaints == []

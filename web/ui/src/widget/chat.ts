@@ -1,0 +1,481 @@
+// The visitor's chat without its looks: session, connection, what was said, what waits, files. It tells `changed` when
+// something has to be shown anew, and `happened` what a shop's own script may want to know.
+import { newId } from "../shared/ids";
+import { Ended, Line, type LineState } from "../shared/socket";
+import { type Attributes, bounded, cut } from "./bounds";
+import type { Keep } from "./keep";
+import type { ClientFrame, Message, ServerFrame, Session, Shown, ShownFile } from "./protocol";
+import { Refused, type Server } from "./server";
+import { type Bubble, entries, type Note, type Standing, standing, Transcript } from "./transcript";
+
+/** What the page knows of itself and its visitor, for operators and rules. */
+export interface Page {
+  language(): string;
+  referrer: string;
+  campaign: string;
+  department: string;
+}
+
+/** A file on its way; `problem` is the code of what is in its way. */
+export interface Sending {
+  id: string;
+  file: File;
+  share: number;
+  picture: string;
+  problem?: string;
+  voice?: number;
+  cancel(): void;
+}
+
+export type Happened = "message" | "sent" | "unread" | "conversation" | "closed" | "identified" | "error";
+
+const TYPING_EVERY = 300;
+const TYPING_SHOWN = 8_000;
+const REPORT_AFTER = 300;
+
+export class Chat {
+  session: Session | undefined;
+  /** `idle`: nothing was said yet, so there is no connection. */
+  state: LineState | "idle" = "idle";
+  staffed = true;
+  ahead: number | null = null;
+  typing: string | undefined;
+  uploads: Sending[] = [];
+  /** What a screen reader says next. */
+  news: { name: string; text: string; at: number } | undefined;
+  /** The invitation that the visitor has answered by opening the chat. */
+  invitation: string | undefined;
+  now: Standing = standing([]);
+  changed: () => void = () => {};
+  happened: (event: Happened, data?: unknown) => void = () => {};
+  private readonly transcript = new Transcript();
+  private readonly acked = new Set<string>();
+  private accepted: Message[] = [];
+  private failed: Message[] = [];
+  private readonly urls = new Map<string, Promise<string>>();
+  private attributes: Attributes = {};
+  private line: Line<ServerFrame> | undefined;
+  private cursor: string | undefined;
+  private looking = false;
+  private caughtUp = false;
+  private fresh = false;
+  private told = "";
+  private reported: Record<string, string> = {};
+  private asking: Promise<Session> | undefined;
+  private held: ReturnType<typeof setTimeout> | undefined;
+  private reporting: ReturnType<typeof setTimeout> | undefined;
+  private typingEnds: ReturnType<typeof setTimeout> | undefined;
+  private typingTold: ReturnType<typeof setTimeout> | undefined;
+  private unreadTold = 0;
+
+  constructor(
+    readonly server: Server,
+    readonly keep: Keep,
+    readonly page: Page,
+  ) {
+    keep.onChange(() => {
+      if (keep.all.talked) this.connect();
+      this.changed();
+    });
+    document.addEventListener("visibilitychange", () => this.report());
+  }
+
+  // --- the session ---
+
+  /** Becomes known to the server, and connects if there is anything to read or to send. Throws what `session` throws. */
+  async begin(): Promise<void> {
+    await this.known();
+    if (this.keep.all.talked || this.keep.pending.length) this.connect();
+  }
+
+  /** Connects, for good; does nothing if it has. */
+  connect(): void {
+    if (this.line) return;
+    this.line = new Line<ServerFrame>({
+      address: async () => {
+        await this.known();
+        return this.server.socket;
+      },
+      hello: () => this.hello(),
+      take: (frame) => this.take(frame),
+      changed: (state) => {
+        this.state = state;
+        if (state !== "open") this.caughtUp = false;
+        this.changed();
+      },
+    });
+    this.state = "connecting";
+    this.line.start();
+  }
+
+  /** Takes the shop's word for who the visitor is; null: nobody any more. Throws Refused. */
+  async identify(identity: string | null): Promise<void> {
+    if (identity === null) {
+      this.keep.put({ session: undefined, pending: [], talked: false });
+      this.become(await this.known());
+    } else {
+      const { token } = await this.known();
+      this.become(await this.server.identify(token, identity, this.page.language()));
+      this.connect(); // there may be a conversation, begun on another device
+    }
+    this.happened("identified", { user: this.session?.user ?? "" });
+  }
+
+  /** Asks for the words of the language that was chosen. */
+  async speak(): Promise<void> {
+    await this.renew(this.keep.all.session?.token);
+  }
+
+  private known(): Promise<Session> {
+    const kept = this.keep.all.session;
+    if (this.session && kept?.token === this.session.token && Date.now() < kept.renew_at) {
+      return Promise.resolve(this.session);
+    }
+    this.asking ??= this.renew(kept?.token).finally(() => {
+      this.asking = undefined;
+    });
+    return this.asking;
+  }
+
+  private async renew(token: string | undefined): Promise<Session> {
+    try {
+      return this.become(await this.server.session(token, this.page.language()));
+    } catch (error) {
+      if (error instanceof Refused && token) {
+        this.keep.put({ session: undefined }); // too old, or another key: a new visitor
+        return this.become(await this.server.session(undefined, this.page.language()));
+      }
+      if (error instanceof Ended) {
+        this.state = "ended";
+        this.changed();
+      }
+      throw error;
+    }
+  }
+
+  private become(session: Session): Session {
+    const before = this.session ?? this.keep.all.session;
+    this.session = session;
+    this.staffed = session.staffed;
+    const { look, texts, words, language } = session;
+    this.keep.put({
+      session: { ...session, words: {} as never },
+      look: { look, words, language, ...(texts && { texts }) },
+    });
+    if (before && before.visitor !== session.visitor) {
+      this.forget();
+      this.keep.put({ seen: "", rated: "" });
+    }
+    if (before && before.token !== session.token && this.state === "open") this.line?.again();
+    this.changed();
+    return session;
+  }
+
+  private forget(): void {
+    this.cursor = undefined;
+    this.transcript.clear();
+    this.accepted = [];
+    this.now = standing([]);
+  }
+
+  // --- what the server says ---
+
+  private hello(): ClientFrame {
+    this.fresh = this.cursor === undefined;
+    const { referrer, campaign, department } = this.page;
+    const frame = { type: "hello", token: this.session?.token, cursor: this.cursor ?? null, ...this.place() };
+    return {
+      ...frame,
+      referrer: cut(referrer, 1000),
+      campaign: cut(campaign, 300),
+      department: cut(department, 40),
+      language: this.page.language(),
+    };
+  }
+
+  private place(): Record<string, unknown> {
+    this.told = location.href;
+    return { page: cut(location.href, 1000), title: cut(document.title, 300), attributes: this.attributes };
+  }
+
+  private take(frame: ServerFrame): void {
+    switch (frame.type) {
+      case "welcome":
+        this.reported = {};
+        this.flush();
+        break;
+      case "items":
+        this.cursor = frame.cursor;
+        this.learn(frame);
+        break;
+      case "ack":
+        this.accept(frame.id);
+        break;
+      case "typing":
+        this.showTyping(frame.on ? frame.name || "" : undefined);
+        break;
+      case "status":
+        this.staffed = frame.staffed;
+        this.ahead = frame.ahead;
+        break;
+      case "error":
+        this.mend(frame);
+    }
+    this.changed();
+  }
+
+  private learn({ items, more }: Extract<ServerFrame, { type: "items" }>): void {
+    const fresh = this.transcript.add(items);
+    const known = new Set(fresh.map((item) => item.id));
+    this.accepted = this.accepted.filter((message) => !known.has(message.id));
+    const before = this.now;
+    this.now = standing(this.transcript.items);
+    const history = this.fresh && !this.caughtUp;
+    for (const item of fresh) {
+      if (item.id && item.kind === "message") this.keep.drop(item.id);
+      if (item.kind === "closed" || item.kind === "reply") this.showTyping(undefined);
+      if (item.kind !== "reply" || history) continue;
+      const { content, author } = item;
+      const text = content && "text" in content ? (content.text ?? "") : "";
+      this.news = { name: author?.name ?? "", text, at: item.at };
+      this.happened("message", { text, name: author?.name ?? "" });
+    }
+    if (fresh.length && !this.keep.all.talked) this.keep.put({ talked: true });
+    if (!history && this.now.open !== before.open) this.happened(this.now.open ? "conversation" : "closed");
+    if (!more) this.caughtUp = true;
+    this.report();
+  }
+
+  private accept(id: string): void {
+    const message = this.keep.pending.find((each) => each.id === id);
+    this.keep.drop(id);
+    this.acked.add(id);
+    const there = this.transcript.items.some((item) => item.id === id);
+    if (message && !there) this.accepted.push(message);
+    this.happened("sent", { id });
+  }
+
+  private mend(fault: Extract<ServerFrame, { type: "error" }>): void {
+    const { code, ref, retry_after: wait } = fault;
+    if (code.startsWith("token_")) this.keep.put({ session: undefined });
+    if (code.startsWith("cursor_")) this.forget();
+    const message = this.keep.pending.find((each) => each.id === ref);
+    if (message && wait) {
+      this.held ??= setTimeout(() => {
+        this.held = undefined;
+        this.flush();
+      }, wait * 1000);
+    } else if (message) {
+      this.keep.drop(message.id);
+      this.failed.push(message);
+    }
+    this.happened("error", { code, message: fault.message });
+  }
+
+  private showTyping(name: string | undefined): void {
+    clearTimeout(this.typingEnds);
+    this.typing = name;
+    if (name !== undefined) {
+      this.typingEnds = setTimeout(() => {
+        this.typing = undefined;
+        this.changed();
+      }, TYPING_SHOWN);
+    }
+  }
+
+  // --- what the visitor says ---
+
+  /** Sends a message; it is kept until it is stored, over any number of connections and reloads. */
+  say(content: Shown): void {
+    const message: Message = { id: newId(), at: Date.now(), content };
+    if (this.invitation) message.invitation = this.invitation;
+    this.invitation = undefined;
+    this.stopTyping();
+    this.keep.add(message);
+    this.connect();
+    if (this.told !== location.href) this.tellPlace();
+    if (!this.held) this.put(message);
+    if (content.kind === "rating") this.keep.put({ rated: this.now.closed });
+    this.changed();
+  }
+
+  /** Sends again, or forgets, what was refused. */
+  settle(id: string, again: boolean): void {
+    const message = this.failed.find((each) => each.id === id);
+    this.failed = this.failed.filter((each) => each.id !== id);
+    if (message && again) this.say(message.content);
+    this.changed();
+  }
+
+  /** Tells operators that the visitor types, at most every 300 ms. */
+  type(text: string): void {
+    this.draft = text;
+    if (this.state !== "open" || this.typingTold) return;
+    this.typingTold = setTimeout(() => {
+      this.typingTold = undefined;
+      this.tellTyping();
+    }, TYPING_EVERY);
+  }
+
+  /** What stands in the field now. */
+  draft = "";
+
+  /** Tells what the shop says of its visitor. */
+  set(attributes: Record<string, unknown>): void {
+    this.attributes = bounded({ ...this.attributes, ...attributes });
+    this.tellPlace();
+  }
+
+  private tellPlace(): void {
+    this.line?.send({ type: "about", ...this.place() } as ClientFrame);
+  }
+
+  private tellTyping(): void {
+    const { draft } = this;
+    const preview = this.session?.preview ? { preview: cut(draft, 2000) } : {};
+    this.line?.send({ type: "typing", on: draft.trim() !== "", ...preview } as ClientFrame);
+  }
+
+  private stopTyping(): void {
+    clearTimeout(this.typingTold);
+    this.typingTold = undefined;
+    this.draft = "";
+  }
+
+  private flush(): void {
+    for (const message of this.keep.pending) this.put(message);
+  }
+
+  private put({ id, content, invitation = "" }: Message): void {
+    this.line?.send({ type: "send", id, content, invitation } as ClientFrame);
+  }
+
+  // --- what is seen ---
+
+  /** Everything to show. */
+  get entries(): (Bubble | Note)[] {
+    return entries(this.transcript.items, [...this.accepted, ...this.keep.pending], this.acked, this.failed);
+  }
+
+  get empty(): boolean {
+    return !this.transcript.items.length && !this.accepted.length && !this.keep.pending.length && !this.failed.length;
+  }
+
+  /** Whether something that the visitor has written is not in the log yet. */
+  get waiting(): boolean {
+    return [...this.accepted, ...this.keep.pending].some((message) => message.content.kind !== "rating");
+  }
+
+  /** Whether a rating is on its way. */
+  get rating(): boolean {
+    return [...this.accepted, ...this.keep.pending].some((message) => message.content.kind === "rating");
+  }
+
+  /** How many answers came since the visitor looked. */
+  get unread(): number {
+    const replies = this.transcript.items.filter((item) => item.kind === "reply" && !isChange(item.content));
+    return replies.length - 1 - replies.map((item) => item.id).lastIndexOf(this.keep.all.seen ?? "");
+  }
+
+  /** Whether the visitor has the conversation before their eyes. */
+  look(looking: boolean): void {
+    this.looking = looking;
+    this.report();
+  }
+
+  private report(): void {
+    const { lastReply } = this.now;
+    const seen = this.looking && !document.hidden;
+    if (seen && lastReply && this.keep.all.seen !== lastReply) this.keep.put({ seen: lastReply });
+    if (this.unreadTold !== this.unread) {
+      this.unreadTold = this.unread;
+      this.happened("unread", { count: this.unread });
+    }
+    const state = seen ? "read" : "delivered";
+    if (!lastReply || this.reported[state] === lastReply || this.reported.read === lastReply) return;
+    clearTimeout(this.reporting);
+    this.reporting = setTimeout(() => {
+      if (this.line?.send({ type: state, upto: lastReply } as ClientFrame)) this.reported[state] = lastReply;
+    }, REPORT_AFTER);
+  }
+
+  // --- files ---
+
+  /** Sends files; `voice` is the length (ms) of a recording. */
+  attach(files: Iterable<File>, voice?: number): void {
+    for (const file of files) void this.upload(file, voice);
+  }
+
+  private async upload(file: File, voice?: number): Promise<void> {
+    const picture = file.type.startsWith("image/") ? URL.createObjectURL(file) : "";
+    const sending: Sending = {
+      id: newId(),
+      file,
+      share: 0,
+      picture,
+      cancel: () => this.drop(sending),
+      ...(voice && { voice }),
+    };
+    this.uploads = [...this.uploads, sending];
+    await this.retry(sending);
+  }
+
+  /** Tries a file that did not go through again. */
+  async retry(sending: Sending): Promise<void> {
+    delete sending.problem;
+    sending.share = 0;
+    this.changed();
+    try {
+      if (sending.file.size > (this.session?.file_bytes ?? Infinity)) throw new Refused("too_large", "", 413, 0);
+      const { token } = await this.known();
+      const upload = this.server.upload(token, sending.file, sending.id, (share) => {
+        sending.share = share;
+        this.changed();
+      });
+      sending.cancel = () => {
+        upload.cancel();
+        this.drop(sending);
+      };
+      const grant = await upload.done;
+      if (sending.picture) this.urls.set(grant.file, Promise.resolve(sending.picture));
+      this.drop(sending);
+      this.say({ ...grant, ...(sending.voice && { voice: true, duration: Math.round(sending.voice) }) });
+    } catch (error) {
+      sending.problem = error instanceof Refused ? error.code || "failed" : "failed";
+      this.changed();
+    }
+  }
+
+  private drop(sending: Sending): void {
+    this.uploads = this.uploads.filter((each) => each !== sending);
+    this.changed();
+  }
+
+  /** Gives an address of a file's content, good in this page. `type` is ours, so that no file becomes a page. */
+  url(file: ShownFile): Promise<string> {
+    const known = this.urls.get(file.file);
+    if (known) return known;
+    const fetched = this.known()
+      .then(({ token }) => this.server.file(token, file.file))
+      .then((blob) => URL.createObjectURL(new Blob([blob], { type: shownType(file) })));
+    this.urls.set(file.file, fetched);
+    fetched.catch(() => this.urls.delete(file.file));
+    return fetched;
+  }
+}
+
+/** The kind of a file that may be shown in place, else nothing: only what cannot hold a script. */
+export function kindOf(file: ShownFile): "image" | "audio" | "video" | undefined {
+  if (file.voice) return "audio";
+  return /^image\/(png|jpeg|gif|webp|avif)$/.test(file.type)
+    ? "image"
+    : (/^(audio|video)\//.exec(file.type)?.[1] as "audio" | "video" | undefined);
+}
+
+function shownType(file: ShownFile): string {
+  return kindOf(file) ? file.type : "application/octet-stream";
+}
+
+function isChange(content: Shown | undefined): boolean {
+  return content?.kind === "edit" || content?.kind === "delete";
+}
