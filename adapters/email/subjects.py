@@ -12,25 +12,16 @@ _TAG = re.compile(r"\s*\[(?:#[^\[\]]{0,120}|ext|extern|external|spam|\*+spam\*+)
 
 def base(subject: str) -> str:
     """Give the subject without ``Re:``, ``AW:``, ``Отв:`` and tags such as ``[#token]`` or ``[EXTERNAL]``."""
-    return _strip(subject, REPLY_PREFIXES)
-
-
-def key(subject: str) -> str:
-    """Give what two subjects of one thread have in common: nothing before it, one case, single blanks."""
-    return " ".join(_strip(subject, REPLY_PREFIXES | FORWARD_PREFIXES).casefold().split())
+    rest = _TAG.sub(" ", subject)
+    for _ in range(MOST_PREFIXES):
+        found = _PREFIX.match(rest)
+        if not (found and found[1].lower() in REPLY_PREFIXES):
+            break
+        rest = rest[found.end() :]
+    return rest.strip()
 
 
 def is_forward(subject: str) -> bool:
     """Whether the outermost prefix says that a mail is passed on."""
     found = _PREFIX.match(_TAG.sub(" ", subject, count=1) if _TAG.match(subject) else subject)
     return found is not None and found[1].lower() in FORWARD_PREFIXES
-
-
-def _strip(subject: str, prefixes: frozenset[str]) -> str:
-    rest = _TAG.sub(" ", subject)
-    for _ in range(MOST_PREFIXES):
-        found = _PREFIX.match(rest)
-        if not (found and found[1].lower() in prefixes):
-            break
-        rest = rest[found.end() :]
-    return rest.strip()

@@ -16,26 +16,24 @@ REASONS: dict[Signal, str] = {
     "references": "References name our message",
     "subject_token": "our token stands in its subject",
     "body_token": "our token stands in its text",
-    "same_subject": "the sender wrote with the same subject before",
 }
 """For the operator."""
 
 NO_SIGNAL = Threading()
 
 
-def thread(mail: ParsedMail, known: Mapping[str, Known], ours: Ours, *, earlier: Known | None = None) -> Threading:
+def thread(mail: ParsedMail, known: Mapping[str, Known], ours: Ours) -> Threading:
     """Decide what a mail answers: the surest signal that points to the sender's own line, or else a foreign one.
 
-    ``known`` holds what is remembered of the ids in :attr:`ParsedMail.mentioned`. ``earlier`` is the last mail of the
-    same sender with the same subject, where that signal is switched on.
+    ``known`` holds what is remembered of the ids in :attr:`ParsedMail.mentioned`.
     """
     if mail.sender is None:
         return NO_SIGNAL
-    found = list(_signals(mail, known, ours, earlier))
+    found = list(_signals(mail, known, ours))
     return next((one for one in found if not one.foreign), found[0] if found else NO_SIGNAL)
 
 
-def _signals(mail: ParsedMail, known: Mapping[str, Known], ours: Ours, earlier: Known | None) -> Iterator[Threading]:
+def _signals(mail: ParsedMail, known: Mapping[str, Known], ours: Ours) -> Iterator[Threading]:
     reached = (*mail.delivered_to, *(box.address for box in mail.recipients))
     for address in reached:
         yield from _from_tokens(mail, "reply_address", address.partition("@")[0].partition("+")[2], ours)
@@ -46,8 +44,6 @@ def _signals(mail: ParsedMail, known: Mapping[str, Known], ours: Ours, earlier: 
             yield _from_known(mail, signal, known[id_], id_)
     yield from _from_tokens(mail, "subject_token", mail.subject, ours)
     yield from _from_tokens(mail, "body_token", mail.full, ours)
-    if earlier is not None:
-        yield _from_known(mail, "same_subject", earlier, earlier.id)
 
 
 def _from_tokens(mail: ParsedMail, signal: Signal, text: str, ours: Ours) -> Iterator[Threading]:

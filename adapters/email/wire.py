@@ -5,7 +5,7 @@ The way in, all pure::
     mail = parse_mail(raw, now_ms=..., ours=ours, limits=limits)       # parse; may take seconds for a big mail
     receipt = to_receipt(mail.bounce, known, ours, now_ms=...)         # bounces; known: what mail.bounce.message_id is
     verdict = filter_mail(mail, words)                                 # filters; says what was found or missed
-    threading = thread(mail, known, ours, earlier=None)                # threads; known: dict of mail.mentioned ids
+    threading = thread(mail, known, ours)                              # threads; known: dict of mail.mentioned ids
     envelope = to_envelope(mail, threading, stored, channel=..., new_id=...)   # mapping; stored: files of the mail
 
 The way out::
@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from normalizer.content import StoredFile
 
-Signal = Literal["reply_address", "in_reply_to", "references", "subject_token", "body_token", "same_subject"]
+Signal = Literal["reply_address", "in_reply_to", "references", "subject_token", "body_token"]
 """How a mail told which conversation it belongs to, the surest first."""
 
 
