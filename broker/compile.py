@@ -34,6 +34,9 @@ LANGUAGE_LEVELS = {"A1": 1, "A2": 2, "B1": 3, "B2": 4, "C1": 5, "C2": 6, "native
 WORK: dict[str, tuple[ChannelClass, int]] = {"sip": ("exclusive", 100), "email": ("deferrable", 10)}
 """Class and units of kinds of channels where they differ from a chat's."""
 
+PARK_AFTER: dict[ChannelClass, int] = {"exclusive": 0, "interactive": 600_000, "deferrable": 600_000}
+"""Milliseconds without a word, after which a conversation takes no room any more."""
+
 CHAT: tuple[ChannelClass, int] = ("interactive", 20)
 
 
@@ -62,12 +65,15 @@ def _channel(channel: Struct, work: ChannelWork | None) -> ChannelRule:
     type_ = channel_type(channel)
     kind, units = WORK.get(type_, CHAT)
     work = work or ChannelWork()
+    kind = work.kind or kind
+    quiet = work.park_after if work.park_after is not None else PARK_AFTER[kind]
     return ChannelRule(
         type=type_,
-        kind=work.kind or kind,
+        kind=kind,
         units=units if work.units is None else work.units,
         accept=work.accept or ("manual" if type_ == "sip" else "auto"),
         offer_timeout=int(work.offer_timeout),
+        park_after=int(quiet),
     )
 
 

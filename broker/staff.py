@@ -60,6 +60,13 @@ class ChannelWork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     offer_timeout: Annotated[Duration, Meta(description="How long an offer that must be accepted stands.")] = Duration(
         20_000
     )
+    park_after: Annotated[
+        Duration | None,
+        Meta(
+            description="A conversation that was answered and in which nothing happens for so long is put aside: its "
+            "operator keeps it, and it takes no room until the customer writes. 10m, for calls 0s: never."
+        ),
+    ] = None
 
 
 def shared_phones(operators: Mapping[str, OperatorSettings]) -> list[SettingError]:

@@ -18,8 +18,10 @@ from router.facts import (
     CallChanged,
     ConversationClosed,
     ConversationOpened,
+    ConversationParked,
     ConversationQueued,
     ConversationReopened,
+    ConversationWoken,
     MessageTaken,
     NoteAdded,
     Offered,
@@ -255,6 +257,10 @@ class Transcript:
             case ConversationReopened(by=by, undelivered=detail):
                 pass
             case ConversationClosed(by=by, result=detail):
+                pass
+            case ConversationParked(operator=operator, by=by):
+                pass
+            case ConversationWoken(operator=operator, by=by, reason=detail):
                 pass
             case Unroutable():
                 detail = "nobody is signed in" if fact.configured else "nobody has what it needs"

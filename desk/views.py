@@ -10,7 +10,7 @@ from msgspec import Struct
 from desk.canned import Named, changed_answers
 from desk.faces import NO_FACE, Face
 from desk.ports import Role
-from desk.wire import CallShown, Lacking, OfferShown, OperatorCard, RouteShown, Summary
+from desk.wire import CallShown, Lacking, OfferShown, OperatorCard, ParkedShown, RouteShown, Summary
 from normalizer.outbound import ReceiptState
 from router.facts import (
     AddressTaken,
@@ -19,7 +19,9 @@ from router.facts import (
     CallChanged,
     ClockJumped,
     CommandRefused,
+    ConversationParked,
     ConversationWeighed,
+    ConversationWoken,
     Offered,
     OfferEnded,
     OperatorGone,
@@ -122,6 +124,7 @@ def summarize(
         warned=lack[0],
         lacking=lack[1],
         comment=face.comment,
+        parked=ParkedShown(at=c.parked_at, until=c.wake_at, by=c.parked_by) if c.parked_at else None,
         name=face.name,
         preview=face.preview,
         closed_at=c.closed_at,
@@ -163,6 +166,7 @@ def card(state: State, operator: str, *, load: bool) -> OperatorCard | None:
         units=rule.units if load else 0,
         held=len(now.held) if load else 0,
         counts=dict(now.counts) if load else {},
+        parked=len(now.parked) if load else 0,
         grace_until=now.grace_until if load else 0,
         phone=bool(rule.phone),
         talking=bool(now.talking),
@@ -214,6 +218,8 @@ def _operators(state: State, fact: AnyFact) -> Iterator[str]:
         case OperatorOnline() | OperatorGone() | OperatorState():
             yield fact.operator
         case Offered() | OfferEnded() | Assigned() | Unassigned() | WrapUpEnded():
+            yield fact.operator
+        case ConversationParked() | ConversationWoken():
             yield fact.operator
         case _:
             return

@@ -40,7 +40,8 @@ class OperatorCard(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``online``: a socket is open; ``grace_until``: it was lost and is waited for until then. ``phone``: calls can ring
     there; ``talking``: one is going on. ``state`` was set at ``since`` and ``reason`` says more of it, ``signed_in`` is
-    when this turn of work began. ``counts`` is how many conversations of each channel are held.
+    when this turn of work began. ``counts`` is how many conversations of each channel are held, ``parked`` how many
+    are put aside and cost nothing.
     """
 
     id: str
@@ -55,6 +56,7 @@ class OperatorCard(Struct, frozen=True, kw_only=True, omit_defaults=True):
     units: int = 0
     held: int = 0
     counts: dict[str, int] = {}
+    parked: int = 0
     grace_until: int = 0
     phone: bool = False
     talking: bool = False
@@ -84,6 +86,14 @@ class RouteShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
     window_until: int = 0
 
 
+class ParkedShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Put aside ``at`` by ``by`` (empty: nothing had happened) until the customer writes, or ``until`` at most."""
+
+    at: int
+    until: int = 0
+    by: str = ""
+
+
 class CallShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A phone call that goes on. ``state``: ringing or answered; ``operator`` talks to the customer."""
 
@@ -104,6 +114,7 @@ class Summary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``call`` is the call that goes on, ``missed``: the customer called in vain and is to be called back.
     ``undelivered`` counts answers that did not arrive and have not been sent again. ``warned``: nobody who could take
     it is signed in (``unstaffed``) or exists (``unroutable``), ``lacking`` says why. ``comment`` came with a transfer.
+    ``parked``: its owner keeps it for later.
     """
 
     id: str
@@ -132,6 +143,7 @@ class Summary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     warned: str = ""
     lacking: Lacking = {}
     comment: str = ""
+    parked: ParkedShown | None = None
     name: str = ""
     preview: str = ""
     closed_at: int = 0

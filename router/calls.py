@@ -14,6 +14,7 @@ from router.draft import Draft, Refused
 from router.entries import append, begin_anew, current, end, end_wrap_up, keep_parking, open_new
 from router.inputs import Command, Dial, HangUp
 from router.matching import obstacle
+from router.parking import wake
 from router.people import Conversation, LiveCall, Person
 from router.phone import held_call, live_calls, ringing_call, spoken_call, weight
 from router.queueing import (
@@ -99,6 +100,8 @@ def _close(d: Draft, conversation: Conversation, result: str, note: str) -> None
 def _begin(d: Draft, person: Person, envelope: Envelope, call: Call, seen: Mapping[str, int]) -> None:
     conversation, reason = _present_or_new(d, person, envelope)
     served = spoken_call(conversation) or ringing_call(conversation)
+    if conversation.parked_at and call.direction == "in":
+        wake(d, conversation, "call", place=False)
     append(d, conversation, envelope, seen, speaks=call.direction == "in")
     _note(d, conversation, envelope, call, "ringing", fresh=reason is not None)
     if reason is None:
@@ -171,6 +174,8 @@ def _answer(d: Draft, person: Person, envelope: Envelope, call: Call, seen: Mapp
     reason: Literal["new", "reopened"] | None = None
     if conversation is None or known is None:
         conversation, reason = _present_or_new(d, person, envelope)
+    if conversation.parked_at:
+        wake(d, conversation, "call", place=False)
     append(d, conversation, envelope, seen, speaks=False)
     operator = _who(d, conversation, known, call)
     _note(d, conversation, envelope, call, "answered", operator=operator or "", fresh=reason is not None)
@@ -297,6 +302,8 @@ def _miss(d: Draft, person: Person, envelope: Envelope, call: Call, seen: Mappin
     _note(d, conversation, envelope, call, "missed", fresh=reason is not None)
     if reason is not None:
         enqueue(d, conversation, envelope, reason)
+    elif conversation.parked_at:
+        wake(d, conversation, "call")
 
 
 def regroup(d: Draft, name: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from router import answers, calls, ending, handover, identity, inputs, presence, talking
+from router import answers, calls, ending, handover, identity, inputs, parking, presence, talking
 from router.draft import Draft, Refused
 from router.inputs import Command
 from router.presence import operator_line
@@ -22,6 +22,8 @@ HANDLERS: Mapping[type, Handler] = MappingProxyType(
         inputs.Transfer: handover.transfer,
         inputs.Close: ending.close,
         inputs.Reopen: ending.reopen,
+        inputs.Park: parking.park,
+        inputs.Wake: parking.wake_by_hand,
         inputs.Take: handover.take,
         inputs.Release: handover.release,
         inputs.Dial: calls.dial,

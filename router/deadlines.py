@@ -12,6 +12,8 @@ CALL = "call"
 PARK = "park"
 GRACE = "grace"
 NODE = "node"
+IDLE = "idle"
+WAKE = "wake"
 
 
 def timer_id(kind: str, *about: str) -> str:

@@ -134,7 +134,8 @@ def end(d: Draft, conversation: Conversation, by: str, result: str, wrap_up: int
     """Close it; offers are taken back in the same step."""
     times = d.rules.times
     withdraw(d, conversation)
-    until = d.now + wrap_up if wrap_up and conversation.owner is not None else 0
+    holds = conversation.owner is not None and not conversation.parked_at
+    until = d.now + wrap_up if wrap_up and holds else 0
     if not until:
         leave(d, conversation, "closed")
     d.emit(

@@ -10,12 +10,13 @@ from router.deadlines import ARCHIVE, timer_id
 from router.fold_calls import CALLS
 from router.fold_conversations import CONVERSATIONS
 from router.fold_operators import OPERATORS, WORKSPACE, operator_of
+from router.fold_parking import PARKING
 from router.fold_people import PEOPLE
 from router.people import PersonRecord
 from router.record import Record
 from router.state import State
 
-FOLDS: Mapping[type, Fold] = MappingProxyType({**PEOPLE, **CONVERSATIONS, **CALLS, **OPERATORS, **WORKSPACE})
+FOLDS: Mapping[type, Fold] = MappingProxyType({**PEOPLE, **CONVERSATIONS, **PARKING, **CALLS, **OPERATORS, **WORKSPACE})
 """How each fact changes the state."""
 KEEP_COMMANDS = 256
 """Command ids remembered, per operator."""

@@ -134,6 +134,12 @@ def _sent(fact: f.ReplySent) -> str:
     return f"{what} went to {fact.outbound.channel}{f', instead of {fact.again}' if fact.again else ''}."
 
 
+def _parked(fact: f.ConversationParked) -> str:
+    until = f", {datetime.fromtimestamp(fact.until / 1_000, UTC):%Y-%m-%d %H:%M} at the latest" if fact.until else ""
+    who = f"{fact.by} put it aside" if fact.by else "It was put aside"
+    return f"{who} until the customer writes{until}; {fact.operator} keeps it."
+
+
 def _noted(fact: f.NoteAdded) -> str:
     to = f" for {fact.whisper}" if fact.whisper else " for whoever takes it over" if fact.handover else ""
     return f"{fact.by or 'The router'} added a note{to}."
@@ -173,6 +179,8 @@ _SENTENCES: Mapping[type, Callable[[Any], str]] = MappingProxyType(
         f.OfferEnded: lambda fact: f"The offer to {fact.operator} ended: {fact.reason}.",
         f.Assigned: _assigned,
         f.Unassigned: lambda fact: f"{fact.operator} does not own it any more: {fact.reason}.",
+        f.ConversationParked: _parked,
+        f.ConversationWoken: lambda fact: f"{fact.operator} goes on with it ({fact.reason}).",
         f.ReplySent: _sent,
         f.CallChanged: _call,
         f.ConversationWeighed: lambda fact: f"It takes {fact.units} units ({fact.kind}) now.",

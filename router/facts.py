@@ -28,6 +28,7 @@ Todo = Literal[
     "warn",
     "calls",
     "bounced",
+    "wake",
 ]
 """What can be left to do: see ``router.todo``."""
 
@@ -167,6 +168,7 @@ class ConversationQueued(Fact, frozen=True, kw_only=True, tag="conversation.queu
         "call",
         "missed",
         "undelivered",
+        "woken",
     ] = "new"
     exclude: dict[str, int] = {}
 
@@ -228,7 +230,10 @@ class OfferEnded(Fact, frozen=True, kw_only=True, tag="offer.ended"):
 
 
 class Assigned(Fact, frozen=True, kw_only=True, tag="conversation.assigned"):
-    """``operator`` owns the conversation from now on. ``units`` are charged unless an offer had charged them."""
+    """``operator`` owns the conversation from now on. ``units`` are charged unless an offer had charged them.
+
+    At ``idle_at`` it is put aside, if nothing happens until then (0: never).
+    """
 
     conversation: str
     operator: str
@@ -238,6 +243,7 @@ class Assigned(Fact, frozen=True, kw_only=True, tag="conversation.assigned"):
     by: str = ""
     reason: str = ""
     unanswered_at: int = 0
+    idle_at: int = 0
 
 
 class Unassigned(Fact, frozen=True, kw_only=True, tag="conversation.unassigned"):
@@ -245,7 +251,35 @@ class Unassigned(Fact, frozen=True, kw_only=True, tag="conversation.unassigned")
 
     conversation: str
     operator: str
-    reason: Literal["closed", "transferred", "operator_lost", "released", "unanswered", "taken", "call"]
+    reason: Literal["closed", "transferred", "operator_lost", "released", "unanswered", "taken", "call", "woken"]
+
+
+class ConversationParked(Fact, frozen=True, kw_only=True, tag="conversation.parked"):
+    """``operator`` keeps it, and it costs nothing until the customer writes or ``until`` has come (0: no such time).
+
+    ``by`` empty: nothing had happened in it for long.
+    """
+
+    conversation: str
+    operator: str
+    until: int = 0
+    by: str = ""
+
+
+class ConversationWoken(Fact, frozen=True, kw_only=True, tag="conversation.woken"):
+    """``operator``, who had put it aside, goes on with it; it costs ``units`` again.
+
+    ``unanswered_at`` is as in :class:`MessageTaken`, ``idle_at`` as in :class:`Assigned`.
+    """
+
+    conversation: str
+    operator: str
+    reason: Literal["customer", "time", "operator", "call", "transferred", "linked"]
+    kind: ChannelClass
+    units: int
+    unanswered_at: int = 0
+    idle_at: int = 0
+    by: str = ""
 
 
 class ReplySent(Fact, frozen=True, kw_only=True, tag="reply.sent"):
@@ -255,7 +289,7 @@ class ReplySent(Fact, frozen=True, kw_only=True, tag="reply.sent"):
     message that it replaces. ``waiting`` is the index of the holding phrase, for those, and ``say_at`` the time of
     the next one (0: none). ``wish``: it asks the channel of a call for something (ring, call, hang up) and tells the
     customer nothing. ``dials_until``: it asks to call the customer, and nobody else calls them until then (ms), or
-    until it is known what became of that.
+    until it is known what became of that. ``idle_at`` is as in :class:`Assigned`.
     """
 
     conversation: str
@@ -266,6 +300,7 @@ class ReplySent(Fact, frozen=True, kw_only=True, tag="reply.sent"):
     waiting: int | None = None
     say_at: int = 0
     wish: bool = False
+    idle_at: int = 0
     dials_until: int = 0
 
 
@@ -514,6 +549,8 @@ AnyFact = (
     | OfferEnded
     | Assigned
     | Unassigned
+    | ConversationParked
+    | ConversationWoken
     | ReplySent
     | CallChanged
     | ConversationWeighed

@@ -9,7 +9,7 @@ from normalizer.envelope import Envelope
 from normalizer.outbound import RECEIPT_RANK, ReceiptState
 from router import facts as f
 from router.change import Change, Fold
-from router.deadlines import ARCHIVE, EXCLUDED, OFFER, ORPHAN, PARK, SAY, STEP, UNANSWERED, WRAP_UP, timer_id
+from router.deadlines import ARCHIVE, EXCLUDED, IDLE, OFFER, ORPHAN, PARK, SAY, STEP, UNANSWERED, WRAP_UP, timer_id
 from router.fold_calls import move_call, served
 from router.fold_operators import charge, free, operator_of
 from router.people import AddressState, Conversation, Offer, Sending
@@ -194,6 +194,7 @@ def _assigned(c: Change, fact: f.Assigned) -> None:
     c.set(operator, "idle_since", c.now)
     _leave_queue(c, conversation)
     c.timer(UNANSWERED, fact.conversation, fact.unanswered_at)
+    c.timer(IDLE, fact.conversation, fact.idle_at)
 
 
 def _unassigned(c: Change, fact: f.Unassigned) -> None:
@@ -203,8 +204,8 @@ def _unassigned(c: Change, fact: f.Unassigned) -> None:
         c.set(conversation, "status", "open")
     free(c, fact.operator, conversation)
     c.set(operator_of(c, fact.operator), "idle_since", c.now)
-    c.timer(UNANSWERED, fact.conversation, 0)
-    c.timer(ORPHAN, fact.conversation, 0)
+    for kind in (UNANSWERED, ORPHAN, IDLE):
+        c.timer(kind, fact.conversation, 0)
 
 
 def _reply_sent(c: Change, fact: f.ReplySent) -> None:
@@ -230,6 +231,7 @@ def _reply_sent(c: Change, fact: f.ReplySent) -> None:
         return
     c.set(conversation, "replied", fact.n)
     c.set(conversation, "replied_by", fact.by)
+    c.timer(IDLE, fact.conversation, fact.idle_at)
     served(c, conversation, fact.by)
 
 
@@ -289,7 +291,7 @@ def _closed(c: Change, fact: f.ConversationClosed) -> None:
     ):
         c.set(conversation, name, value)
     _leave_queue(c, conversation)
-    for kind in (SAY, UNANSWERED, ORPHAN):
+    for kind in (SAY, UNANSWERED, ORPHAN, IDLE):
         c.timer(kind, fact.conversation, 0)
     c.timer(WRAP_UP, fact.conversation, fact.wrap_up_until)
     c.put(c.state.timers, timer_id(ARCHIVE, fact.conversation, conversation.person), fact.archive_at)

@@ -7,7 +7,7 @@ import msgspec
 
 from router import facts as f
 from router.change import Change, Fold
-from router.deadlines import GRACE, NODE, OFFER, UNANSWERED, timer_id
+from router.deadlines import GRACE, NODE, OFFER, UNANSWERED, WAKE, timer_id
 from router.people import Conversation
 from router.state import CannedAnswer, Operator
 
@@ -30,8 +30,15 @@ def charge(c: Change, operator: str, conversation: Conversation, units: int) -> 
 
 
 def free(c: Change, operator: str, conversation: Conversation) -> None:
-    """Take the weight of a conversation from an operator."""
+    """Take a conversation from an operator, with its weight unless it was put aside."""
     value = operator_of(c, operator)
+    if conversation.id in value.parked:
+        c.drop(value.parked, conversation.id)
+        c.set(conversation, "parked_at", 0)
+        c.set(conversation, "parked_by", "")
+        c.set(conversation, "wake_at", 0)
+        c.timer(WAKE, conversation.id, 0)
+        return
     _weigh(c, value, conversation, -value.held[conversation.id], -1)
     c.drop(value.held, conversation.id)
 

@@ -5,6 +5,7 @@ from router import facts as f
 from router.draft import Draft, Refused
 from router.inputs import Accept, Command, Decline, Release, Take, Transfer
 from router.matching import absence, mismatch, need_of, shortage
+from router.parking import take_up
 from router.people import Conversation, Offer
 from router.phone import held_call, ringing_call, with_phone
 from router.queueing import (
@@ -67,6 +68,7 @@ def _mine(command: Command, conversation: Conversation, name: str) -> Offer:
 def transfer(d: Draft, command: Command, action: Transfer) -> None:
     """Hand over to one operator, who is asked, or to a queue or whoever has the skills."""
     conversation = find_mine(d, command, action.conversation)
+    take_up(d, conversation)
     withdraw(d, conversation)
     if action.note:
         text = f.NoteAdded(

@@ -41,7 +41,8 @@ def link(d: Draft, command: Command, action: Link) -> None:
     if len(going_on) > 1 and going_on[1].status != "closed":
         older, younger = going_on[0].id, going_on[1].id
         calls: tuple[tuple[f.Todo, str], ...] = (("calls", older),) if live_calls(going_on[1]) else ()
-        d.emit(f.Scheduled(items=(("join", f"{older}:{younger}"), *calls, ("merge", younger))))
+        roused: tuple[tuple[f.Todo, str], ...] = (("wake", older),) if going_on[0].parked_at else ()
+        d.emit(f.Scheduled(items=(*roused, ("join", f"{older}:{younger}"), *calls, ("merge", younger))))
     elif not going_on or going_on[0].status == "closed":
         d.emit(f.TimerSet(timer=timer_id(PARK, person.id), due=d.now + d.rules.times.park_person))
 

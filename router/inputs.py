@@ -166,6 +166,19 @@ class Reopen(Struct, frozen=True, kw_only=True, tag_field="do", tag="reopen"):
     person: Id
 
 
+class Park(Struct, frozen=True, kw_only=True, tag_field="do", tag="park", omit_defaults=True):
+    """Keep the conversation for later, at no cost: until the customer writes, or ``until`` (ms) at the latest."""
+
+    conversation: Id
+    until: Annotated[int, Meta(ge=0)] = 0
+
+
+class Wake(Struct, frozen=True, kw_only=True, tag_field="do", tag="wake"):
+    """Take up a parked conversation before its time."""
+
+    conversation: Id
+
+
 class Take(Struct, frozen=True, kw_only=True, tag_field="do", tag="take", omit_defaults=True):
     """Supervisor: give the conversation to ``operator``. ``force`` breaks capacity or skills and needs a reason."""
 
@@ -255,6 +268,8 @@ Action = (
     | Transfer
     | Close
     | Reopen
+    | Park
+    | Wake
     | Take
     | Release
     | Dial

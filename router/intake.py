@@ -8,6 +8,7 @@ from router.calls import take_call
 from router.draft import Draft
 from router.entries import append, begin_anew, current, end, keep_parking, meet, open_new
 from router.inputs import Message
+from router.parking import wake
 from router.people import Person
 from router.queueing import enqueue
 from router.record import Why
@@ -39,6 +40,8 @@ def _take(d: Draft, person: Person, envelope: Envelope, seen: Mapping[str, int])
     speaks = not isinstance(envelope.content, _SILENT)
     if conversation is not None and (conversation.status != "closed" or not speaks):
         append(d, conversation, envelope, seen, speaks=speaks)
+        if speaks and conversation.parked_at:
+            wake(d, conversation, "customer")
         keep_parking(d, conversation)
         return
     begun, reason = begin_anew(d, person, envelope)

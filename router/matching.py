@@ -85,6 +85,14 @@ def shortage(policy: Policy, operator: Operator, rule: OperatorRule, new: Conver
     return "capacity" if operator.load + new.units > rule.units else None
 
 
+def excess(policy: Policy, operator: Operator, rule: OperatorRule, new: Conversation) -> bool:
+    """Tell whether the operator has more of the kind of ``new`` than fits already (routing row 10: one more, once)."""
+    limit = rule.limits.get(policy.channel(new.channel).type)
+    if limit is not None and _count(policy, operator, new) > limit:
+        return True
+    return (operator.deferred if new.kind == "deferrable" else operator.load) > rule.units
+
+
 def _count(policy: Policy, operator: Operator, new: Conversation) -> int:
     """How many conversations of the same type of channel the operator holds."""
     kind = policy.channel(new.channel).type

@@ -101,6 +101,8 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     channel that it went through (of those sent since that is remembered), ``authors`` the operator who wrote it.
     ``calls`` are the phone calls, oldest first, with those that are over. ``dialling`` is the outbound message that
     asked to call the customer; until ``dialling_until`` the call may be about to begin (0: it has, or will not).
+    ``parked_at`` is when ``parked_by`` (empty: nobody did, nothing happened) put it aside, ``wake_at`` until when at
+    most; it is assigned all the time.
     Times are ms since the epoch.
     """
 
@@ -141,6 +143,9 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     calls: dict[str, LiveCall] = field(default_factory=dict)
     dialling: str = ""
     dialling_until: int = 0
+    parked_at: int = 0
+    parked_by: str = ""
+    wake_at: int = 0
     closed_at: int = 0
     result: str = ""
 

@@ -19,7 +19,7 @@ from router.policy import languages
 from router.record import Candidate, Why
 from router.rules import ChannelClass, Route
 
-New = Literal["new", "reopened", "missed", "undelivered"]
+New = Literal["new", "reopened", "missed", "undelivered", "woken"]
 Back = Literal[
     "declined",
     "no_answer",
@@ -32,7 +32,7 @@ Back = Literal[
     "missed",
 ]
 End = Literal["declined", "no_answer", "operator_lost", "withdrawn", "lost_race", "unreachable"]
-Leave = Literal["closed", "transferred", "operator_lost", "released", "unanswered", "taken", "call"]
+Leave = Literal["closed", "transferred", "operator_lost", "released", "unanswered", "taken", "call", "woken"]
 
 
 _NO_DATA = msgspec.Raw(b"null")
@@ -59,15 +59,16 @@ def begin(  # noqa: PLR0913  # each stands for a word of the fact
     *,
     sure: bool,
     reason: New,
+    boost: int = 0,
 ) -> None:
-    """Give the conversation its place in the queue, counted from now."""
+    """Give the conversation its place in the queue, counted from now and moved forward by ``boost`` (ms)."""
     kind, units = weight(d.policy, conversation)
     d.emit(
         f.ConversationQueued(
             conversation=conversation.id,
             rule=route.name,
             tier=route.tier,
-            v=d.now - min(route.boost, d.rules.times.boost_max),
+            v=d.now - min(route.boost + boost, d.rules.times.boost_max),
             seq=d.input,
             enqueued_at=d.now,
             units=units,
@@ -264,8 +265,15 @@ def assign(  # noqa: PLR0913  # each stands for a word of the fact
             by=by,
             reason=reason,
             unanswered_at=answer_due(d, conversation) if conversation.unanswered else 0,
+            idle_at=0 if conversation.unanswered else idle_due(d, conversation),
         )
     )
+
+
+def idle_due(d: Draft, conversation: Conversation) -> int:
+    """When a conversation in which the customer has to say something is put aside; 0: never."""
+    after = d.policy.channel(conversation.channel).park_after
+    return d.now + after if after else 0
 
 
 def answer_due(d: Draft, conversation: Conversation) -> int:
@@ -288,7 +296,7 @@ def patience(d: Draft, conversation: Conversation, kind: ChannelClass) -> int:
 def weigh(d: Draft, conversation: Conversation) -> None:
     """Let those who have the conversation carry what it costs now."""
     kind, units = weight(d.policy, conversation)
-    if (kind, units) == (conversation.kind, conversation.units):
+    if (kind, units) == (conversation.kind, conversation.units) or conversation.parked_at:
         return
     owner, due = conversation.owner, 0
     if owner is not None and conversation.unanswered and (allowed := patience(d, conversation, kind)):

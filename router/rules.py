@@ -15,7 +15,8 @@ Ms = Annotated[int, Meta(ge=0)]
 class ChannelRule(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a conversation on a channel costs an operator, and how it is offered.
 
-    ``type`` is the adapter. ``units`` is charged at the offer, of an operator's total (100 by default).
+    ``type`` is the adapter. ``units`` is charged at the offer, of an operator's total (100 by default). A conversation
+    that was answered and in which nothing happens for ``park_after`` is put aside (0: never).
     """
 
     type: str
@@ -23,6 +24,7 @@ class ChannelRule(Struct, frozen=True, kw_only=True, omit_defaults=True):
     units: Annotated[int, Meta(ge=0, le=100)] = 20
     accept: Literal["auto", "manual"] = "auto"
     offer_timeout: Ms = 20_000
+    park_after: Ms = 0
 
 
 class OperatorRule(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -17,6 +17,7 @@ class Operator(Struct, kw_only=True, omit_defaults=True, gc=False):
     maps the conversations that cost something (offered, owned, in wrap-up) to their units; ``calls`` and ``mails`` are
     how many of them are exclusive and deferrable, ``counts`` how many there are of each channel. ``idle_since`` orders
     the longest idle; ``silent`` counts unanswered offers in a row. ``grace_until`` is set while no socket is open.
+    ``parked`` maps the conversations put aside to the time of that: they are owned and cost nothing.
     ``talking`` maps the calls that this operator has answered to their conversations, whoever owns those.
     ``commands`` remembers the ids of recent commands, oldest first. ``since`` is when the state was set and ``reason``
     what was said about it, ``signed_in`` when this turn of work began (0: offline). ``idle`` are the nodes whose
@@ -37,6 +38,7 @@ class Operator(Struct, kw_only=True, omit_defaults=True, gc=False):
     mails: int = 0
     held: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    parked: dict[str, int] = field(default_factory=dict)
     idle_since: int = 0
     silent: int = 0
     talking: dict[str, str] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from router import facts as f
 from router.draft import Draft, Refused
 from router.inputs import AddNote, Command, MarkRead, MarkUnread, Reply, Resend
 from router.people import Conversation, Sending
+from router.queueing import idle_due
 from router.rights import find, find_mine, require_supervisor
 
 
@@ -54,7 +55,12 @@ def _send(  # noqa: PLR0913, PLR0917  # each stands for a word of the fact
             "The address does not belong to this customer, or its channel is not connected any more. Choose another.",
         )
     n = conversation.n + 1
-    d.emit(f.ReplySent(conversation=conversation.id, n=n, outbound=outbound, by=command.operator, again=again))
+    idle = idle_due(d, conversation) if conversation.owner is not None and not conversation.parked_at else 0
+    d.emit(
+        f.ReplySent(
+            conversation=conversation.id, n=n, outbound=outbound, by=command.operator, again=again, idle_at=idle
+        )
+    )
 
 
 def _check_fresh(conversation: Conversation, command: Command, action: Reply) -> None:

@@ -11,6 +11,7 @@ from router.draft import Draft
 from router.evolve import gather
 from router.identity import person_line
 from router.matching import others_could
+from router.parking import settle_idle, wake_in_time
 from router.phone import live_calls
 from router.presence import abandon, lose_node, sign_out
 from router.queueing import after_offer, end_offer, exclusion, hush, leave, patience, place, send_back
@@ -102,5 +103,7 @@ TIMERS: Mapping[str, Callable[[Draft, str], None]] = MappingProxyType(
         deadlines.CALL: ran_out,
         deadlines.GRACE: sign_out,
         deadlines.NODE: lose_node,
+        deadlines.IDLE: settle_idle,
+        deadlines.WAKE: wake_in_time,
     }
 )

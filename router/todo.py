@@ -13,6 +13,7 @@ from router.handover import TRANSFER_RULE
 from router.identity import join
 from router.inputs import RulesProposed
 from router.matching import absence, best_waiting, first_pair, mismatch, need_of, understaffed
+from router.parking import wake_for_link
 from router.people import Conversation, Warned
 from router.phone import with_phone
 from router.policy import Policy
@@ -165,6 +166,7 @@ TODO: Mapping[str, Callable[[Draft, str], None]] = MappingProxyType(
         "warn": warn,
         "calls": regroup,
         "bounced": tell_of_bounce,
+        "wake": wake_for_link,
     }
 )
 

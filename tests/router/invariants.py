@@ -29,7 +29,7 @@ def check_record(before: State, entry: Entry, record: Record, after: State) -> N
         if isinstance(fact, f.Offered):
             _check_offer(before, record, after, policy, fact)
         elif isinstance(fact, f.ConversationQueued):
-            _check_age(before, fact)
+            _check_age(before, record, fact)
         elif isinstance(fact, f.ReplySent) and fact.wish:
             _check_wish(before, record, after, fact)
         elif isinstance(fact, f.ReplySent):
@@ -98,11 +98,12 @@ def _check_best(before: State, record: Record, policy: Policy, conversation: Con
     assert tuple(record.why.chosen.key) == best
 
 
-def _check_age(before: State, fact: f.ConversationQueued) -> None:
+def _check_age(before: State, record: Record, fact: f.ConversationQueued) -> None:
     known = before.conversations.get(fact.conversation)
     bound = before.rules.times.boost_max
     assert fact.enqueued_at - bound <= fact.v <= fact.enqueued_at, "I4: boosts are bounded"
-    if known is None or fact.reason in ("new", "reopened", "undelivered"):
+    queued = [one for one in record.facts if isinstance(one, f.ConversationQueued)]
+    if known is None or queued[0].reason in ("new", "reopened", "undelivered", "woken"):
         return
     assert fact.enqueued_at == known.enqueued_at, "I7: the age is kept"
     assert (fact.tier, fact.seq) == (known.tier, known.seq)
@@ -160,6 +161,7 @@ def _check_epochs(before: State, record: Record, after: State) -> None:
 def check_books(state: State) -> None:
     """I1, I6, I10: what is held, owned and offered agree from both sides."""
     holds: dict[str, dict[str, int]] = {name: {} for name in state.operators}
+    parks: dict[str, dict[str, int]] = {name: {} for name in state.operators}
     for name, one in state.conversations.items():
         assert name == one.id
         assert one.person in state.people
@@ -169,13 +171,20 @@ def check_books(state: State) -> None:
             assert not one.offers
         assert (one.status == "offered") == bool(one.offers)
         assert one.status in ("open", "waiting", "offered", "assigned", "closed")
+        if one.parked_at:
+            assert one.status == "assigned", "only what somebody has is put aside"
+            assert (one.wake_at != 0) == (f"wake:{name}" in state.timers)
+            assert not {f"unanswered:{name}", f"idle:{name}"} & state.timers.keys()
+        else:
+            assert f"wake:{name}" not in state.timers
         if one.owner is not None:
-            holds[one.owner][name] = 1
+            (parks if one.parked_at else holds)[one.owner][name] = 1
         for offer in one.offers:
             assert offer.operator != one.owner
             holds[offer.operator][name] = 1
     for name, operator in state.operators.items():
         assert set(operator.held) == set(holds[name]), f"what {name} holds"
+        assert set(operator.parked) == set(parks[name]), f"what {name} has put aside"
         heavy = sum(u for c, u in operator.held.items() if state.conversations[c].kind != "deferrable")
         light = sum(u for c, u in operator.held.items() if state.conversations[c].kind == "deferrable")
         assert (operator.load, operator.deferred) == (heavy, light), f"what weighs on {name}"
@@ -223,7 +232,8 @@ def check_rest(state: State, *, kept: frozenset[str] = frozenset()) -> None:
         ringing = ringing_call(one)
         if ringing is not None and one.status != "closed":
             assert one.kind == policy.channel(ringing.channel).kind, "a call waits as one"
-        if one.status == "assigned" and one.kind == "interactive" and one.unanswered and policy.rules.times.unanswered:
+        attended = one.status == "assigned" and not one.parked_at
+        if attended and one.kind == "interactive" and one.unanswered and policy.rules.times.unanswered:
             assert f"unanswered:{one.id}" in state.timers, f"{one.id} has to be answered"
 
 

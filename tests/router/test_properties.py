@@ -30,7 +30,12 @@ TIMES = Times(
     receipts=30_000,
 )
 FIRST = Rules(
-    channels={**CHANNELS, "ring": ChannelRule(type="webchat", units=40, accept="manual", offer_timeout=2_000)},
+    channels={
+        **CHANNELS,
+        "site": ChannelRule(type="webchat", units=40, park_after=4_500),
+        "ring": ChannelRule(type="webchat", units=40, accept="manual", offer_timeout=2_000),
+        "mail": ChannelRule(type="email", kind="deferrable", units=25, park_after=3_000),
+    },
     operators={
         "anna": OperatorRule(
             name="Anna",
@@ -75,8 +80,8 @@ LATE_EVENTS = ("initiated", "recording", "failed", "ended", "answered")
 TEXTS = ("hello", "an invoice", "urgent", "dzien dobry")
 CHANNEL_NAMES = ("site", "ring", "mail", "phone")
 GAPS = (0, 0, 100, 1_000, 1_900, 4_000, 4_900, 12_000)
-ACTS = (0, 0, 0, 2, 3, 3, 7, 7, 8, 9, 12, 17, 13)
-"""Actions that somebody who is entitled takes often: accept, decline, reply, transfer, close, take, release."""
+ACTS = (0, 0, 0, 2, 3, 3, 7, 7, 8, 9, 12, 17, 13, 18, 18, 19, 20, 22)
+"""Actions that somebody who is entitled takes often: accept, decline, reply, transfer, close, take, park, wake."""
 PRESENCE = ("available", "available", "away", "draining", "offline")
 
 
@@ -88,6 +93,32 @@ def conversation(world: World, a: int) -> str:
 def person(world: World, a: int) -> str:
     names = sorted([*world.state.people, *world.people])
     return names[a % len(names)] if names else "p0"
+
+
+def later(world: World, kind: int, a: int, b: int) -> i.Action:
+    """What the desk asks for beside answering."""
+    name = conversation(world, a)
+    match kind:
+        case 17:
+            return i.Dial(conversation=name) if b % 3 else i.HangUp(conversation=name)
+        case 18 | 19:
+            return i.Park(conversation=name, until=world.now + 500 * b if b % 3 else 0)
+        case 20:
+            return i.Wake(conversation=name)
+        case 21:
+            content = world.envelope("x").content
+            return i.Resend(conversation=name, outbound=f"{name}-{b}", anyway=b % 2 == 0, content=content)
+        case 22:
+            return i.Transfer(conversation=name, queue=("bills", "all", "none")[b % 3])
+        case 23:
+            return i.AddNote(conversation=name, content=world.envelope("x").content, whisper=True)
+        case 24:
+            return i.MarkUnread(conversation=name, upto=b)
+        case 25:
+            return i.SaveAnswer(title="t", texts={"en": TEXTS[b % 4]}, personal=b % 2 == 0, shortcut=f"s{b % 3}")
+        case _:
+            answers = [*world.state.answers, "a0"]
+            return i.DeleteAnswer(answer=answers[b % len(answers)])
 
 
 def action(world: World, kind: int, a: int, b: int) -> i.Action:  # noqa: PLR0912  # one branch per action
@@ -126,8 +157,8 @@ def action(world: World, kind: int, a: int, b: int) -> i.Action:  # noqa: PLR091
             known = world.state.people.get(person(world, a))
             address = known.addresses[b % len(known.addresses)] if known is not None else "visitor:0"
             return i.Unlink(person=person(world, a), address=address, evidence="not them")
-        case 17:
-            return i.Dial(conversation=name) if b % 3 else i.HangUp(conversation=name)
+        case _ if 17 <= kind <= 26:
+            return later(world, kind, a, b)
         case _:
             return i.SetPresence(state=PRESENCE[b % 5])
 
@@ -176,6 +207,8 @@ def work(world: World, kind: int, a: int, b: int, c: int) -> None:
                 world.order(name, i.SetPresence(state="available"))
         case 32 | 33 | 34 | 35:
             telephone(world, kind, a, b, c)
+        case 31:
+            world.feed(i.OperatorIdle(operator=NAMES[a % 4], node=f"n{b % 2}", idle=c % 3 != 0))
         case 30 if b == 0:
             world.tick(49 * 3_600_000)
         case 29:
@@ -197,9 +230,9 @@ def happen(world: World, event: tuple[int, int, int, int, int]) -> None:  # noqa
         case 5:
             world.write(str(a % 5), Rating(score=b) if b % 2 else Reaction(target="n1", emoji="x"))
         case 6 | 7 | 8 | 9 | 10 | 11:
-            world.order(NAMES[c % 4], action(world, (a * 7 + b) % 20, a, b))
+            world.order(NAMES[c % 4], action(world, (a * 7 + b) % 28, a, b))
         case 12:
-            world.order(NAMES[c % 4], action(world, a % 19, a, b), expires=world.now - 1)
+            world.order(NAMES[c % 4], action(world, a % 28, a, b), expires=world.now - 1)
         case 13:
             world.order(
                 NAMES[c % 4],
@@ -228,7 +261,7 @@ def happen(world: World, event: tuple[int, int, int, int, int]) -> None:  # noqa
 
 EVENTS = st.lists(
     st.tuples(
-        st.integers(0, 35), st.integers(0, 18), st.integers(0, 12), st.integers(0, 12), st.integers(0, len(GAPS) - 1)
+        st.integers(0, 35), st.integers(0, 18), st.integers(0, 17), st.integers(0, 12), st.integers(0, len(GAPS) - 1)
     ),
     min_size=25,
     max_size=90,

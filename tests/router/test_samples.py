@@ -25,7 +25,10 @@ SAMPLES = Path(__file__).parent / "samples"
 ADDED = {
     2: {"operators": ("counts",), "conversations": ("channels", "warned")},
     3: {"operators": ("talking",), "conversations": ("calls", "authors"), "addresses": ("heard",)},
-    4: {"operators": ("since", "signed_in", "reason", "idle")},
+    4: {
+        "operators": ("since", "signed_in", "reason", "idle", "parked"),
+        "conversations": ("parked_at", "parked_by", "wake_at"),
+    },
 }
 """Version of the samples: what it added to the state, which older ones did not know."""
 
@@ -139,6 +142,10 @@ def _desk(world: World) -> None:
     last = world.of("v5").id
     world.order("anna", i.AddNote(conversation=last, content=Text(text="be kind"), whisper=True))
     world.order("anna", i.MarkUnread(conversation=last, upto=0))
+    world.up("ben", node="n4")
+    owner = str(world.conv(last).owner)
+    world.order(owner, i.Park(conversation=last, until=world.now + 5_000))
+    world.wait(6_000)
     world.order("ben", i.SetPresence(state="break", reason="lunch"))
     world.feed(i.OperatorIdle(operator="anna", node="n3", idle=True))
 

@@ -1,0 +1,373 @@
+"""Routing row 10: conversations that wait for the customer cost nothing, and wake with their owner if that can be."""
+
+from typing import Any
+
+import pytest
+
+from normalizer.content import Reaction
+from router import facts as f
+from router import inputs as i
+from router.explain import explain
+from router.rules import ChannelRule, OperatorRule, Rules, Times
+from tests.router.test_handover import refusal
+from tests.router.world import CHANNELS, World, make_rules, of_kind, only
+
+TEAM = {
+    "anna": OperatorRule(name="Anna", role="supervisor", phone="sip:anna@pbx"),
+    "ben": OperatorRule(name="Ben", units=80, phone="sip:ben@pbx"),
+    "cleo": OperatorRule(name="Cleo", units=80),
+}
+
+
+def rules(**changes: Any) -> Rules:  # noqa: ANN401  # any field of Rules
+    return make_rules(**({"operators": TEAM} | changes))
+
+
+def served(**changes: Any) -> tuple[World, str]:  # noqa: ANN401  # any field of Rules
+    """Ben has answered visitor v1; nobody else is there."""
+    world = World(rules(**changes))
+    world.up("ben")
+    world.write("v1")
+    world.reply("ben", world.of("v1").id)
+    return world, world.of("v1").id
+
+
+def parked(**changes: Any) -> tuple[World, str]:  # noqa: ANN401  # any field of Rules
+    """The same, put aside until the customer writes."""
+    world, name = served(**changes)
+    only(park(world, name), f.ConversationParked)
+    return world, name
+
+
+def park(world: World, name: str, until: int = 0, operator: str = "ben") -> list[f.AnyFact]:
+    return world.order(operator, i.Park(conversation=name, until=until))
+
+
+# --- put aside ------------------------------------------------------------------------------------------------
+
+
+def test_a_parked_conversation_costs_nothing_and_stays_with_its_owner() -> None:
+    world, name = served()
+    for who in ("v2", "v3"):
+        world.write(who)
+    assert world.of("v3").status == "waiting"
+    park(world, name)
+    one, ben = world.conv(name), world.operator("ben")
+    assert (one.status, one.owner, one.parked_at, one.parked_by) == ("assigned", "ben", world.now, "ben")
+    assert (list(ben.parked), ben.load, world.of("v3").owner) == ([name], 80, "ben"), "the next one fits"
+    assert "ben put it aside until the customer writes; ben keeps it." in "".join(explain(world.records()))
+
+
+def test_nothing_but_the_customer_is_waited_for_without_a_time() -> None:
+    world, name = served()
+    world.write("v1", "and?")
+    assert refusal(park(world, name)) == "customer_waits"
+    assert refusal(park(world, name, until=world.now)) == "bad_time"
+    assert refusal(park(world, name, until=world.now + 366 * 86_400_000)) == "bad_time"
+    fact = only(park(world, name, until=world.now + 60_000), f.ConversationParked)
+    assert fact.until == world.now + 60_000
+    assert "at the latest" in explain(world.records()[-1:])[0]
+    assert not of_kind(world.wait(59_000), f.ConversationWoken)
+    woken = only(world.wait(2_000), f.ConversationWoken)
+    assert (woken.reason, woken.unanswered_at > 0) == ("time", True)
+    assert world.operator("ben").load == 40
+    assert "ben goes on with it (time)." in "".join(explain(world.records()))
+
+
+def test_only_what_somebody_has_can_be_put_aside() -> None:
+    world = World(rules())
+    world.up("anna", state="away")
+    world.write("v1")
+    assert refusal(park(world, world.of("v1").id, operator="anna")) == "not_assigned"
+    assert refusal(world.order("anna", i.Wake(conversation=world.of("v1").id))) == "not_parked"
+
+
+def test_nobody_puts_a_call_aside() -> None:
+    world = World(rules())
+    world.up("ben")
+    world.call("+48", "ringing")
+    world.call("+48", "answered", to="sip:ben@pbx")
+    assert refusal(park(world, world.of("+48").id)) == "on_call"
+
+
+def test_the_time_of_a_parked_conversation_can_be_changed() -> None:
+    world, name = parked()
+    park(world, name, until=world.now + 10_000)
+    world.now += 1_000
+    park(world, name, until=world.now + 20_000)
+    assert world.conv(name).wake_at == world.now + 20_000
+    park(world, name)
+    assert not of_kind(world.wait(30_000), f.ConversationWoken)
+
+
+# --- nothing happens ------------------------------------------------------------------------------------------
+
+QUIET = {"channels": CHANNELS | {"site": ChannelRule(type="webchat", units=40, park_after=60_000)}}
+
+
+def test_a_conversation_in_which_nothing_happens_is_put_aside() -> None:
+    world, name = served(**QUIET)
+    world.wait(50_000)
+    world.reply("ben", name, "still there?")
+    assert not of_kind(world.wait(59_000), f.ConversationParked)
+    fact = only(world.wait(2_000), f.ConversationParked)
+    assert (fact.operator, fact.by, fact.until) == ("ben", "", 0)
+    assert "It was put aside" in "".join(explain(world.records()))
+    world.reply("ben", name, "a last word")
+    assert world.conv(name).parked_at, "one's own words wake nobody"
+
+
+def test_a_customer_who_waits_for_an_answer_is_not_put_aside() -> None:
+    world, name = served(**QUIET)
+    world.write("v1", "and?")
+    assert not of_kind(world.wait(120_000), f.ConversationParked)
+    world.reply("ben", name)
+    assert of_kind(world.wait(61_000), f.ConversationParked)
+
+
+def test_what_is_being_handed_over_is_put_aside_when_that_has_failed() -> None:
+    world, name = served(**QUIET, times=Times(transfer=90_000))
+    world.up("cleo")
+    world.wait(30_000)
+    world.order("ben", i.Transfer(conversation=name, operator="cleo"))
+    assert not of_kind(world.wait(80_000), f.ConversationParked)
+    assert of_kind(world.wait(121_000), f.ConversationParked)
+
+
+def test_a_channel_that_parks_no_more_does_not() -> None:
+    world, name = served(**QUIET, times=Times(transfer=90_000))
+    world.up("cleo")
+    world.order("ben", i.Transfer(conversation=name, operator="cleo"))
+    world.propose(rules(times=Times(transfer=90_000)))
+    assert not of_kind(world.wait(200_000), f.ConversationParked)
+
+
+def test_what_is_taken_over_and_answered_already_is_put_aside_in_time() -> None:
+    world, name = served(**QUIET)
+    world.up("anna")
+    world.order("anna", i.Take(conversation=name, operator="anna"))
+    assert only(world.wait(61_000), f.ConversationParked).operator == "anna"
+
+
+# --- waking ---------------------------------------------------------------------------------------------------
+
+
+def test_the_customer_wakes_it_and_its_owner_goes_on() -> None:
+    world, name = parked()
+    world.write("v1", Reaction(target="n1", emoji="x"))
+    assert world.conv(name).parked_at
+    facts = world.write("v1", "hello again")
+    woken = only(facts, f.ConversationWoken)
+    assert (woken.operator, woken.reason, woken.units) == ("ben", "customer", 40)
+    one = world.conv(name)
+    assert (one.status, one.owner, one.parked_at, world.operator("ben").load) == ("assigned", "ben", 0, 40)
+    assert f"unanswered:{name}" in world.state.timers
+
+
+def test_an_owner_may_have_one_more_than_fits_and_gets_nothing_new_until_that_is_over() -> None:
+    world, first = parked()
+    world.write("v2")
+    world.reply("ben", world.of("v2").id)
+    second = world.of("v2").id
+    park(world, second)
+    for who in ("v3", "v4"):
+        world.write(who)
+    assert world.operator("ben").load == 80
+    world.write("v1")
+    assert (world.conv(first).owner, world.operator("ben").load) == ("ben", 120)
+    world.write("v2")
+    assert (world.conv(second).owner, world.conv(second).status) == (None, "waiting"), "a second one would be too much"
+    world.close("ben", world.of("v3").id)
+    assert world.conv(second).status == "waiting"
+    world.close("ben", world.of("v4").id)
+    assert world.conv(second).owner == "ben"
+
+
+def test_a_limit_may_be_passed_by_one() -> None:
+    team = TEAM | {"ben": OperatorRule(name="Ben", limits={"webchat": 1})}
+    world, first = parked(operators=team)
+    world.write("v2")
+    second = world.of("v2").id
+    world.reply("ben", second)
+    park(world, second)
+    world.write("v3")
+    world.write("v1")
+    assert world.conv(first).owner == "ben"
+    world.write("v2")
+    assert world.conv(second).owner is None
+
+
+def test_mails_are_measured_apart() -> None:
+    team = TEAM | {"ben": OperatorRule(name="Ben", units=25)}
+    world = World(rules(operators=team))
+    world.up("ben")
+    world.write("m1", channel="mail")
+    name = world.of("m1").id
+    world.reply("ben", name)
+    park(world, name)
+    world.write("m2", channel="mail")
+    world.write("m1", channel="mail")
+    assert (world.conv(name).owner, world.operator("ben").deferred) == ("ben", 50)
+
+
+@pytest.mark.parametrize("state", ["away", "break", "offline"])
+def test_an_owner_who_is_not_at_work_keeps_it_until_the_customer_writes_then_others_get_it(state: Any) -> None:  # noqa: ANN401  # a state
+    world, name = parked(times=Times(boost_orphan=30_000))
+    world.wait(600_000)
+    world.order("ben", i.SetPresence(state=state))
+    assert world.conv(name).owner == "ben"
+    world.up("cleo")
+    facts = world.write("v1")
+    assert only(facts, f.Unassigned).reason == "woken"
+    queued = only(facts, f.ConversationQueued)
+    assert (queued.reason, queued.enqueued_at, queued.v) == ("woken", world.now, world.now - 30_000)
+    assert world.conv(name).owner == "cleo"
+
+
+def test_an_owner_who_is_finishing_goes_on_and_one_who_has_nothing_else_is_done() -> None:
+    world, name = parked()
+    world.write("v2")
+    world.order("ben", i.SetPresence(state="draining"))
+    world.write("v1")
+    assert world.conv(name).owner == "ben"
+    world.reply("ben", name)
+    park(world, name)
+    world.close("ben", world.of("v2").id)
+    assert (world.operator("ben").state, world.conv(name).owner) == ("offline", "ben")
+
+
+def test_an_owner_who_is_in_the_rules_no_more_does_not_get_it_back() -> None:
+    world, name = parked()
+    world.up("anna")
+    world.propose(rules(operators={"anna": TEAM["anna"]}))
+    assert world.conv(name).owner == "ben"
+    world.write("v1")
+    assert world.conv(name).owner == "anna"
+
+
+def test_it_can_be_taken_up_by_hand_if_there_is_room() -> None:
+    world, name = parked()
+    world.write("v2")
+    world.write("v3")
+    for who in ("v2", "v3"):
+        world.reply("ben", world.of(who).id)
+    assert only(world.order("ben", i.Wake(conversation=name)), f.ConversationWoken).by == "ben"
+    park(world, name)
+    second = world.of("v2").id
+    park(world, second)
+    world.write("v4")
+    world.order("ben", i.Wake(conversation=name))
+    assert refusal(world.order("ben", i.Wake(conversation=second))) == "over_capacity"
+    world.up("anna")
+    assert only(world.order("anna", i.Wake(conversation=second)), f.ConversationQueued).reason == "woken"
+
+
+# --- what else happens to it ----------------------------------------------------------------------------------
+
+
+def test_it_is_closed_without_wrap_up_taken_over_and_released() -> None:
+    world, name = parked(times=Times(wrap_up=10_000))
+    facts = world.close("ben", name)
+    assert only(facts, f.ConversationClosed).wrap_up_until == 0
+    assert (world.operator("ben").parked, world.conv(name).parked_at) == ({}, 0)
+
+    world, name = parked()
+    world.up("anna")
+    world.order("anna", i.Take(conversation=name, operator="anna"))
+    assert (world.conv(name).owner, world.operator("anna").load, world.operator("ben").parked) == ("anna", 40, {})
+
+    world, name = parked()
+    world.order("ben", i.Release(conversation=name))
+    assert (world.conv(name).status, world.operator("ben").parked) == ("waiting", {})
+
+
+def test_who_hands_it_over_carries_it_until_the_other_has_it() -> None:
+    world, name = parked()
+    world.up("cleo")
+    facts = world.order("ben", i.Transfer(conversation=name, operator="cleo"))
+    assert only(facts, f.ConversationWoken).reason == "transferred"
+    assert (world.operator("ben").load, world.conv(name).owner) == (40, "ben")
+    world.order("cleo", i.Accept(conversation=name, offer=world.conv(name).offers[0].id))
+    assert (world.operator("ben").load, world.conv(name).owner) == (0, "cleo")
+
+
+def test_a_supervisor_hands_over_what_somebody_has_left_behind() -> None:
+    world, name = parked()
+    world.order("ben", i.SetPresence(state="offline"))
+    world.up("anna", "cleo")
+    world.order("anna", i.Transfer(conversation=name, operator="cleo"))
+    assert (world.conv(name).owner, world.operator("ben").parked) == (None, {})
+    world.order("cleo", i.Decline(conversation=name, offer=world.conv(name).offers[0].id))
+    assert world.conv(name).owner == "anna"
+
+
+ROOMY = TEAM | {"ben": OperatorRule(name="Ben", phone="sip:ben@pbx")}
+
+
+def test_a_customer_who_calls_wakes_it_for_an_owner_who_is_there() -> None:
+    world, name = parked(operators=ROOMY)
+    call(world, "ringing")
+    assert world.conv(name).offers[0].operator == "ben"
+    call(world, "answered", to="sip:ben@pbx")
+    assert (world.conv(name).owner, world.operator("ben").parked) == ("ben", {})
+
+
+def test_a_customer_who_calls_rings_elsewhere_when_its_owner_is_gone() -> None:
+    world, name = parked(operators=ROOMY)
+    world.order("ben", i.SetPresence(state="offline"))
+    world.up("anna")
+    call(world, "ringing")
+    assert world.conv(name).offers[0].operator == "anna"
+
+
+def test_an_owner_who_calls_the_customer_goes_on_when_the_customer_answers() -> None:
+    world, name = parked(operators=ROOMY)
+    call(world, "initiated", direction="out", to="sip:ben@pbx")
+    assert world.conv(name).parked_at
+    call(world, "answered", direction="out", to="sip:ben@pbx")
+    assert (world.conv(name).parked_at, world.operator("ben").talking) == (0, {"x1": name})
+
+
+def test_a_call_in_vain_wakes_it() -> None:
+    world, name = parked(operators=ROOMY)
+    facts = call(world, "failed", sip=487)
+    assert only(facts, f.ConversationWoken).reason == "call"
+    assert world.conv(name).unanswered
+
+
+def call(world: World, event: str, **more: Any) -> list[f.AnyFact]:  # noqa: ANN401  # any field of Call
+    """News of a call of visitor v1's, who has a number as well."""
+    if "tel:+48" not in world.state.addresses:
+        world.call("+48", "ended", "x0")
+        other = world.state.addresses["tel:+48"].person
+        world.order("anna", i.Link(person=world.of("v1").person, other=other, evidence="same"))
+    return world.call("+48", event, **more)
+
+
+def test_a_link_wakes_the_conversation_that_goes_on() -> None:
+    world, name = parked()
+    world.up("cleo")
+    world.order("ben", i.SetPresence(state="away"))
+    world.write("v2")
+    younger = world.of("v2").id
+    facts = world.order("anna", i.Link(person=world.conv(name).person, other=world.conv(younger).person, evidence="x"))
+    assert only(facts, f.ConversationJoined).conversation == name
+    assert (world.conv(name).parked_at, world.conv(name).owner) == (0, "cleo")
+    assert world.conv(younger).status == "closed"
+
+
+def test_a_parked_conversation_that_ends_with_a_link_is_nobodys() -> None:
+    world = World(rules())
+    world.up("ben")
+    world.write("v1")
+    world.write("v2")
+    for who in ("v1", "v2"):
+        world.reply("ben", world.of(who).id)
+    older, younger = world.of("v1"), world.of("v2")
+    park(world, younger.id)
+    world.order("anna", i.Link(person=older.person, other=younger.person, evidence="x"))
+    assert (younger.status, world.operator("ben").parked, list(world.operator("ben").held)) == (
+        "closed",
+        {},
+        [older.id],
+    )
