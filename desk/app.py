@@ -1,7 +1,7 @@
 """The desk as a web application, to be mounted at ``/desk`` of an application that ``web.errors.protect`` guards."""
 
+import re
 from collections.abc import AsyncIterator
-from importlib.resources import files
 from typing import Final
 
 import msgspec
@@ -15,12 +15,15 @@ from desk.openapi import document
 from desk.operations import Operation, answer_operations, finding_operations, operations
 from desk.ports import Outside
 from desk.settings import DeskSettings
+from web.assets import Asset, built
 from web.errors import CONTENT_SECURITY
 from web.origins import refuse_forgery
 
 MOUNT: Final = "/desk"
 NODE: Final = web.AppKey("desk_node", Node)
-_TYPES: Final = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+_PATHS: Final = {"index.html": "/", "sw.js": "/sw.js"}
+"""Where files lie that have a place of their own: a service worker serves what is beside and below it."""
+_HASHED: Final = re.compile(r"\.[\w-]{10}\.\w+$")  # as web/ui/vite.desk.ts names what may be kept for ever
 
 
 def make_desk(outside: Outside, settings: DeskSettings) -> web.Application:
@@ -60,23 +63,21 @@ def _guarded(node: Node, api: Api, operation: Operation) -> Handler:
 
 
 def _add_pages(app: web.Application, openapi: dict[str, object]) -> None:
-    """Serve the console and the API's description, from memory."""
-    described = msgspec.json.encode(openapi)
-    app.router.add_get("/openapi.json", _page(described, "application/json"))
-    for file in files("desk").joinpath("static").iterdir():
-        kind = _TYPES.get(file.name.rpartition(".")[2])
-        if kind is not None:
-            path = "/" if file.name == "index.html" else f"/static/{file.name}"
-            app.router.add_get(path, _page(file.read_bytes(), kind))
+    """Serve the built front end and the API's description, from memory."""
+    described = Asset(msgspec.json.encode(openapi), "application/json")
+    app.router.add_get("/openapi.json", _page(described, "no-cache"))
+    for name, asset in built("desk").items():
+        kept = "public, max-age=31536000, immutable" if _HASHED.search(name) else "no-cache"
+        app.router.add_get(_PATHS.get(name, f"/static/{name}"), _page(asset, kept))
     app.router.add_get("", _to_console)
 
 
-def _page(body: bytes, kind: str) -> Handler:
+def _page(asset: Asset, kept: str) -> Handler:
     policy = f"{CONTENT_SECURITY['page']}; frame-src 'self'"  # mails are shown in frames
-    headers = {"Content-Security-Policy": policy, hdrs.CACHE_CONTROL: "no-cache"}
+    headers = {"Content-Security-Policy": policy, hdrs.CACHE_CONTROL: kept}
 
     async def page(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
+        return web.Response(body=asset.body, content_type=asset.type, charset="utf-8", headers=headers)
 
     return page
 

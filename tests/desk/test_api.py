@@ -22,7 +22,7 @@ async def document(world: World, desk: Desk) -> dict[str, Any]:
 
 
 async def test_every_route_is_described_and_every_description_is_a_route(desk: Desk, document: dict[str, Any]) -> None:
-    pages = {"/desk", "/desk/", "/desk/openapi.json"}
+    pages = {"/desk", "/desk/", "/desk/openapi.json", "/desk/sw.js"}
     served = {
         (route.method.lower(), route.resource.canonical)
         for route in desk.server.app.router.routes()

@@ -4,6 +4,8 @@ import asyncio
 import base64
 import contextlib
 import logging
+import re
+from pathlib import Path
 
 import pytest
 import structlog
@@ -288,18 +290,32 @@ async def test_no_message_text_and_no_password_is_logged(
     assert "my-private-words" not in caplog.text
 
 
-async def test_the_console_runs_nothing_inline_and_nothing_from_elsewhere(world: World, desk: Desk) -> None:
+async def test_the_desk_runs_nothing_inline_and_nothing_from_elsewhere(world: World, desk: Desk) -> None:
     browser = await world.browser(desk)
     async with browser.http.get(desk.url("/")) as response:
         policy = response.headers["Content-Security-Policy"]
         page = await response.text()
+    assert response.headers["Cache-Control"] == "no-cache"
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert "<script>" not in page
     assert " style=" not in page
     assert " onclick" not in page
-    async with browser.http.get(desk.url("/static/console.js")) as response:
-        script = await response.text()
-    assert response.content_type == "text/javascript"
-    for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
-        assert forbidden not in script
+    for path in re.findall(r'(?:src|href)="([^"]+)"', page):
+        assert path.startswith("/desk/"), path
+        async with browser.http.get(desk.url(path.removeprefix("/desk"))) as response:
+            assert response.status == 200, path
+        hashed = path.endswith((".js", ".css"))
+        assert response.headers["Cache-Control"] == ("public, max-age=31536000, immutable" if hashed else "no-cache"), (
+            path
+        )
+    async with browser.http.get(desk.url("/sw.js")) as response:  # beside the page, so that it may serve all below
+        assert (response.content_type, response.headers["Cache-Control"]) == ("text/javascript", "no-cache")
+
+
+def test_the_desk_sets_texts_as_text() -> None:
+    folder = Path(__file__).parents[2] / "web" / "ui" / "src" / "desk"
+    sources = [path.read_text() for path in folder.rglob("*.ts*")]
+    assert sources
+    for forbidden in ("innerHTML", "InnerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
+        assert not any(forbidden in source for source in sources), forbidden

@@ -13,5 +13,14 @@ export default defineConfig({
     assetsDir: "",
     assetsInlineLimit: 0, // the policy of the page allows no data: scripts or styles
     modulePreload: { polyfill: false },
+    rollupOptions: {
+      input: { desk: "src/desk/index.html", sw: "src/desk/sw.ts" },
+      output: {
+        // A service worker keeps its name: browsers look there for a new one. desk/app.py knows both patterns.
+        entryFileNames: (chunk) => (chunk.name === "sw" ? "sw.js" : "[name].[hash:10].js"),
+        chunkFileNames: "[name].[hash:10].js",
+        assetFileNames: "[name].[hash:10][extname]",
+      },
+    },
   },
 });

@@ -1,0 +1,49 @@
+// Keys as people press them: by their place on the keyboard, so that they work in Cyrillic as well.
+
+/** `mod+KeyK`, `alt+ArrowDown`, `KeyJ`, `?`: modifiers, then the code of the key, or the sign it makes. */
+export type Chord = string;
+
+const isMac = (): boolean => /Mac|iPhone|iPad/.test(navigator.platform);
+
+/** Whether a key event is this chord, no more modifiers and no fewer. */
+export function isChord(event: KeyboardEvent, chord: Chord): boolean {
+  if (chord === "?")
+    return event.key === "?" || (event.shiftKey && event.code === "Slash" && !event.ctrlKey && !event.altKey);
+  const parts = chord.split("+");
+  const code = parts.pop();
+  const wants = (name: string) => parts.includes(name);
+  const mod = isMac() ? event.metaKey : event.ctrlKey;
+  return (
+    (event.code === code || event.key === code) &&
+    mod === wants("mod") &&
+    event.altKey === wants("alt") &&
+    event.shiftKey === wants("shift")
+  );
+}
+
+const SIGNS: Record<string, string> = {
+  ArrowDown: "↓",
+  ArrowUp: "↑",
+  Slash: "/",
+  Escape: "Esc",
+  Enter: "↵",
+  Comma: ",",
+};
+
+/** A chord as it stands on the keys. */
+export function shown(chord: Chord): string[] {
+  return chord.split("+").map((part) => {
+    if (part === "mod") return isMac() ? "⌘" : "Ctrl";
+    if (part === "alt") return isMac() ? "⌥" : "Alt";
+    if (part === "shift") return "⇧";
+    return SIGNS[part] ?? part.replace(/^(Key|Digit)/, "");
+  });
+}
+
+/** Whether the key would write something where the focus is. */
+export function isTyping(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.isContentEditable || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement)
+    return true;
+  return target instanceof HTMLInputElement && !["checkbox", "radio", "button", "submit", "file"].includes(target.type);
+}

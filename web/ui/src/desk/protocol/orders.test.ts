@@ -1,0 +1,94 @@
+import { describe, expect, test } from "vitest";
+import { Orders } from "./orders";
+import type { Action, ClientFrame } from "./wire";
+
+const REPLY: Action = { do: "reply", conversation: "c1", content: { kind: "text", text: "Hello" }, seen: 1 };
+const CLOSE: Action = { do: "close", conversation: "c1" };
+
+function made() {
+  const sent: ClientFrame[] = [];
+  const clock = { now: 1_000_000 };
+  let made = 0;
+  const orders = new Orders(
+    (frame) => sent.push(frame) > 0,
+    () => clock.now,
+    () => `id${++made}`,
+  );
+  const pass = (seconds: number) => {
+    for (let i = 0; i < seconds; i += 1) {
+      clock.now += 1_000;
+      orders.tick();
+    }
+  };
+  const state = (id: string) => orders.open.value.get(id)?.state;
+  return { orders, sent, pass, state };
+}
+
+describe("a command", () => {
+  test("is doubtful after two seconds, and repeated under the same id until it is answered", () => {
+    const { orders, sent, pass, state } = made();
+    void orders.give(REPLY);
+    pass(1);
+    expect(state("id1")).toBe("sent");
+    pass(1);
+    expect(state("id1")).toBe("not_confirmed");
+    pass(4);
+    expect(sent.map((frame) => frame.type === "command" && frame.id)).toEqual(["id1", "id1", "id1"]);
+    orders.answered({ status: "confirmed", id: "id1" });
+    pass(9);
+    expect(sent).toHaveLength(3);
+    expect(orders.open.value.size).toBe(0);
+  });
+
+  test("ends when its effect is on the screen, before its answer", async () => {
+    const { orders } = made();
+    const outcome = orders.give(REPLY);
+    orders.took("id1");
+    expect(await outcome).toEqual({ status: "confirmed" });
+    orders.answered({ status: "confirmed", id: "id1" });
+    expect(orders.open.value.size).toBe(0);
+  });
+
+  test("that holds words stays when it is refused, and is not repeated", async () => {
+    const { orders, sent, pass } = made();
+    const outcome = orders.give(REPLY);
+    orders.answered({
+      status: "refused",
+      id: "id1",
+      code: "stale",
+      reason: "late",
+      since: [{ id: "9.0", kind: "reply", at: 1 }],
+    });
+    expect(await outcome).toEqual({ status: "refused", code: "stale", reason: "late" });
+    expect(orders.open.value.get("id1")?.since[0]?.id).toBe("9.0");
+    pass(10);
+    orders.repeatAll();
+    expect(sent).toHaveLength(1);
+    orders.discard("id1");
+    expect(orders.open.value.size).toBe(0);
+  });
+
+  test("without words is given up after a minute, one with words never", async () => {
+    const { orders, pass, state } = made();
+    const outcome = orders.give(CLOSE);
+    void orders.give(REPLY);
+    pass(61);
+    expect(await outcome).toEqual({ status: "lost" });
+    expect(state("id2")).toBe("not_confirmed");
+  });
+
+  test("is said again after a new connection", () => {
+    const { orders, sent } = made();
+    void orders.give(REPLY);
+    orders.repeatAll();
+    expect(sent).toHaveLength(2);
+  });
+
+  test("that came too fast is repeated when the node says so", () => {
+    const { orders, sent, pass } = made();
+    void orders.give(REPLY);
+    orders.delayed("id1", "too many commands", 1);
+    pass(1);
+    expect(sent).toHaveLength(2);
+  });
+});
