@@ -4,17 +4,16 @@ There may be millions, so they share a fixed number of keys in the channel's mem
 share; the oldest are forgotten. A shelf has one writer: the reader of the mailbox or the sender of the channel.
 """
 
-import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Struct
 
 from adapters.contract import Memory
 from adapters.email.wire import Known
+from adapters.locks import Locks
 
 SLOTS = 16_384
 KEPT = 64
@@ -45,7 +44,7 @@ class Shelf:
         self._cached = cached
         self._slots = slots
         self._cache: OrderedDict[str, list[Note]] = OrderedDict()
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks: Locks[str] = Locks()
 
     async def find(self, subject: str) -> Note | None:
         """Give the note on a subject (a Message-ID, an address)."""
@@ -55,14 +54,14 @@ class Shelf:
     async def keep(self, subject: str, known: Known) -> None:
         """Keep a note; it takes the place of an older one on the same subject."""
         slot, key = self._place(subject)
-        async with self._lock(slot):
+        async with self._locks.of(slot):
             others = [note for note in await self._load(slot) if note.key != key]
             await self._save(slot, [*others, Note(key, self._now(), known)])
 
     async def add(self, subject: str, known: Known) -> bool:
         """Keep a note unless there is one on the same subject; False when that says something else."""
         slot, key = self._place(subject)
-        async with self._lock(slot):
+        async with self._locks.of(slot):
             notes = await self._load(slot)
             found = next((note for note in notes if note.key == key), None)
             if found is None:
@@ -76,9 +75,6 @@ class Shelf:
     def _place(self, subject: str) -> tuple[str, bytes]:
         digest = hashlib.blake2b(subject.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         return f"{self._name}.{int.from_bytes(digest[:2], 'big') % self._slots:x}", digest[2:]
-
-    def _lock(self, slot: str) -> asyncio.Lock:
-        return self._locks.setdefault(slot, asyncio.Lock())
 
     async def _load(self, slot: str) -> list[Note]:
         if slot in self._cache:

@@ -1,10 +1,8 @@
 """Any other telephone system: it posts signed events, and is posted signed wishes; docs/phone.md has the protocol."""
 
-import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Literal
-from weakref import WeakValueDictionary
 
 import aiohttp
 import msgspec
@@ -14,6 +12,7 @@ from yarl import URL
 
 from adapters.contract import Context, Finding
 from adapters.errors import NotReachable, Refused
+from adapters.locks import Locks
 from adapters.sip.call import LONGEST_ID, Event, Kind, LiveCall, Place, advance, begin
 from adapters.sip.causes import Cause
 from adapters.sip.settings import SipSettings
@@ -84,7 +83,7 @@ class AnyPbx:
         self._place = Place(context.channel, settings.country)
         self._signed = Signed(context, settings.secrets, timeout=TIMEOUT, tolerance=TOLERANCE)
         self._calls: dict[str, LiveCall] = {}
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns: Locks[str] = Locks()
 
     async def check(self) -> Sequence[Finding]:
         """Look whether the receiver of wishes answers at all; any status will do."""
@@ -111,7 +110,7 @@ class AnyPbx:
     async def _events(self, request: web.Request) -> web.Response:
         try:
             found = decode(await self._signed.read(request, EVENTS), IncomingEvent)
-            async with self._turns.setdefault(found.call, asyncio.Lock()):
+            async with self._turns.of(found.call):
                 news = await self._take(to_event(found, now=self._context.now()))
         except Rejection as rejection:
             return self._signed.reject(rejection)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
-from weakref import WeakValueDictionary
 
 import msgspec
 from aiohttp import web
@@ -15,6 +14,7 @@ from multidict import MultiDict
 
 from adapters.contract import Adapter, Context, Finding, Sent, TemplateText
 from adapters.errors import EnvelopeRefused, NotAccepted, OutcomeUnknown, Refused, SendError
+from adapters.locks import Locks
 from adapters.pace import Pace, Rate
 from adapters.twilio.catch_up import CatchUp, Taken
 from adapters.twilio.checks import Checks
@@ -70,7 +70,7 @@ class Twilio(Adapter):
         self._statuses = Statuses(settings, context, self._client, self._notes)
         self._sent: OrderedDict[str, str] = OrderedDict()
         self._users: OrderedDict[str, None] = OrderedDict()
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns: Locks[str] = Locks()
         self._deleting: set[asyncio.Task[None]] = set()
         self._logged = RateLimiter(LOGGED_PER_SECOND, LOGGED_AT_ONCE, time.monotonic)
         can = WHATSAPP_CAN if settings.whatsapp else SMS_CAN
@@ -214,7 +214,7 @@ class Twilio(Adapter):
             EnvelopeRefused: it stands with the dead letters.
         """
         address = await self._address(message)
-        turn = self._turns.setdefault(address, asyncio.Lock())
+        turn = self._turns.of(address)
         fetching = [
             asyncio.ensure_future(self._fetch(ref, media_key(address, message.sid, place), hopeless=hopeless))
             for place, ref in enumerate(message.media)
