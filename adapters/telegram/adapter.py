@@ -8,11 +8,11 @@ from typing import ClassVar
 from aiohttp import hdrs, web
 
 from adapters.contract import Adapter, Context, Finding, Sent
-from adapters.errors import NotAccepted, TryLater
+from adapters.errors import BadSettings, NotAccepted, TryLater
 from adapters.pace import Lane, Pace, Rate
 from adapters.telegram.checking import examine
 from adapters.telegram.client import BotApi
-from adapters.telegram.drivers import DRIVERS, open_driver
+from adapters.telegram.drivers import Driver
 from adapters.telegram.endurance import Tempo
 from adapters.telegram.files import Files
 from adapters.telegram.intake import POISON, Intake, same_secret, webhook_secret
@@ -49,7 +49,7 @@ class Telegram(Adapter):
         super().__init__(settings, context)
         self._api = BotApi(settings, context)
         self._secret = webhook_secret(context, self._api.bot)
-        self._driver = open_driver(settings.driver, self._api, context.media)
+        self._driver = Driver(settings.driver, self._api, context.media)
         notes = Notes(context.memory, self._api.bot)
         files = Files(self._api, context, settings.max_file, pause=self.tempo.first)
         self._intake = Intake(context, self._api, driver=self._driver, notes=notes, files=files, chats=settings.chats)
@@ -57,7 +57,7 @@ class Telegram(Adapter):
             context, self._api, intake=self._intake, notes=notes, tempo=self.tempo, wait=settings.poll_timeout.seconds
         )
         self._receiving = Receiving(
-            settings, context, driver=self._driver, poller=poller, secret=self._secret, tempo=self.tempo
+            settings, context, api=self._api, poller=poller, secret=self._secret, tempo=self.tempo
         )
         self._sending = Sending(settings, context, self._api, self._driver, notes)
         self._typists = Typists(self._driver, context, notes)
@@ -70,11 +70,6 @@ class Telegram(Adapter):
             address=self._person,
         )
 
-    @classmethod
-    def modules(cls, settings: TelegramSettings) -> Sequence[str]:
-        """The driver's: aiogram takes seconds."""
-        return (DRIVERS[settings.driver],)
-
     def secrets(self) -> Sequence[str]:
         """Name the token, its secret half, and what webhooks are known by."""
         return (self._api.token, self._api.token.partition(":")[2], self._secret)
@@ -86,16 +81,23 @@ class Telegram(Adapter):
 
     async def check(self) -> Sequence[Finding]:
         """Look at the token, the webhook, what waits, the clock and the privacy mode."""
-        return await examine(self.settings, self.context, self._api, self._driver)
+        return await examine(self.settings, self.context, self._api)
 
     async def run(self) -> None:
-        """Receive, and show who is typing. Raises StartError."""
-        typing = asyncio.create_task(self._typists.run())
+        """Receive, show who is typing, and have the library ready for the first answer. Raises StartError."""
+        beside = [asyncio.create_task(self._typists.run()), asyncio.create_task(self._prepare())]
         try:
             await self._receiving.run()
         finally:
-            typing.cancel()
-            await asyncio.gather(typing, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+    async def _prepare(self) -> None:
+        try:
+            await self._driver.prepare()
+        except BadSettings as exc:  # each call will raise it
+            self.context.log.warning("telegram.no_library", reason=exc.message)
 
     def routes(self) -> Sequence[web.RouteDef]:
         """Give the address that Telegram posts to, unless there shall be none."""
@@ -115,7 +117,7 @@ class Telegram(Adapter):
             self.context.count("bad_secret")
             return web.Response(status=HTTPStatus.UNAUTHORIZED)
         try:
-            await self._intake.take(self._intake.hear(await _read(request)))
+            await self._intake.take(await self._intake.hear(await _read(request)))
         except Poison as exc:
             self.context.count(POISON)
             return web.Response(status=HTTPStatus.BAD_REQUEST, text=str(exc))

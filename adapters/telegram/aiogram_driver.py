@@ -19,10 +19,6 @@ from adapters.telegram.client import BotApi, Call, Exchange, Upload
 from adapters.telegram.wire import Json, Poison
 
 METHODS: Mapping[str, type[TelegramMethod[Any]]] = {
-    "getMe": methods.GetMe,
-    "getWebhookInfo": methods.GetWebhookInfo,
-    "setWebhook": methods.SetWebhook,
-    "deleteWebhook": methods.DeleteWebhook,
     "sendMessage": methods.SendMessage,
     "sendPhoto": methods.SendPhoto,
     "sendVideo": methods.SendVideo,

@@ -8,7 +8,7 @@ from yarl import URL
 from adapters.contract import Context, Finding
 from adapters.errors import BadSettings, NotReachable, SendError
 from adapters.telegram.changeover import WebhookInfo
-from adapters.telegram.client import BotApi, Call, Driver
+from adapters.telegram.client import BotApi
 from adapters.telegram.receiving import wants_webhook, webhook_url
 from adapters.telegram.settings import TelegramSettings
 from adapters.telegram.wire import Json
@@ -19,7 +19,7 @@ RECENT = 3_600
 MOST_SKEW = 60.0
 
 
-async def examine(settings: TelegramSettings, context: Context, api: BotApi, driver: Driver) -> Sequence[Finding]:
+async def examine(settings: TelegramSettings, context: Context, api: BotApi) -> Sequence[Finding]:
     """Look at everything.
 
     Raises:
@@ -29,8 +29,8 @@ async def examine(settings: TelegramSettings, context: Context, api: BotApi, dri
     """
     check_webhook_settings(settings, context)
     try:
-        me = await driver.call(Call(method="getMe", params={}))
-        info = msgspec.convert(await driver.call(Call(method="getWebhookInfo", params={})), WebhookInfo)
+        me = await api.ask("getMe", {})
+        info = msgspec.convert(await api.ask("getWebhookInfo", {}), WebhookInfo)
     except SendError as exc:
         raise NotReachable(exc.code, exc.message) from exc
     now = context.now() // 1_000

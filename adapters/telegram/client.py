@@ -67,7 +67,7 @@ class Upload:
         self.finished = True
 
 
-class Driver(Protocol):
+class Library(Protocol):
     """A library that knows the Bot API: it reads updates and makes calls."""
 
     def read(self, update: Json) -> Json:
@@ -113,6 +113,12 @@ class BotApi:
             return msgspec.json.decode(answer.result, type=list[msgspec.Raw])
         except msgspec.MsgspecError as exc:
             raise NotReachable("bad_answer", f"what answers is no Bot API: {exc}") from exc
+
+    async def ask(self, method: str, params: Json) -> Json:
+        """Make a call about the bot itself, which needs no library. Raises ChannelError."""
+        fields = {name: str(msgspec.json.encode(value), "utf-8") for name, value in params.items()}
+        fields |= {name: value for name, value in params.items() if isinstance(value, str)}
+        return (await self.post(method, fields)).object()
 
     async def post(
         self, method: str, fields: Mapping[str, str], upload: Upload | None = None, *, within: float | None = None
@@ -191,8 +197,7 @@ class Exchange:
             if self.answer is None:
                 raise Refused("invalid", f"the library does not take this message ({type(exc).__name__})") from exc
         assert self.answer is not None  # noqa: S101  # every call of a library ends in post
-        result: object = msgspec.json.decode(self.answer.result)
-        return result if isinstance(result, dict) else {}
+        return self.answer.object()
 
 
 def _translate(method: str, exc: aiohttp.ClientError | TimeoutError | OSError, upload: Upload | None) -> ChannelError:

@@ -6,6 +6,7 @@ of their text, and what no line knows is refused as it is.
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -50,6 +51,11 @@ class Answer(Struct, frozen=True):
     description: str = ""
     parameters: Parameters = Parameters()
     result: msgspec.Raw = msgspec.Raw(b"null")
+
+    def object(self) -> dict[str, Any]:
+        """Give the result; of one that is no object nothing."""
+        found: object = msgspec.json.decode(self.result)
+        return found if isinstance(found, dict) else {}
 
 
 class Moved(Refused):

@@ -3,15 +3,16 @@
 import asyncio
 import hmac
 from collections.abc import Sequence
-from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Struct
 
 from adapters.contract import Context
 from adapters.errors import ChannelError, EnvelopeRefused
-from adapters.telegram.client import BotApi, Call, Driver
+from adapters.locks import Locks
+from adapters.telegram.client import BotApi, Call
 from adapters.telegram.contents import Fetched, Missing
+from adapters.telegram.drivers import Driver
 from adapters.telegram.files import Files
 from adapters.telegram.mapping import CHAT_KINDS, Origin, file_of, to_envelope
 from adapters.telegram.notes import Notes
@@ -66,18 +67,22 @@ class Intake:
         self._notes = notes
         self._files = files
         self._chats = frozenset[str](chats)
-        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._turns: Locks[int] = Locks()
         self._answers: set[asyncio.Task[None]] = set()
 
-    def hear(self, raw: bytes) -> Heard:
-        """Read an update. Raises Poison when it has not even a number; any other fault is kept with it."""
+    async def hear(self, raw: bytes) -> Heard:
+        """Read an update. Raises Poison when it has not even a number; any other fault is kept with it.
+
+        Raises:
+            BadSettings: a library has to look at it and is not installed.
+        """
         try:
             number = msgspec.json.decode(raw, type=Numbered).update_id
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
             raise Poison(f"this is no update: {exc}") from exc
         try:
             plain: Json = msgspec.json.decode(raw, type=dict[str, object])
-            return Heard(number, raw, read_known(plain) or decode_update(self._driver.read(plain)))
+            return Heard(number, raw, read_known(plain) or decode_update(await self._driver.read(plain)))
         except (Poison, msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
             return Heard(number, raw, None, str(exc))
 
@@ -88,7 +93,7 @@ class Intake:
             TryLater: its file cannot be had now.
             NotAccepted: it could not be stored.
         """
-        async with self._turns.setdefault(heard.place, asyncio.Lock()):
+        async with self._turns.of(heard.place):
             if heard.update is None:
                 await self._bury(heard, heard.fault)
             else:

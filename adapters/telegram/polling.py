@@ -76,7 +76,7 @@ class Poller:
         heard = []
         for raw in raws:
             try:
-                heard.append(self._intake.hear(raw))
+                heard.append(await self._intake.hear(raw))
             except Poison as exc:  # without a number it cannot be confirmed: Telegram does not send such
                 self._context.count(POISON)
                 self._context.log.warning("telegram.no_update", reason=str(exc))

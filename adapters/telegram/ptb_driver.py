@@ -16,10 +16,6 @@ from adapters.telegram.client import BotApi, Call, Exchange
 from adapters.telegram.wire import Json, Poison
 
 METHODS: Mapping[str, Callable[..., Awaitable[object]]] = {
-    "getMe": Bot.get_me,
-    "getWebhookInfo": Bot.get_webhook_info,
-    "setWebhook": Bot.set_webhook,
-    "deleteWebhook": Bot.delete_webhook,
     "sendMessage": Bot.send_message,
     "sendPhoto": Bot.send_photo,
     "sendVideo": Bot.send_video,

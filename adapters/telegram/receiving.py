@@ -12,7 +12,7 @@ from yarl import URL
 from adapters.contract import Context
 from adapters.errors import NotReachable, Refused, TryLater
 from adapters.telegram.changeover import Retry, Watch, WebhookInfo
-from adapters.telegram.client import Call, Driver
+from adapters.telegram.client import BotApi
 from adapters.telegram.endurance import Endurance, Tempo
 from adapters.telegram.polling import Poller
 from adapters.telegram.settings import TelegramSettings
@@ -39,14 +39,14 @@ class Receiving:
         settings: TelegramSettings,
         context: Context,
         *,
-        driver: Driver,
+        api: BotApi,
         poller: Poller,
         secret: str,
         tempo: Tempo,
     ) -> None:
         self._settings = settings
         self._context = context
-        self._driver = driver
+        self._api = api
         self._poller = poller
         self._secret = secret
         self._tempo = tempo
@@ -127,7 +127,7 @@ class Receiving:
         endurance = Endurance(self._tempo)
         while True:
             try:
-                return await self._driver.call(Call(method=method, params=params))
+                return await self._api.ask(method, params)
             except TryLater as exc:
                 await endurance.bear(exc)
 

@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from adapters.contract import Context, Sent
 from adapters.errors import RateLimited, Refused, SendError, Unreachable
-from adapters.telegram.client import BotApi, Call, Driver
+from adapters.telegram.client import BotApi, Call
+from adapters.telegram.drivers import Driver
 from adapters.telegram.faults import Moved
 from adapters.telegram.mapping import native_id, read_address, read_native_id, read_thread
 from adapters.telegram.notes import Notes

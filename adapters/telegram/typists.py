@@ -3,7 +3,8 @@
 import asyncio
 
 from adapters.contract import Context, Typing
-from adapters.telegram.client import Call, Driver
+from adapters.telegram.client import Call
+from adapters.telegram.drivers import Driver
 from adapters.telegram.mapping import read_address
 from adapters.telegram.notes import Notes
 

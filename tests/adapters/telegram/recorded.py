@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.telegram import Telegram
+from adapters.telegram import Telegram, aiogram_driver, ptb_driver
 from adapters.telegram.endurance import Tempo
 from adapters.telegram.settings import TelegramSettings
 from adapters.testing import NOON, FakeContext, InboundCase
@@ -20,6 +20,8 @@ from normalizer.codec import decode_envelope
 from normalizer.envelope import Envelope
 
 Json = dict[str, Any]
+LIBRARIES = (aiogram_driver, ptb_driver)
+"""Imported beforehand, for the time-outs of tests are shorter than the import of a library."""
 
 FOLDER = Path(__file__).parent / "updates"
 NAMES = sorted(file.stem for file in FOLDER.glob("*.json"))

@@ -1,6 +1,8 @@
 """Connecting: settings, the check and what it says, who is typing, and what each answer of Telegram means."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -63,8 +65,30 @@ def test_a_bot_api_server_of_ones_own_may_be_near_or_safe(url: str) -> None:
 def test_a_missing_library_names_the_extra() -> None:
     nothing: Any = None
     with pytest.raises(BadSettings, match=r"trunkline\[telegram\]") as caught:
-        drivers.open_driver("aiogram", nothing, nothing, {"aiogram": "adapters.telegram.no_such_driver"})
+        drivers.Driver("aiogram", nothing, nothing, {"aiogram": drivers.Source("x", "no_such_library", "telegram")})
     assert caught.value.key == "driver"
+
+
+async def test_a_library_that_cannot_be_imported_says_so_when_it_is_needed() -> None:
+    nothing: Any = None
+    driver = drivers.Driver("ptb", nothing, nothing, {"ptb": drivers.Source("no.such", "telegram", "telegram-ptb")})
+    with pytest.raises(BadSettings, match=r"trunkline\[telegram-ptb\]"):
+        await driver.prepare(after=0)
+
+
+def test_a_channel_is_made_without_its_library() -> None:
+    """Importing aiogram takes seconds, in which no other channel of the process would begin to receive."""
+    code = """
+import sys
+from adapters.telegram import adapter, drivers
+for name in drivers.DRIVERS:
+    drivers.Driver(name, None, None)
+print([name for name in ("aiogram", "telegram") if name in sys.modules])
+"""
+    done = subprocess.run(  # noqa: S603  # our own code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
 
 
 # --- the check ---

@@ -321,7 +321,8 @@ async def test_updates_of_one_chat_are_taken_one_after_the_other_by_the_webhook_
         rig.context.store.clear()
         intake = rig.adapter._intake  # type: ignore[attr-defined]  # the channel's own
         takes = [
-            asyncio.create_task(intake.take(intake.hear(json.dumps(message(number)).encode()))) for number in (1, 2)
+            asyncio.create_task(intake.take(await intake.hear(json.dumps(message(number)).encode())))
+            for number in (1, 2)
         ]
         await until(lambda: rig.context.offered, "the first is offered")
         await asyncio.sleep(0.05)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from adapters.telegram import aiogram_driver, ptb_driver
-from adapters.telegram.client import BotApi, Driver
+from adapters.telegram.client import BotApi, Library
 from adapters.telegram.contents import Fetched, Missing, with_links
 from adapters.telegram.mapping import (
     ChannelData,
@@ -29,15 +29,15 @@ from normalizer.envelope import Envelope
 from tests.adapters.telegram.recorded import BOT, NAMES, Json, message, update
 
 NO_API = cast("BotApi", None)
-DRIVERS: tuple[Driver, ...] = tuple(module.Opened(NO_API, FakeMedia()) for module in (aiogram_driver, ptb_driver))
+DRIVERS: tuple[Library, ...] = tuple(module.Opened(NO_API, FakeMedia()) for module in (aiogram_driver, ptb_driver))
 FILE = Fetched(StoredFile(name="file-1", size=1, key="none"), "image/png")
 
 
-def read(found: Json, driver: Driver = DRIVERS[0]) -> Update:
+def read(found: Json, driver: Library = DRIVERS[0]) -> Update:
     return decode_update(driver.read(found))
 
 
-def envelope(found: Json, driver: Driver = DRIVERS[0], *, home: int = 0, file: Fetched | Missing = FILE) -> Envelope:
+def envelope(found: Json, driver: Library = DRIVERS[0], *, home: int = 0, file: Fetched | Missing = FILE) -> Envelope:
     made = mapped(read(found, driver), home=home, file=file)
     assert made is not None
     return made
@@ -116,7 +116,7 @@ def damaged(draw: st.DrawFn) -> Json:
 
 @given(damaged(), st.sampled_from(DRIVERS))
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_whatever_comes_is_an_envelope_nothing_or_poison(found: Json, driver: Driver) -> None:
+def test_whatever_comes_is_an_envelope_nothing_or_poison(found: Json, driver: Library) -> None:
     if (known := read_known(found)) is not None:
         mapped(known)  # raises nothing
     try:
@@ -196,7 +196,7 @@ def test_a_file_that_could_not_be_had_is_told_with_its_caption() -> None:
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_a_poisoned_update_says_where_it_is_wrong_and_not_what_it_holds(driver: Driver) -> None:
+def test_a_poisoned_update_says_where_it_is_wrong_and_not_what_it_holds(driver: Library) -> None:
     with pytest.raises(Poison) as caught:
         read({"update_id": 1, "message": {"message_id": "the secret text", "chat": 5}}, driver)
     assert "secret" not in str(caught.value)
