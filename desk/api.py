@@ -2,8 +2,8 @@
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
 from typing import Final, TypeVar
 
@@ -20,6 +20,7 @@ from desk.reach import show_channels
 from desk.reading import PAGE, open_page, require_reader
 from desk.sessions import Session
 from desk.socket import me, serve
+from desk.transcript import Transcript
 from desk.views import card
 from desk.wire import (
     Alarms,
@@ -132,13 +133,8 @@ class Api:
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """Hand out a file of a conversation to those who may read it."""
-        _, account = request[SIGNED_IN]
-        try:
-            async with self._node.library.open(*_named(request)) as transcript:
-                require_reader(self._node.feed, account, transcript)
-                media = transcript.file(request.match_info["file"])
-        except (NotKnown, HistoryUnavailable) as exc:
-            raise _unreadable(exc) from exc
+        async with self._readable(request) as transcript:
+            media = transcript.file(request.match_info["file"])
         if media is None:
             raise Refusal(404, "not_found", "the conversation holds no such file")
         headers = file_headers(media.type, media.filename, media.file.size)
@@ -146,13 +142,8 @@ class Api:
 
     async def layout(self, request: web.Request) -> web.StreamResponse:
         """Show a mail as its author laid it out, to those who may read it."""
-        _, account = request[SIGNED_IN]
-        try:
-            async with self._node.library.open(*_named(request)) as transcript:
-                require_reader(self._node.feed, account, transcript)
-                message = transcript.layout(request.match_info["file"])
-        except (NotKnown, HistoryUnavailable) as exc:
-            raise _unreadable(exc) from exc
+        async with self._readable(request) as transcript:
+            message = transcript.layout(request.match_info["file"])
         if message is None:
             raise Refusal(404, "not_found", "the conversation holds no such message")
         try:
@@ -166,20 +157,29 @@ class Api:
             raise _unreadable(exc) from exc
         return web.Response(body=page, headers=HEADERS)
 
+    @asynccontextmanager
+    async def _readable(self, request: web.Request) -> AsyncIterator[Transcript]:
+        """Open the conversation of a request for somebody who may read it. Raises Refusal."""
+        _, account = request[SIGNED_IN]
+        try:
+            async with self._node.library.open(*_named(request)) as transcript:
+                require_reader(self._node.feed, account, transcript)
+                yield transcript
+        except (NotKnown, HistoryUnavailable) as exc:
+            raise _unreadable(exc) from exc
+
     async def channels(self, _: web.Request) -> web.StreamResponse:
         """Give the channels and their approved texts."""
         return json_answer(Channels(channels=show_channels(self._node.feed.state, self._node.outside.channels)))
 
     async def explain(self, request: web.Request) -> web.StreamResponse:
         """Say why a conversation was routed as it was, and why somebody does not get it now."""
-        _, account = request[SIGNED_IN]
-        name, person = _named(request)
+        name, _ = _named(request)
         ledger = self._node.outside.ledger
         try:
-            async with asyncio.timeout(READ_WITHIN), self._node.library.open(name, person) as transcript:
-                require_reader(self._node.feed, account, transcript)
+            async with asyncio.timeout(READ_WITHIN), self._readable(request) as transcript:
                 history = await ledger.history(name, transcript.person)
-        except (NotKnown, HistoryUnavailable, TimeoutError) as exc:
+        except TimeoutError as exc:
             raise _unreadable(exc) from exc
         records = [record for seq, record in history if seq <= ledger.position]
         operator = request.query.get("operator", "")

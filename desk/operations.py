@@ -57,7 +57,7 @@ _LIMIT = Parameter("limit", int, f"How many at once, at most {MAX_PAGE}.")
 
 def operations(api: Api) -> list[Operation]:
     """Give the table; paths are below where the desk is mounted."""
-    return [*_sessions(api), *_reading(api), *_doing(api)]
+    return [*_sessions(api), *_lists(api), *_conversation(api), *_doing(api)]
 
 
 def _sessions(api: Api) -> list[Operation]:
@@ -83,7 +83,7 @@ def _sessions(api: Api) -> list[Operation]:
     ]
 
 
-def _reading(api: Api) -> list[Operation]:
+def _lists(api: Api) -> list[Operation]:
     return [
         Operation(
             "GET",
@@ -97,6 +97,20 @@ def _reading(api: Api) -> list[Operation]:
                 _LIMIT,
             ],
         ),
+        Operation("GET", "/channels", api.channels, "The channels and their approved texts.", {200: Channels}),
+        Operation(
+            "GET",
+            "/operators",
+            api.operators,
+            "Everybody's presence; for a supervisor their load too.",
+            {200: Operators},
+        ),
+        Operation("GET", "/alarms", api.alarms, "What somebody has to look at; for supervisors.", {200: Alarms}),
+    ]
+
+
+def _conversation(api: Api) -> list[Operation]:
+    return [
         Operation(
             "GET",
             _CONVERSATION,
@@ -129,15 +143,6 @@ def _reading(api: Api) -> list[Operation]:
             {200: bytes, 404: ErrorBody, 413: ErrorBody},
             query=[_PERSON],
         ),
-        Operation("GET", "/channels", api.channels, "The channels and their approved texts.", {200: Channels}),
-        Operation(
-            "GET",
-            "/operators",
-            api.operators,
-            "Everybody's presence; for a supervisor their load too.",
-            {200: Operators},
-        ),
-        Operation("GET", "/alarms", api.alarms, "What somebody has to look at; for supervisors.", {200: Alarms}),
     ]
 
 
