@@ -21,9 +21,11 @@ IndexStatus = Literal["ready", "building", "behind"]
 
 _CHUNKS: Final = re.compile(r'(-?)"([^"]*)"?|(\S+)')
 _DIGITS: Final = re.compile(r"[+(]?\d[\d ()./-]{4,}\d")
-_CONTROLS: Final = dict.fromkeys((*range(0x20), 0x7F), " ")
-_LETTERS: Final = str.maketrans("ёЁґҐłŁøØđĐ", "еЕгГlLoOdD") | {ord("ß"): "ss"}  # noqa: RUF001  # these are Cyrillic
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
+_LETTERS: Final = {**dict(zip("ёЁґҐłŁøØđĐ", "еЕгГlLoOdD", strict=True)), "ß": "ss"}  # noqa: RUF001  # these are Cyrillic
 """Letters that people write without their mark, and that the index keeps apart."""
+
+_ONE_OF_THEM: Final = re.compile(f"[{''.join(_LETTERS)}]")
 
 
 class IndexAway(Exception):
@@ -167,12 +169,12 @@ class SearchIndex(Protocol):
 
 def fold(text: str) -> str:
     """Make text comparable beyond what the index does by itself; the number of words stays the same."""
-    return unicodedata.normalize("NFC", text).translate(_LETTERS)
+    return _ONE_OF_THEM.sub(lambda found: _LETTERS[found[0]], unicodedata.normalize("NFC", text))
 
 
 def clean(text: str) -> str:
     """Take out what is no text: control characters and halves of characters."""
-    return unicodedata.normalize("NFC", text.encode("utf-8", "ignore").decode()).translate(_CONTROLS)
+    return _CONTROLS.sub(" ", unicodedata.normalize("NFC", text.encode("utf-8", "ignore").decode()))
 
 
 def parse(text: str) -> tuple[tuple[Term, ...], tuple[Term, ...]]:

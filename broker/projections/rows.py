@@ -119,9 +119,10 @@ class Rows:
         """Put an entry down."""
         e, w = entry, entry.words
         self.database.execute(
-            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (e.id, e.conversation, e.kind, e.at, e.by, e.name, e.channel, e.counted, w.text, w.subject, w.files, e.who),
+            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (e.id, e.conversation, e.kind, e.at, e.by, e.name, e.channel, e.counted),
         )
+        self.database.execute("INSERT INTO said VALUES (?, ?, ?, ?, ?)", (e.id, w.text, w.subject, w.files, e.who))
         texts = [fold(text) for text in (w.text, w.subject, w.files, e.who)]
         self.database.execute(f"INSERT INTO texts (rowid, {_TEXTS}) VALUES (?, ?, ?, ?, ?)", (e.id, *texts))  # noqa: S608  # names of ours
 
@@ -199,10 +200,14 @@ class Rows:
         self._conversations.pop(name, None)
         self._cases.pop(name, None)
         write = self.database.execute
-        said = write(f"SELECT id, {_TEXTS} FROM entries WHERE conversation = ?", (name,)).fetchall()  # noqa: S608  # names of ours
+        said = write(
+            f"SELECT id, {_TEXTS} FROM said WHERE id IN (SELECT id FROM entries WHERE conversation = ?)",  # noqa: S608  # names of ours
+            (name,),
+        ).fetchall()
         for number, *texts in said:
             values = (number, *(fold(text) for text in texts))
             write(f"INSERT INTO texts (texts, rowid, {_TEXTS}) VALUES ('delete', ?, ?, ?, ?, ?)", values)  # noqa: S608  # names of ours
+        write("DELETE FROM said WHERE id IN (SELECT id FROM entries WHERE conversation = ?)", (name,))
         write("DELETE FROM entries WHERE conversation = ?", (name,))
         for table in OF_CONVERSATION:
             write(f"DELETE FROM {table} WHERE conversation = ?", (name,))  # noqa: S608  # names of ours

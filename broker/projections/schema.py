@@ -57,16 +57,15 @@ CREATE TABLE entries (
     by TEXT NOT NULL,             -- operator
     name TEXT NOT NULL,
     channel TEXT NOT NULL,
-    counted INTEGER NOT NULL,     -- 1: something said, 0: an edit, a rating, a second try, what a machine wrote
-    text TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    files TEXT NOT NULL,
-    who TEXT NOT NULL
+    counted INTEGER NOT NULL      -- 1: something said, 0: an edit, a rating, a second try, what a machine wrote
 ) STRICT;
 CREATE INDEX entries_conversation ON entries (conversation);
 CREATE INDEX entries_said ON entries (kind, at, channel, by) WHERE counted;
+CREATE TABLE said (            -- the words of entries, apart from them so that ranking reads few pages
+    id INTEGER PRIMARY KEY, text TEXT NOT NULL, subject TEXT NOT NULL, files TEXT NOT NULL, who TEXT NOT NULL
+) STRICT;
 CREATE VIRTUAL TABLE texts USING fts5 (
-    text, subject, files, who, content='entries', content_rowid='id', tokenize='{TOKENIZER}', prefix='2 3'
+    text, subject, files, who, content='said', content_rowid='id', tokenize='{TOKENIZER}', prefix='2 3'
 );
 
 CREATE TABLE participants (

@@ -34,6 +34,7 @@ from tests.broker.routing.play import Play, until
 TABLES = (
     "conversations",
     "entries",
+    "said",
     "participants",
     "addresses",
     "names",
@@ -91,7 +92,7 @@ class Scene:
         return False
 
     def texts(self) -> list[str]:
-        return [str(text) for (text,) in rows(self.folder, "SELECT text FROM entries ORDER BY text")]
+        return [str(text) for (text,) in rows(self.folder, "SELECT text FROM said ORDER BY text")]
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
         return {table: sorted(rows(self.folder, f"SELECT * FROM {table}")) for table in TABLES}  # noqa: S608  # ours
@@ -209,7 +210,7 @@ async def test_an_index_of_another_release_or_log_is_built_anew(scene: Scene, ch
     before, name = scene.dump(), scene.place("name")
     database = connect(scene.folder / FILE, writes=True)
     database.execute(f"UPDATE place SET {change}")  # noqa: S608  # words of this test
-    database.execute("UPDATE entries SET text = 'wrong'")
+    database.execute("UPDATE said SET text = 'wrong'")
     database.close()
     await scene.index(after=str(name))
     assert scene.dump() == before
