@@ -5,6 +5,7 @@ import type { Deeds } from "./keys/deeds";
 import type { Desk } from "./store/desk";
 import type { Editor } from "./store/editor";
 import type { Places } from "./store/places";
+import type { Search } from "./store/search";
 import type { Settings } from "./store/settings";
 
 export interface App {
@@ -13,6 +14,7 @@ export interface App {
   readonly places: Places;
   readonly settings: Settings;
   readonly deeds: Deeds;
+  readonly search: Search;
 }
 
 export const AppContext = createContext<App | null>(null);

@@ -10,6 +10,7 @@ import { Attention } from "./store/attention";
 import { Desk } from "./store/desk";
 import { Editor } from "./store/editor";
 import { Places } from "./store/places";
+import { Search } from "./store/search";
 import { browserKeeper, Settings } from "./store/settings";
 import "./styles/tokens.css";
 import "./styles/base.css";
@@ -28,7 +29,7 @@ const desk = new Desk(browserWorld, keeper, attention.ring);
 const editor = new Editor(desk);
 const places = new Places(desk, settings);
 const deeds = new Deeds({ desk, editor, places, settings });
-const app: App = { desk, editor, places, settings, deeds };
+const app: App = { desk, editor, places, settings, deeds, search: new Search() };
 
 attention.attend(desk, places);
 listen(app);

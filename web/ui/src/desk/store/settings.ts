@@ -1,6 +1,6 @@
 // What an operator has set for this browser: kept in its storage, never sent.
 import { effect, type Signal, signal } from "@preact/signals";
-import { type Language, languageOf } from "../words";
+import { type Language, language, languageOf } from "../words";
 
 export type Theme = "system" | "light" | "dark";
 export type SendKey = "enter" | "ctrl-enter";
@@ -33,6 +33,7 @@ interface Kept {
 }
 
 export class Settings {
+  /** The language of the screen: the signal that all words follow. */
   readonly language: Signal<Language>;
   readonly theme: Signal<Theme>;
   readonly sound: Signal<boolean>;
@@ -43,7 +44,8 @@ export class Settings {
 
   constructor(keeper: Keeper, browserLanguages: readonly string[] = []) {
     const kept = read(keeper);
-    this.language = signal(kept.language ?? languageOf(browserLanguages));
+    this.language = language;
+    language.value = kept.language ?? languageOf(browserLanguages);
     this.theme = signal(kept.theme ?? "system");
     this.sound = signal(kept.sound ?? true);
     this.notifications = signal(kept.notifications ?? true);

@@ -8,7 +8,7 @@ import { Drafts } from "./drafts";
 import { mentioned } from "./editor";
 import { fragmentOf, placeOf } from "./places";
 import type { Keeper } from "./settings";
-import { before, Threads } from "./threads";
+import { precedes, Threads } from "./threads";
 import { chosenRoute, filled, isFilled, isShut } from "./ways";
 
 const FILLING: Filling = {
@@ -216,8 +216,8 @@ describe("conversations on the screen", () => {
     expect(threads.current.value).toBeNull();
   });
   test("ids are compared as numbers", () => {
-    expect(before("9.1", "10.0")).toBe(true);
-    expect(before("10.2", "10.10")).toBe(true);
-    expect(before("10.0", "10.0")).toBe(false);
+    expect(precedes("9.1", "10.0")).toBe(true);
+    expect(precedes("10.2", "10.10")).toBe(true);
+    expect(precedes("10.0", "10.0")).toBe(false);
   });
 });

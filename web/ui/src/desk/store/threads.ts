@@ -83,7 +83,7 @@ export class Threads {
     if (!thread) return;
     const fresh = opened.items.map(wholeItem);
     const first = fresh[0]?.id;
-    const earlier = thread.items.peek().filter((each) => first !== undefined && before(each.peek().id, first));
+    const earlier = thread.items.peek().filter((each) => first !== undefined && precedes(each.peek().id, first));
     const joined = earlier.length > 0 && thread.loaded.peek();
     thread.person.value = opened.person;
     if (opened.summary) thread.summary.value = wholeSummary(opened.summary);
@@ -155,7 +155,7 @@ export const lastNumber = (thread: Thread): number =>
   thread.items.peek().reduce((highest, each) => Math.max(highest, each.peek().n), 0);
 
 /** Whether item `a` stands before item `b`: ids are numbers joined by a dot. */
-export function before(a: string, b: string): boolean {
+export function precedes(a: string, b: string): boolean {
   const [seqA = 0, indexA = 0] = a.split(".").map(Number);
   const [seqB = 0, indexB = 0] = b.split(".").map(Number);
   return seqA < seqB || (seqA === seqB && indexA < indexB);

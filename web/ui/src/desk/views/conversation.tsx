@@ -75,7 +75,7 @@ function Head({ thread }: { thread: Thread }) {
           <Icon name="more" />
           <span class="unseen">{t("nav.more")}</span>
         </button>
-        <DeedButton id="close" icon="check" kind="primary" />
+        <DeedButton id="close" icon="check" />
         <DeedButton id="reopen" kind="primary" />
       </div>
     </header>

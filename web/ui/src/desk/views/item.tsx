@@ -67,6 +67,29 @@ function Happened({ item }: { item: Item }) {
   );
 }
 
+/** Several things that happened one after the other: the last one, and the others on demand. */
+export function Happenings({ items }: { items: readonly Item[] }) {
+  const last = items.at(-1);
+  if (!last) return null;
+  return (
+    <li class="item event" data-item={items[0]?.id}>
+      <details>
+        <summary>
+          {eventWords(last)} · <time title={moment(last.at)}>{clockTime(last.at)}</time> ·{" "}
+          {t("timeline.steps", { n: items.length - 1 })}
+        </summary>
+        <ul>
+          {items.slice(0, -1).map((item) => (
+            <li key={item.id}>
+              {eventWords(item)} · <time title={moment(item.at)}>{clockTime(item.at)}</time>
+            </li>
+          ))}
+        </ul>
+      </details>
+    </li>
+  );
+}
+
 const ICONS: Record<string, IconName> = {
   queued: "clock",
   sent: "check",

@@ -9,7 +9,7 @@ import type { Item } from "../protocol/wire";
 import type { Thread } from "../store/threads";
 import { t } from "../words";
 import { day, midnight } from "../words/times";
-import { ItemView } from "./item";
+import { Happenings, ItemView } from "./item";
 import { Words } from "./words";
 
 const NEAR_END = 80; // pixels from the end within which the screen follows what comes
@@ -155,14 +155,14 @@ function Sheet({
   const { desk } = useApp();
   const now = midnight(desk.clock.now.peek());
   const seen = conversation === thread.id ? thread.seenBefore.value : Number.MAX_SAFE_INTEGER;
-  const replaced = new Set(items.flatMap((each) => each.peek().attempts.map((attempt) => attempt.outbound)));
   let before: Item | null = null;
   let marked = seen === 0;
   return (
     <>
-      {items.map((each) => {
+      {gathered(items).map((group) => {
+        const [each] = group;
+        if (!each) return null;
         const item = each.peek();
-        if (item.replaced_by || replaced.has(item.outbound)) return null;
         const newDay = !before || midnight(before.at) !== midnight(item.at);
         const first = newDay || !before || !sameVoice(before, item);
         const isNew = !marked && item.kind === "message" && item.n > seen;
@@ -180,12 +180,32 @@ function Sheet({
                 <span>{t("timeline.new")}</span>
               </li>
             )}
-            <ItemView item={each} first={first} conversation={conversation} thread={thread} />
+            {group.length > 1 ? (
+              <Happenings items={group.map((one) => one.peek())} />
+            ) : (
+              <ItemView item={each} first={first} conversation={conversation} thread={thread} />
+            )}
           </Fragment>
         );
       })}
     </>
   );
+}
+
+const MANY = 4;
+
+/** Leaves out what was replaced by a later attempt, and gathers long runs of events: routing is told in one line. */
+function gathered(items: readonly Signal<Item>[]): Signal<Item>[][] {
+  const replaced = new Set(items.flatMap((each) => each.peek().attempts.map((attempt) => attempt.outbound)));
+  const groups: Signal<Item>[][] = [];
+  for (const each of items) {
+    const item = each.peek();
+    if (item.replaced_by || replaced.has(item.outbound)) continue;
+    const last = groups.at(-1);
+    if (item.kind === "event" && last?.[0]?.peek().kind === "event") last.push(each);
+    else groups.push([each]);
+  }
+  return groups.flatMap((group) => (group.length >= MANY ? [group] : group.map((each) => [each])));
 }
 
 const TOGETHER = 5 * 60_000;

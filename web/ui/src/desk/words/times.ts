@@ -1,6 +1,10 @@
 // Times and numbers as people of the screen's language write them.
+import { computed } from "@preact/signals";
 import { fileSize, timeOfDay } from "../../shared/measures";
 import { language, t } from "./index";
+
+/** The screen's language as the browser's region writes it: 14:05 in Britain, 2:05 PM in America. */
+const locale = computed(() => navigator.languages.find((each) => each.startsWith(language.value)) ?? language.value);
 
 const DAY = 86_400_000;
 
@@ -14,7 +18,7 @@ export function short(ms: number): string {
 }
 
 /** Hours and minutes. */
-export const clockTime = (at: number): string => timeOfDay(at, language.value);
+export const clockTime = (at: number): string => timeOfDay(at, locale.value);
 
 /** The day, in words where it is near. */
 export function day(at: number, now: number): string {
@@ -22,7 +26,7 @@ export function day(at: number, now: number): string {
   if (then === today) return t("day.today");
   if (then === midnight(today - DAY / 2)) return t("day.yesterday");
   const year = new Date(at).getFullYear() === new Date(now).getFullYear() ? undefined : ("numeric" as const);
-  return new Date(at).toLocaleDateString(language.value, {
+  return new Date(at).toLocaleDateString(locale.value, {
     weekday: "long",
     day: "numeric",
     month: "long",
@@ -32,9 +36,9 @@ export function day(at: number, now: number): string {
 
 /** Date and time, in full: for titles and old things. */
 export const moment = (at: number): string =>
-  new Date(at).toLocaleString(language.value, { dateStyle: "medium", timeStyle: "short" });
+  new Date(at).toLocaleString(locale.value, { dateStyle: "medium", timeStyle: "short" });
 
 export const midnight = (at: number): number => new Date(at).setHours(0, 0, 0, 0);
 
 /** 2.4 MB. */
-export const size = (bytes: number): string => fileSize(bytes, language.value);
+export const size = (bytes: number): string => fileSize(bytes, locale.value);
