@@ -1,83 +1,23 @@
 """The chat in a real Chromium, under the policies it is served with."""
 
-import asyncio
-import shutil
-from collections.abc import AsyncIterator, Callable
-
 import pytest
-from aiohttp.test_utils import unused_port
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from adapters.contract import Typing
 from adapters.errors import NotAccepted
 from normalizer.content import Choice, Media, Option, StoredFile, Text
 from normalizer.outbound import ReceiptState
-from tests.adapters.webchat.conftest import Chat, Node
+from tests.adapters.webchat.conftest import Chat, Visit
 from tests.adapters.webchat.fakes import ANNA, FakeContext
+from tests.adapters.webchat.visiting import PATIENCE, address, reported, say, until
 from web.sockets import GOING_AWAY
 
-PATIENCE = 30_000
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
-QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync")
 PNG = (
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\rIDATx\x9cc\xf8\xcf\xc0\xf0\x1f\0\x05"
     b"\0\x01\xff\x89\x99=\x1d\0\0\0\0IEND\xaeB`\x82"
 )
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium")
-    assert chromium, "Chromium is needed: apt-get install chromium"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, *QUIET])
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
-async def node(chat: Chat) -> Node:
-    port = unused_port()
-    chat.context.public_url = f"http://127.0.0.1:{port}"
-    return await chat.start(port=port, demo=True, preview=True)
-
-
-@pytest.fixture
-async def shop(node: Node, browser: Browser) -> AsyncIterator[Page]:
-    visitor = await browser.new_context(viewport={"width": 1200, "height": 800}, locale="en-GB")
-    page = await visitor.new_page()
-    faults: list[str] = []
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    await page.goto(f"{node.url}/demo")
-    await page.get_by_role("button", name="Open chat").click()
-    yield page
-    await visitor.close()
-    assert [fault for fault in faults if "ERR_" not in fault] == []
-
-
-async def say(page: Page, text: str) -> None:
-    await page.get_by_label("Write a message").fill(text)
-    await page.keyboard.press("Enter")
-
-
-async def address(context: FakeContext, page: Page, text: str = "Hello") -> str:
-    """Write one message and find out who wrote it."""
-    await say(page, text)
-    await expect(page.locator(".own .meta").last).to_contain_text("delivered")
-    return context.accepted[-1].address
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110 - the fakes tell nobody
-            await asyncio.sleep(0.01)
-
-
-async def reported(context: FakeContext, state: str, outbound: str) -> None:
-    await until(lambda: (state, outbound) in {(each.state.value, each.outbound) for each in context.receipts})
 
 
 async def test_an_answer_is_delivered_to_a_closed_chat_and_read_in_an_open_one(
@@ -118,7 +58,7 @@ async def test_a_conversation_in_the_shop(shop: Page, context: FakeContext) -> N
 
 
 async def test_a_message_written_without_a_connection_arrives_once(
-    shop: Page, node: Node, context: FakeContext
+    shop: Page, chat: Chat, context: FakeContext
 ) -> None:
     visitor = await address(context, shop)
     context.refuse_next = [NotAccepted("bus_away", "no")] * 100
@@ -130,7 +70,7 @@ async def test_a_message_written_without_a_connection_arrives_once(
     await expect(shop.locator(".own .meta")).to_have_count(1)
     await expect(shop.locator(".own .meta")).to_contain_text("delivered", timeout=PATIENCE)
     assert [envelope.content for envelope in context.accepted] == [Text(text="Hello"), Text(text="are you there?")]
-    await node.adapter._hub.close(GOING_AWAY)
+    await chat.nodes[0].adapter._hub.close(GOING_AWAY)
     await context.reply(visitor, "While you were away")
     await expect(shop.locator(".reply .bubble")).to_have_text("While you were away")
     await expect(shop.locator(".own")).to_have_count(2)
@@ -163,12 +103,12 @@ async def test_files_both_ways(shop: Page, context: FakeContext) -> None:
     assert (await download.value).suggested_filename == "bill.pdf"
 
 
-async def test_a_page_of_its_own_on_a_phone_in_polish(node: Node, browser: Browser, context: FakeContext) -> None:
-    page = await browser.new_page(viewport={"width": 390, "height": 780}, locale="pl-PL", color_scheme="dark")
-    await page.goto(f"{node.url}/page")
+async def test_a_page_of_its_own_on_a_phone_in_polish(visit: Visit, context: FakeContext) -> None:
+    phone = {"viewport": {"width": 390, "height": 780}, "locale": "pl-PL", "color_scheme": "dark"}
+    page = await visit("page", phone)
+    await expect(page).to_have_title("Napisz do nas")
     await page.get_by_label("Napisz wiadomość").fill("Dzień dobry")
     await page.keyboard.press("Enter")
     await expect(page.locator(".own .meta")).to_contain_text("dostarczono")
     await context.reply(context.accepted[0].address, "Dzień dobry! W czym pomóc?")
     await expect(page.locator(".reply .bubble")).to_be_visible()
-    await page.close()

@@ -116,7 +116,7 @@ function Panel({ shell, say, title }: { shell: Shell; say: Say; title: string })
   useLayoutEffect(() => {
     const wanted = matchMedia("(pointer: coarse)").matches
       ? undefined
-      : panel.current?.querySelector<HTMLElement>("textarea, input, select");
+      : panel.current?.querySelector<HTMLElement>(".card :is(input, select, textarea), .composer textarea");
     (wanted ?? panel.current)?.focus();
   }, []);
   useEffect(() => {
@@ -220,7 +220,7 @@ function Head({ shell, say, title }: { shell: Shell; say: Say; title: string }):
   );
   const languages = offered.length ? [...new Set([...offered, language])] : LANGUAGES;
   return (
-    <header>
+    <div class="head">
       <span class={`face ${chat.staffed ? "on" : ""}`}>
         <Avatar speaker={operator} />
       </span>
@@ -246,7 +246,7 @@ function Head({ shell, say, title }: { shell: Shell; say: Say; title: string }):
         </label>
       )}
       {!page && <SignButton sign="close" label={say("close")} class="shut" onClick={shell.close} />}
-    </header>
+    </div>
   );
 }
 

@@ -152,7 +152,7 @@ function BubbleLine({ bubble, ...around }: Around & { bubble: Bubble }): JSX.Ele
           {bubble.deleted ? say("deleted") : <Content content={content} {...around} />}
         </div>
         {bubble.open && content.kind === "choice" && <Options content={content} chat={chat} />}
-        {(last || tick === "failed") && (
+        {(last || bubble.edited || tick === "failed") && (
           <span class={`meta ${tick ?? ""}`}>
             {bubble.edited && !bubble.deleted && `${say("edited")} · `}
             <time dateTime={new Date(bubble.at).toISOString()}>{timeOfDay(bubble.at, localeOf(language))}</time>
