@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from broker.answers import canned
+from broker.hours import compile_hours
 from broker.staff import ChannelWork, OperatorSettings
 from broker.workspace import (
     NeedSettings,
@@ -51,6 +52,7 @@ def compile_rules(settings: WorkspaceSettings) -> Rules:
         times=_times(settings.times),
         answers=tuple(map(canned, settings.answers)),
         results=tuple(settings.results),
+        hours={name: compile_hours(hours) for name, hours in sorted(settings.hours.items())},
     )
 
 
@@ -103,11 +105,13 @@ def _route(route: RouteSettings) -> Route:
             languages=tuple(when.languages),
             text=tuple(when.text),
             attributes={name: tuple(values) for name, values in when.attributes.items()},
+            hours=when.hours or "",
         ),
         need=_need(route.need),
         relax=tuple(Relax(after=int(r.after), need=_need(r)) for r in sorted(route.relax, key=lambda r: r.after)),
         boost=int(route.boost),
         tier=route.tier,
+        hours=route.hours or "",
     )
 
 

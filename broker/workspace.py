@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, defstruct, field
 
 from broker.answers import AnswerSettings, answer_problems
 from broker.bus.server import Durability
+from broker.hours import HoursSettings
 from broker.staff import ChannelWork, Level, OperatorSettings, Token, shared_phones
 from config import Duration, ListenAddress, Secret, SettingError
 from config.problems import nearest
@@ -115,6 +116,9 @@ class WhenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     attributes: Annotated[dict[str, list[str]], Meta(description="Attribute to the values of which it has one.")] = (
         field(default_factory=dict)
     )
+    hours: Annotated[
+        Literal["open", "closed"] | None, Meta(description="Only while the rule's hours are open, or closed.")
+    ] = None
 
 
 class RouteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,6 +134,7 @@ class RouteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Duration(0)
     )
     tier: Annotated[int, Meta(ge=-9, le=9, description="Strict priority, smaller first; others may starve.")] = 0
+    hours: Annotated[Token | None, Meta(description="Its opening hours; none: `default`, if there are such.")] = None
 
 
 class WaitingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -194,6 +199,10 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     capacity: Annotated[dict[Token, ChannelWork], Meta(description="Channel name to what its work costs.")] = field(
         default_factory=dict
     )
+    hours: Annotated[
+        dict[Token, HoursSettings],
+        Meta(description="Name to opening hours; those named `default` are of all rules that name none."),
+    ] = field(default_factory=dict)
     waiting: Annotated[list[WaitingSettings], Meta(description="Holding phrases, in order of time.")] = field(
         default_factory=list
     )
@@ -245,6 +254,7 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             for name in need.operators
             if name not in self.operators
         ]
+        problems += self._hours_problems()
         problems += [
             SettingError(f'"{pattern}" is no RE2 pattern: {reason}', key=("routing", i, "when", "text", j))
             for i, route in enumerate(self.routing)
@@ -269,6 +279,21 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 )
             )
         return problems
+
+    def _hours_problems(self) -> list[SettingError]:
+        known = list(self.hours)
+        problems = [
+            SettingError(
+                f'there are no hours "{route.hours}"; {nearest(route.hours, known)}', key=("routing", i, "hours")
+            )
+            for i, route in enumerate(self.routing)
+            if route.hours is not None and route.hours not in self.hours
+        ]
+        return problems + [
+            SettingError("the rule has no hours: name some, or write hours named default", key=("routing", i, "when"))
+            for i, route in enumerate(self.routing)
+            if route.when.hours is not None and route.hours is None and "default" not in self.hours
+        ]
 
     def _operator_problems(self) -> list[SettingError]:
         kinds = sorted({"units", *(channel_type(channel) for channel in self.channels.values())})

@@ -10,6 +10,7 @@ from normalizer.outbound import ReceiptState
 from router import facts as f
 from router.deadlines import CALL, PARK, timer_id
 from router.draft import Draft
+from router.hours import is_open
 from router.people import Conversation, Person
 from router.phone import live_calls
 from router.policy import SURE, languages
@@ -21,6 +22,9 @@ SEEN_LEAST = 64
 """... but at least so many of an address ..."""
 SEEN_MOST = 4096
 """... and at most so many."""
+
+CLOSED_AFTER = 1_000
+"""So soon (ms) a customer hears that nobody is there: by then the rules have said whose hours count."""
 
 _ON_THE_WAY = (ReceiptState.QUEUED, ReceiptState.UNKNOWN)
 
@@ -105,9 +109,11 @@ def _forgettable(seen: Mapping[str, int], now: int) -> int:
 
 def _first_phrase(d: Draft, envelope: Envelope) -> int:
     phrases = d.rules.waiting
-    if not phrases or d.policy.channel(envelope.channel).kind == "exclusive":
+    if d.policy.channel(envelope.channel).kind == "exclusive":
         return 0
-    return d.now + phrases[0].after
+    if any(each.say and not is_open(each, d.now) for each in d.rules.hours.values()):
+        return d.now + CLOSED_AFTER
+    return d.now + phrases[0].after if phrases else 0
 
 
 def _news_of_language(conversation: Conversation, envelope: Envelope) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from msgspec import structs
 from normalizer.content import Choice, Content, Edit, Form, Language, Media, Rating, Template, Text, Unsupported
 from normalizer.envelope import Envelope
 from router.facts import Step
-from router.rules import ChannelRule, Need, OperatorRule, Route, Rules, When
+from router.hours import after_open, is_open
+from router.rules import ChannelRule, Hours, Need, OperatorRule, Route, Rules, When
 
 SURE = 0.8
 """A language found with less confidence is a guess: then every language of the customer will do from the start."""
@@ -64,13 +65,22 @@ class Policy:
         able = sorted(name for name, rule in self.rules.channels.items() if makes_calls(rule))
         return preferred if preferred in able else next(iter(able), None)
 
-    def route(self, envelope: Envelope, languages: tuple[str, ...]) -> Route:
-        """Find the first route whose conditions all hold."""
+    def hours(self, route: Route) -> Hours | None:
+        """Give the calendar of a route; without one it is always open."""
+        return self.rules.hours.get(route.hours or "default")
+
+    def route(self, envelope: Envelope, languages: tuple[str, ...], at: int) -> Route:
+        """Find the first route whose conditions all hold at ``at``."""
         text = words(envelope.content)
         for route, patterns in self._routes:
-            if _holds(route.when, envelope, languages) and _found(patterns, text):
+            in_time = not route.when.hours or self._stands(route, at) == route.when.hours
+            if in_time and _holds(route.when, envelope, languages) and _found(patterns, text):
                 return route
         return _DEFAULT
+
+    def _stands(self, route: Route, at: int) -> str:
+        hours = self.hours(route)
+        return "open" if hours is None or is_open(hours, at) else "closed"
 
     def named(self, name: str) -> Route:
         """Find the route of that name, or the default one."""
@@ -80,7 +90,11 @@ class Policy:
         return self.rules.routes[-1] if self.rules.routes else _DEFAULT
 
     def steps(self, route: Route, languages: tuple[str, ...], at: int, *, sure: bool) -> tuple[Step, ...]:
-        """What is needed from ``at`` on: the route's steps, and the customer's first language before the others."""
+        """What is needed from ``at`` on: the route's steps, and the customer's first language before the others.
+
+        While it is closed no time goes by for them.
+        """
+        hours = self.hours(route)
         needs = [(0, route.need), *((relax.after, relax.need) for relax in route.relax)]
         widen = self.rules.times.language
         times = {after for after, _ in needs}
@@ -91,7 +105,8 @@ class Policy:
             need = [need for start, need in needs if start <= after][-1]
             wanted = self._wanted(need, languages)
             first = wanted[:1] if sure and after < widen and not need.languages else wanted
-            steps.append(Step(at=at + after, need=_speaking(need, first)))
+            since = at + after if hours is None else after_open(hours, at, after)
+            steps.append(Step(at=since, need=_speaking(need, first)))
         return tuple(steps)
 
     def _wanted(self, need: Need, languages: tuple[str, ...]) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def enqueue(d: Draft, conversation: Conversation, envelope: Envelope, reason: Ne
 def admit(d: Draft, conversation: Conversation, envelope: Envelope, reason: New) -> None:
     """Give a new conversation, or one that begins anew, its place in the queue by the rules."""
     codes, sure = languages(envelope)
-    route = d.policy.route(envelope, codes)
+    route = d.policy.route(envelope, codes, d.now)
     begin(d, conversation, route, codes or conversation.languages, sure=sure, reason=reason)
 
 

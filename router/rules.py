@@ -65,22 +65,43 @@ class Relax(Struct, frozen=True, kw_only=True, omit_defaults=True):
     need: Need
 
 
+Intervals = tuple[tuple[int, int], ...]
+"""From and to, in minutes after midnight; what ends on the next day ends after 1440."""
+
+
+class Hours(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When a team is there, on the clocks of its place.
+
+    ``week`` holds Monday to Sunday, ``days`` what is different, by days since the epoch: holidays have no intervals.
+    ``offsets`` says from when on (ms since the epoch) clocks are how far ahead of UTC (ms), oldest first. ``say`` is
+    told once to those who write while it is closed, by language; ``{opens}`` in it is the next opening.
+    """
+
+    week: tuple[Intervals, ...]
+    offsets: tuple[tuple[int, int], ...] = ((0, 0),)
+    days: dict[int, Intervals] = {}
+    say: dict[str, str] = {}
+
+
 class When(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Conditions, all of which must hold; an unknown attribute makes a condition false, never an error.
 
     ``text`` are RE2 patterns of which one must be found, case ignored; attributes match exactly one of the values.
+    ``hours``: the calendar of the route is ``open`` or ``closed`` then.
     """
 
     channels: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     attributes: dict[str, tuple[str, ...]] = {}
+    hours: Literal["", "open", "closed"] = ""
 
 
 class Route(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One routing rule; the first that matches wins, and the last one matches everything.
 
     ``boost`` moves a conversation forward as if it had come that much earlier. ``tier`` is strict and may starve.
+    ``hours`` names its calendar; empty: ``default``, if there is one.
     """
 
     name: str
@@ -89,6 +110,7 @@ class Route(Struct, frozen=True, kw_only=True, omit_defaults=True):
     relax: tuple[Relax, ...] = ()
     boost: Ms = 0
     tier: int = 0
+    hours: str = ""
 
 
 class Waiting(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -153,3 +175,4 @@ class Rules(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """So many unanswered offers in a row make an operator ``not_responding``."""
     answers: tuple[CannedText, ...] = ()
     results: tuple[str, ...] = ()
+    hours: dict[str, Hours] = {}

@@ -1,13 +1,19 @@
 """What is said: answers, notes, what was read, and the phrases that say the customer is not forgotten."""
 
+from datetime import UTC, datetime
+
 from normalizer.content import Call, Content, Text
 from normalizer.outbound import Author, Outbound, ReceiptState
 from router import facts as f
+from router.deadlines import SAY, timer_id
 from router.draft import Draft, Refused
+from router.hours import is_open, local_time, opens_at
 from router.inputs import AddNote, Command, MarkRead, MarkUnread, Reply, Resend
+from router.matching import absence
 from router.people import Conversation, Sending
 from router.queueing import idle_due
 from router.rights import find, find_mine, require_supervisor
+from router.rules import Hours
 
 
 def reply(d: Draft, command: Command, action: Reply) -> None:
@@ -134,7 +140,14 @@ def hold(d: Draft, name: str) -> None:
     """Say the phrase that is due to a customer who waits; after a standstill only the latest of several."""
     conversation = d.conversation(name)
     phrases = d.rules.waiting
+    hours = d.policy.hours(d.policy.named(conversation.rule))
+    closed = hours is not None and bool(hours.say) and not is_open(hours, d.now)
+    if hours is not None and closed and not conversation.said and _unattended(d, conversation):
+        _tell_closed(d, conversation, hours)
+        return
     due = [i for i, one in enumerate(phrases) if conversation.unanswered + one.after <= d.now]
+    if not due and phrases:  # the hours of others are closed, or somebody is there all the same
+        d.emit(f.TimerSet(timer=timer_id(SAY, name), due=conversation.unanswered + phrases[0].after))
     if not due or due[-1] < conversation.said:
         return
     index = due[-1]
@@ -152,6 +165,24 @@ def hold(d: Draft, name: str) -> None:
             say_at=conversation.unanswered + later[0].after if later else 0,
         )
     )
+
+
+def _unattended(d: Draft, conversation: Conversation) -> bool:
+    """Tell whether nobody who has the conversation, or is asked to take it, is at work."""
+    holders = {conversation.owner, *(running.operator for running in conversation.offers)} - {None}
+    return all(absence(d.state.operators.get(name or "")) is not None for name in holders)
+
+
+def _tell_closed(d: Draft, conversation: Conversation, hours: Hours) -> None:
+    """Say, once for each time that the customer waits, that nobody is there and when somebody will be."""
+    opens = opens_at(hours, d.now)
+    clock = datetime.fromtimestamp(local_time(hours, opens) / 1_000, UTC).strftime("%Y-%m-%d %H:%M") if opens else ""
+    text = Text(text=_phrase(d, conversation, hours.say).replace("{opens}", clock))
+    outbound = _address(d, conversation, None, Author(kind="system"), text)
+    if outbound is not None:
+        last = max(len(d.rules.waiting) - 1, 0)
+        n = conversation.n + 1
+        d.emit(f.ReplySent(conversation=conversation.id, n=n, outbound=outbound, waiting=last))
 
 
 def _phrase(d: Draft, conversation: Conversation, say: dict[str, str]) -> str:

@@ -10,7 +10,7 @@ from router import inputs as i
 from router.change import Change
 from router.evolve import FOLDS
 from router.facts import CommandRefused, InputRefused, MessageTaken, NoteAdded
-from router.rules import ChannelRule, Need, OperatorRule, Relax, Route, Rules, Times, Waiting, When
+from router.rules import ChannelRule, Hours, Need, OperatorRule, Relax, Route, Rules, Times, Waiting, When
 from router.step import Undecodable
 from tests.router.world import CHANNELS, World, language
 
@@ -70,6 +70,7 @@ SECOND = msgspec.structs.replace(
     },
     routes=(Route(name="bills", when=When(text=("invoice",)), need=Need(skills={"tech": 2})), Route(name="all")),
     waiting=(),
+    hours={"default": Hours(week=(((540, 1020),),) * 7, say={"en": "Back at {opens}"})},
 )
 WRONG = msgspec.structs.replace(FIRST, routes=(Route(name="broken", when=When(text=("(",))), Route(name="all")))
 

@@ -15,7 +15,7 @@ from router import facts as f
 from router import inputs as i
 from router.evolve import FOLDS, apply
 from router.record import decode_record
-from router.rules import Need, Relax, Route, Times, Waiting
+from router.rules import CannedText, Hours, Need, Relax, Route, Times, Waiting
 from router.snapshot import decode_state, encode_state, state_hash
 from router.state import State
 from tests.router.invariants import check_books
@@ -148,6 +148,9 @@ def _desk(world: World) -> None:
     world.wait(6_000)
     world.order("ben", i.SetPresence(state="break", reason="lunch"))
     world.feed(i.OperatorIdle(operator="anna", node="n3", idle=True))
+    hours = Hours(week=(((540, 1020),),) * 7, days={0: ()}, offsets=((0, 3_600_000),), say={"en": "At {opens}."})
+    answers = (CannedText(title="Bye", shortcut="bye", texts={"en": "Bye"}),)
+    world.propose(make_rules(hours={"default": hours}, answers=answers, results=("solved",)))
 
 
 def write(version: int) -> None:
