@@ -80,9 +80,9 @@ def compile_hours(settings: HoursSettings) -> Hours:
     for days, intervals in settings.week.items():
         for name in _named(days):
             week[NAMES.index(name)] = _intervals(intervals)
-    different: dict[int, Intervals] = dict.fromkeys(_closed(settings.holidays), ())
+    different: dict[str, Intervals] = dict.fromkeys(map(str, _closed(settings.holidays)), ())
     for day, intervals in settings.days.items():
-        different[(date.fromisoformat(day) - EPOCH).days] = _intervals(intervals)
+        different[str((date.fromisoformat(day) - EPOCH).days)] = _intervals(intervals)
     return Hours(
         week=tuple(week),
         offsets=tuple(_offsets(settings.timezone)),

@@ -50,7 +50,7 @@ def _spans(hours: Hours, at: int) -> Iterator[tuple[int, int]]:
     """Give when it is open, from the interval on that ends after ``at``; one night may reach into the next day."""
     today = local_time(hours, at) // DAY
     for day in range(today - 1, today + HORIZON):
-        for start, end in hours.days.get(day, hours.week[(day + 3) % 7]):  # the epoch began on a Thursday
+        for start, end in hours.days.get(str(day), hours.week[(day + 3) % 7]):  # the epoch began on a Thursday
             begin, over = _moment(hours, day * DAY + start * MINUTE), _moment(hours, day * DAY + end * MINUTE)
             if over > at:
                 yield begin, over

@@ -79,7 +79,7 @@ class Hours(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     week: tuple[Intervals, ...]
     offsets: tuple[tuple[int, int], ...] = ((0, 0),)
-    days: dict[int, Intervals] = {}
+    days: dict[str, Intervals] = {}
     say: dict[str, str] = {}
 
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from broker.compile import compile_rules
+from broker.compile import compile_rules, propose
 from broker.hours import HoursSettings, compile_hours
 from router.hours import is_open, local_time, opens_at
 from router.rules import Hours
@@ -66,7 +66,9 @@ hours:
   night: {timezone: UTC, week: {mon-sun: [22:00-06:00]}}
 """
     text = WHOLE.replace("    when: {text: [invoice]}", "    hours: night\n    when: {text: [invoice], hours: closed}")
-    rules = compile_rules(read(tmp_path, text + more))
+    settings = read(tmp_path, text + more)
+    rules = compile_rules(settings)
+    assert propose(settings).hash == propose(read(tmp_path, text + more)).hash
     assert (rules.routes[0].hours, rules.routes[0].when.hours, rules.routes[1].hours) == ("night", "closed", "")
     assert rules.hours["default"].week[0] == ((540, 1020),)
     assert rules.hours["default"].say == {"en": "Back at {opens}."}

@@ -148,7 +148,7 @@ def _desk(world: World) -> None:
     world.wait(6_000)
     world.order("ben", i.SetPresence(state="break", reason="lunch"))
     world.feed(i.OperatorIdle(operator="anna", node="n3", idle=True))
-    hours = Hours(week=(((540, 1020),),) * 7, days={0: ()}, offsets=((0, 3_600_000),), say={"en": "At {opens}."})
+    hours = Hours(week=(((540, 1020),),) * 7, days={"0": ()}, offsets=((0, 3_600_000),), say={"en": "At {opens}."})
     answers = (CannedText(title="Bye", shortcut="bye", texts={"en": "Bye"}),)
     world.propose(make_rules(hours={"default": hours}, answers=answers, results=("solved",)))
 
