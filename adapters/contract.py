@@ -306,7 +306,9 @@ class Adapter:
     async def send(self, outbound: Outbound) -> Sent:
         """Send one rendered message. Called once per outbound id and attempt, in order per conversation.
 
-        Cancelled when it takes longer than :attr:`Pace.call_timeout`, which makes its outcome unknown.
+        Cancelled when it takes longer than :attr:`Pace.call_timeout`, which makes its outcome unknown. A process that
+        stood still wakes up in the middle of a call: requests of ``context.http`` then fail by themselves; who speaks
+        another protocol asks :func:`adapters.session.sending_until` before the bytes that count.
 
         Raises:
             SendError: one of its kinds; anything else counts as an unknown outcome.

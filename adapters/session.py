@@ -1,12 +1,18 @@
 """HTTP clients for adapters: to anywhere, to public addresses only, or to this machine only.
 
 The address is checked when the socket is made, after names were resolved and after every redirect, so neither a
-number in the URL nor a name that changes its mind leads inside.
+number in the URL nor a name that changes its mind leads inside. Within :func:`send_by` the time is checked too, in
+the last moment before a request's bytes go out: a process that stood still in the middle of a call wakes up with its
+connection made, and by then somebody else may have sent what comes behind.
 """
 
 import errno
+import math
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -29,6 +35,44 @@ class Reach(StrEnum):
     LOOPBACK = "loopback"
 
 
+class TooLate(ConnectionAbortedError):
+    """The time to send this has passed; nothing more of it goes out."""
+
+
+_send_by: ContextVar[float] = ContextVar("send_by", default=math.inf)
+
+
+@contextmanager
+def send_by(deadline: float) -> Iterator[None]:
+    """Let requests in this context begin until ``deadline`` (``time.monotonic`` seconds) and not later.
+
+    A late one fails as a connection that breaks (``aiohttp.ClientError``), without a byte on the wire.
+    """
+    token = _send_by.set(deadline)
+    try:
+        yield
+    finally:
+        _send_by.reset(token)
+
+
+def sending_until() -> float:
+    """Give the deadline of this context; an adapter that does not use our sessions keeps to it by itself."""
+    return _send_by.get()
+
+
+async def _in_time(*_: object) -> None:
+    if time.monotonic() >= sending_until():
+        raise TooLate(errno.ECONNABORTED, "this process stood still, and the time to send it has passed")
+
+
+def _punctual() -> aiohttp.TraceConfig:
+    """Look at the clock before each write; aiohttp tells its traces of one before it makes it."""
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_in_time)
+    trace.on_request_chunk_sent.append(_in_time)
+    return trace
+
+
 def open_session(reach: Reach = Reach.ANYWHERE) -> aiohttp.ClientSession:
     """Open a session. An address out of reach fails as one that does not answer (``aiohttp.ClientConnectorError``)."""
     connector = aiohttp.TCPConnector(socket_factory=_factory(reach), limit=256)
@@ -37,6 +81,7 @@ def open_session(reach: Reach = Reach.ANYWHERE) -> aiohttp.ClientSession:
         headers={"User-Agent": USER_AGENT},
         timeout=aiohttp.ClientTimeout(total=TOTAL_TIMEOUT, connect=CONNECT_TIMEOUT),
         trust_env=False,
+        trace_configs=[_punctual()],
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Literal, TypeVar
@@ -12,12 +13,16 @@ from adapters.contract import Adapter, Sent
 from adapters.delivery import Ask, Done, Doubt, Fail, Repeat, Try, Verdict, after_find, after_send, interrupted
 from adapters.errors import ChannelError
 from adapters.pace import HOUR, Gate
+from adapters.session import send_by
 from broker.channels.claims import Claim, Claims, Overtaken
 from broker.channels.tally import Tally, wall_clock
 from normalizer.outbound import Outbound
 
 LONGEST_FREEZE = HOUR
 """Nothing that a provider says stops a whole channel for longer; then it is asked again."""
+
+STRAGGLING = 1_000
+"""Milliseconds that bytes, written in the last moment of a call, may need to arrive; clocks differ by less."""
 
 LEASE_GONE = "the lease of this channel is not held any more"
 T = TypeVar("T")
@@ -129,11 +134,13 @@ class Sender:
         self._tally.count("repeated")
         self._log.info("channel.send_repeated", code=verdict.code, at=verdict.at, freeze=verdict.freeze)
 
-    async def call(self, work: Awaitable[T]) -> T | Exception:
-        """Call the adapter within its time; every exception is an outcome."""
+    async def call(self, work: Awaitable[T], by: int) -> T | Exception:
+        """Call the adapter; exceptions are outcomes. ``by`` is when it must be over: others then take it to be."""
+        seconds = (by - self.clock.now()) / 1_000
         try:
-            async with asyncio.timeout(self.pace.call_timeout / 1_000):
-                return await work
+            with send_by(time.monotonic() + seconds):
+                async with asyncio.timeout(seconds):
+                    return await work
         except ChannelError as exc:
             self._log.info("channel.call_failed", code=exc.code)
             return exc
@@ -191,7 +198,7 @@ class _Delivery:
         """Go on from what the claim says."""
         claim = await self._read()
         if claim is not None and claim.state == "calling":
-            await self._sender.until(claim.at + self._sender.pace.call_timeout)  # that call may still be under way
+            await self._sender.until(claim.at + self._sender.pace.call_timeout + STRAGGLING)  # it may be under way
             claim = await self._read()
         if claim is None:
             return await self._first()
@@ -224,11 +231,14 @@ class _Delivery:
         """Claim, then call."""
         async with self._sender.turn(self._outbound.address):
             self._number += 1
-            await self._note("calling", self._sender.clock.now())
+            begun = self._sender.clock.now()
+            await self._note("calling", begun)
             if not self._sender.ours:  # writing the claim took long: somebody may be about to send it
                 await self._note("waiting", self._sender.clock.now())
                 raise Overtaken(LEASE_GONE)
-            outcome = await self._sender.call(self._sender.adapter.send(self._outbound))
+            outcome = await self._sender.call(
+                self._sender.adapter.send(self._outbound), begun + self._sender.pace.call_timeout
+            )
             return after_send(self._sender.pace, outcome, self._try())
 
     async def _ask(self, doubt: Ask) -> Verdict:
@@ -237,7 +247,8 @@ class _Delivery:
         await self._sender.until(doubt.at)
         self._sender.check()
         self._asked += 1
-        outcome: Sent | Exception | None = await self._sender.call(self._sender.adapter.find(self._outbound))
+        by = self._sender.clock.now() + self._sender.pace.call_timeout
+        outcome: Sent | Exception | None = await self._sender.call(self._sender.adapter.find(self._outbound), by)
         return after_find(self._sender.pace, outcome, self._asked, self._try(), doubt)
 
     async def _settle(self, verdict: Done | Doubt | Fail) -> Claim:

@@ -12,6 +12,7 @@ import pytest
 
 from adapters.contract import Adapter, Sent
 from adapters.pace import Pace
+from adapters.session import sending_until
 from broker.bus.connection import Bus
 from broker.bus.dead import DeadLetter, DeadLetters
 from broker.bus.reader import Reader
@@ -50,6 +51,7 @@ class Provider:
     taken: list[str] = field(default_factory=list)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
+    deadlines: dict[str, float] = field(default_factory=dict)
 
 
 class FakeChannel(Adapter):
@@ -61,6 +63,7 @@ class FakeChannel(Adapter):
 
     async def send(self, outbound: Outbound) -> Sent:
         self.provider.calls.append(outbound.id)
+        self.provider.deadlines[outbound.id] = sending_until()
         self.provider.entered.set()
         if outbound.id in self.provider.gates:
             await self.provider.gates[outbound.id].wait()

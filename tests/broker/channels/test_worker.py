@@ -1,6 +1,7 @@
 """The outbound worker against a real bus: order, repetition, doubt, take-over, restart."""
 
 import asyncio
+import time
 
 import msgspec
 import pytest
@@ -280,6 +281,14 @@ async def test_a_lost_lease_ends_the_worker(scene: Scene) -> None:
     lease.lose()
     with pytest.raises(Overtaken):
         await task
+
+
+async def test_a_call_is_told_until_when_something_may_go_out(scene: Scene) -> None:
+    scene.start(scene.worker(pace=SLOW))
+    begun = time.monotonic()
+    await scene.write("c1")
+    await scene.receipts(c1_1="sent")
+    assert begun < scene.provider.deadlines["c1-1"] < time.monotonic() + SLOW.call_timeout / 1_000
 
 
 async def test_a_stalled_worker_that_wakes_up_tells_what_it_knows_and_sends_nothing(scene: Scene) -> None:
