@@ -14,7 +14,7 @@ def url_fault(text: str) -> str:
     if url.scheme not in ("http", "https") or not url.host:
         return "must begin with https:// and name a host"
     if url.user or url.password:
-        return "must hold no user or password: URLs end up in logs; requests are signed with `secrets`"
+        return "must hold no user or password: URLs end up in logs"
     if url.scheme == "http" and not _is_loopback(url.host):
         return "must begin with https:// (http only to this machine, such as http://127.0.0.1:9000)"
     return ""

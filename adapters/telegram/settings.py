@@ -1,13 +1,13 @@
 """What can be set of a Telegram channel."""
 
 import re
-from ipaddress import ip_address
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 from yarl import URL
 
 from adapters.pace import LONGEST_PATIENCE
+from adapters.urls import url_fault
 from config import Duration, Secret, SettingError, Size
 
 TELEGRAM = "https://api.telegram.org"
@@ -98,21 +98,9 @@ class TelegramSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def _url_fault(text: str) -> str:
-    try:
-        url = URL(text)
-    except ValueError as exc:
-        return f"is not a URL: {exc}"
-    if url.scheme not in ("http", "https") or not url.host:
-        return "must begin with https:// and name a host"
-    if url.query_string or url.fragment or url.user or url.password:
-        return "must be a plain address such as https://bots.shop.example, without user, query or fragment"
-    if url.scheme == "http" and not _is_loopback(url.host):
-        return "must begin with https:// (http only to this machine): the token is part of every request"
+    if fault := url_fault(text):
+        return fault
+    url = URL(text)
+    if url.query_string or url.fragment:
+        return "must be a plain address such as https://bots.shop.example, without query or fragment"
     return ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
