@@ -38,7 +38,7 @@ demo: setup front ## Start Trunkline with a demo shop and a demo operator
 
 test-packages:
 	@scripts/apt-install chromium:chromium,chromium-browser,google-chrome dovecot-imapd:/usr/lib/dovecot/imap,/usr/libexec/dovecot/imap dovecot-lmtpd:/usr/lib/dovecot/lmtp,/usr/libexec/dovecot/lmtp \
-	  kamailio:kamailio \
+	  kamailio:kamailio haproxy:haproxy,/usr/sbin/haproxy prometheus:promtool systemd:systemd-analyze \
 	  kamailio-extra-modules:/usr/lib/*/kamailio/modules/evapi.so sip-tester:sipp baresip-core:baresip ngircd:ngircd,/usr/sbin/ngircd nodejs:node
 
 test: setup front test-packages ## Run the tests
