@@ -1,5 +1,6 @@
 """The files that a browser loads: the chat as it is built, a page of its own for it, and the demo shop."""
 
+import gzip
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
@@ -66,16 +67,22 @@ def _read(name: str) -> bytes:
 def _serve(body: bytes, media_type: str) -> Answer:
     headers = {
         hdrs.CACHE_CONTROL: "no-cache",
+        hdrs.VARY: hdrs.ACCEPT_ENCODING,
         "Content-Security-Policy": POLICY,
         "Cross-Origin-Resource-Policy": "cross-origin",  # the shop is another site than the chat
     }
-    etag = f'"{sha256(body).hexdigest()[:32]}"'
+    etag, packed = sha256(body).hexdigest()[:32], gzip.compress(body, 9, mtime=0)
 
     async def show(request: web.Request) -> web.Response:
-        if request.headers.get(hdrs.IF_NONE_MATCH) == etag:
-            return web.Response(status=304, headers={**headers, hdrs.ETAG: etag})
-        answer = web.Response(body=body, content_type=media_type, charset="utf-8", headers={**headers, hdrs.ETAG: etag})
-        answer.enable_compression()
+        if any(known.value == etag for known in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers | {hdrs.ETAG: f'"{etag}"'})
+        zipped = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
+        answer = web.Response(
+            body=packed if zipped else body, content_type=media_type, charset="utf-8", headers=headers
+        )
+        answer.etag = etag
+        if zipped:
+            answer.headers[hdrs.CONTENT_ENCODING] = "gzip"
         return answer
 
     return show

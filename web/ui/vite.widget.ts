@@ -6,6 +6,10 @@ import { defineConfig } from "vite";
 
 const path = (name: string) => fileURLToPath(new URL(`src/widget/${name}`, import.meta.url));
 
+/** Names of ours that stand in no frame, storage, document or text: one letter will do for them. */
+const INNER =
+  /^(acked|again|asking|attempt|become|busy|caughtUp|changed|colours|drawing|expect|flush|forget|fresh|glance|happened|held|inner|inviter|keep|learn|listeners|looking|memory|mend|painted|renew|reported|reporting|reveal|settle|showTyping|silence|slots|stopTyping|tellPlace|tellTyping|told|transcript|typingEnds|typingTold|undo|unreadTold|urls|wiring)$/;
+
 export default defineConfig({
   plugins: [
     {
@@ -24,6 +28,9 @@ export default defineConfig({
     outDir: "../built/widget",
     emptyOutDir: true,
     target: "es2022",
+    rolldownOptions: {
+      output: { minify: { compress: true, mangle: true, codegen: true, mangleProps: { include: INNER } } },
+    },
     lib: { entry: "src/widget/main.tsx", formats: ["iife"], name: "TrunklineChat", fileName: () => "chat.js" },
   },
 });

@@ -1,9 +1,12 @@
 """The pages that are served: safe headers, nothing inline, the shop only for a demo."""
 
+import gzip
 import re
 
 import pytest
+from aiohttp import ClientSession
 
+from adapters.webchat.pages import read_words
 from tests.adapters.webchat.conftest import Chat
 
 
@@ -19,6 +22,21 @@ async def test_pages_are_served_under_a_strict_policy_and_cached_by_content(chat
         assert response.status == 304
     if "html" in headers["Content-Type"]:
         assert not re.search(r"<script(?![^>]*src)|<style|\son\w+=|style=", body)
+
+
+async def test_the_chat_weighs_little(chat: Chat) -> None:
+    """What one visitor loads: the script, and with their session the words of one language."""
+    node = await chat.start()
+    headers = {"Accept-Encoding": "gzip"}
+    async with (
+        ClientSession(auto_decompress=False) as http,
+        http.get(f"{node.url}/chat.js", headers=headers) as response,
+    ):
+        assert response.headers["Content-Encoding"] == "gzip"
+        assert len(await response.read()) <= 20 * 1024
+    words = read_words()
+    assert set(words) == {"en", "ru", "pl"}
+    assert max(len(gzip.compress(bytes(each))) for each in words.values()) <= 2 * 1024
 
 
 async def test_the_shop_is_there_for_a_demo_only(chat: Chat) -> None:

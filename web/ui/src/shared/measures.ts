@@ -15,6 +15,11 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
+/** `Monday 9:00`. */
+export function dayAndTime(at: number, language: string): string {
+  return new Intl.DateTimeFormat(language, { weekday: "long", hour: "numeric", minute: "2-digit" }).format(at);
+}
+
 /** `14:05`, or `2:05 PM`. */
 export function timeOfDay(at: number, language: string): string {
   return new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit" }).format(at);

@@ -2,11 +2,12 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isRightToLeft } from "../shared/languages";
+import { dayAndTime } from "../shared/measures";
 import { FormCard, offlineQuestions, RatingCard } from "./Cards";
 import { Composer } from "./Composer";
 import type { Chat } from "./chat";
 import { Icon, SignButton } from "./icons";
-import { Avatar, Log, Said } from "./Log";
+import { Avatar, Log, localeOf, Said } from "./Log";
 import type { Invitation, Texts, Theme } from "./protocol";
 import { type Catalogue, LANGUAGES, type Language, NAMES, type Say, speaker } from "./texts";
 
@@ -31,11 +32,11 @@ export interface Shell {
 
 const PHONE = "(max-width: 480px)";
 
-export function App({ shell }: { shell: Shell }): JSX.Element {
+export function App({ shell }: { shell: Shell }): JSX.Element | null {
   const { chat, opened, page, language, theme, texts } = shell;
   const say = speaker(language, shell.words, { ...texts });
   const title = say("title");
-  if (chat.state === "ended" && !page) return <></>;
+  if (chat.state === "ended" && !page) return null;
   return (
     <div
       class={`root ${theme.position} ${page ? "page" : ""} ${opened ? "opened" : ""}`}
@@ -169,7 +170,7 @@ function Panel({ shell, say, title }: { shell: Shell; say: Say; title: string })
       )}
       <Log chat={chat} say={say} language={language}>
         {chat.empty && (
-          <div class="line reply first last">
+          <div class="line reply plain">
             <Avatar speaker={operator} />
             <div class="said">
               <div class="bubble">
@@ -188,7 +189,7 @@ function Panel({ shell, say, title }: { shell: Shell; say: Say; title: string })
         )}
         {begun && away && <p class="place">{say("offlineNote")}</p>}
         {over && form && !anew ? (
-          <button type="button" class="primary anew" onClick={() => setAnew(true)}>
+          <button type="button" class="second" onClick={() => setAnew(true)}>
             {say("anew")}
           </button>
         ) : form ? (
@@ -214,7 +215,13 @@ function Head({ shell, say, title }: { shell: Shell; say: Say; title: string }):
   const { chat, page, language } = shell;
   const { operator } = chat.now;
   const name = operator?.name || title;
-  const below = operator?.name ? title : chat.staffed ? say("subtitle") : say("away");
+  const below = operator?.name
+    ? title
+    : chat.staffed
+      ? say("subtitle")
+      : chat.opensAt
+        ? say("back", { time: dayAndTime(chat.opensAt, localeOf(language)) })
+        : say("away");
   const offered = Object.keys(chat.session?.texts ?? {}).filter((each): each is Language =>
     LANGUAGES.includes(each as Language),
   );
@@ -274,16 +281,16 @@ function keys(event: KeyboardEvent, modal: boolean, close: (() => void) | undefi
 function useKeyboardRoom(panel: { current: HTMLElement | null }): void {
   useEffect(() => {
     const view = window.visualViewport;
-    const fit = () => {
+    const resize = () => {
       panel.current?.style.setProperty("--room", `${view?.height ?? innerHeight}px`);
       panel.current?.style.setProperty("--above", `${view?.offsetTop ?? 0}px`);
     };
-    fit();
-    view?.addEventListener("resize", fit);
-    view?.addEventListener("scroll", fit);
+    resize();
+    view?.addEventListener("resize", resize);
+    view?.addEventListener("scroll", resize);
     return () => {
-      view?.removeEventListener("resize", fit);
-      view?.removeEventListener("scroll", fit);
+      view?.removeEventListener("resize", resize);
+      view?.removeEventListener("scroll", resize);
     };
   }, []);
 }

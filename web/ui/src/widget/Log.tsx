@@ -128,7 +128,7 @@ function NoteLine({ note, say, language }: Around & { note: Note }): JSX.Element
 }
 
 /** The browser's own variety of a language: how people there write times. */
-function localeOf(language: Language): string {
+export function localeOf(language: Language): string {
   return navigator.languages.find((each) => each.startsWith(language)) ?? language;
 }
 
@@ -183,7 +183,7 @@ function TickMark({ tick, say }: { tick: Tick; say: Say }): JSX.Element {
   );
 }
 
-function Content({ content, ...around }: Around & { content: Shown }): JSX.Element {
+function Content({ content, ...around }: Around & { content: Shown }): JSX.Element | null {
   switch (content.kind) {
     case "file":
       return (
@@ -206,7 +206,7 @@ function Content({ content, ...around }: Around & { content: Shown }): JSX.Eleme
     case "choice":
       return <Said text={content.text || content.chosen || ""} />;
     default:
-      return <></>;
+      return null;
   }
 }
 

@@ -39,6 +39,8 @@ export class Chat {
   state: LineState | "idle" = "idle";
   staffed = true;
   ahead: number | null = null;
+  /** When somebody will be here by the opening hours (ms); 0: nothing is known. */
+  opensAt = 0;
   typing: string | undefined;
   uploads: Sending[] = [];
   /** What a screen reader says next. */
@@ -157,6 +159,7 @@ export class Chat {
     const before = this.session ?? this.keep.all.session;
     this.session = session;
     this.staffed = session.staffed;
+    this.opensAt = session.opens_at ?? 0;
     const { look, texts, words, language } = session;
     this.keep.put({
       session: { ...session, words: {} as never },
@@ -217,6 +220,7 @@ export class Chat {
       case "status":
         this.staffed = frame.staffed;
         this.ahead = frame.ahead;
+        this.opensAt = frame.opens_at ?? 0;
         break;
       case "error":
         this.mend(frame);

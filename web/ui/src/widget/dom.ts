@@ -205,7 +205,7 @@ export function useLayoutEffect(run: () => unknown, deps?: readonly unknown[]): 
 
 function effect(run: () => unknown, deps: readonly unknown[] | undefined, early: boolean): void {
   const mine = next();
-  if (mine.deps && deps && deps.every((each, place) => Object.is(each, mine.deps?.[place]))) return;
+  if (mine.deps && deps?.every((each, place) => Object.is(each, mine.deps?.[place]))) return;
   mine.deps = deps ?? [];
   mine.run = run;
   effects.push([mine, early]);

@@ -114,7 +114,7 @@ export class TrunklineChat extends HTMLElement {
   }
 
   async identify(who: { token: string } | null): Promise<void> {
-    await this.chat.identify(who && who.token);
+    await this.chat.identify(who?.token ?? null);
   }
 
   set(attributes: Record<string, unknown>): void {

@@ -127,6 +127,7 @@ export interface Session {
   texts?: Record<string, Texts>;
   look: Look;
   staffed: boolean;
+  opens_at?: number;
   user?: string;
   /** What the chat says by itself, in the language that was asked for. */
   words: Catalogue;
@@ -138,7 +139,7 @@ export type ServerFrame =
   | { type: "items"; items: Item[]; cursor: string; more?: boolean }
   | { type: "ack"; id: string }
   | { type: "typing"; on: boolean; name?: string }
-  | { type: "status"; staffed: boolean; ahead: number | null }
+  | { type: "status"; staffed: boolean; ahead: number | null; opens_at?: number }
   | { type: "error"; code: string; message: string; field?: string; ref?: string; retry_after?: number };
 
 export type ClientFrame = Frame & Record<string, unknown>;
