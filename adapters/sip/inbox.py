@@ -49,10 +49,15 @@ class Inbox:
             await self.work_off()
 
     async def work_off(self) -> None:
-        """Work off what has come."""
+        """Work off what has come. What a failure interrupts waits again: to work off the same twice does no harm."""
         async with self._busy:
             self._arrived.clear()
-            await self._work(self._empty())
+            waiting = self._empty()
+            try:
+                await self._work(waiting)
+            except BaseException:
+                self._waiting = [*waiting, *self._waiting]
+                raise
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:

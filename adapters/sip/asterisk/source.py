@@ -111,11 +111,13 @@ class Asterisk:
         """Read the feed until it ends. Raises NotReachable, BadCredentials."""
         feed = await self._board.ari.connect()
         self._inbox.clear()
+        loaded = False
         try:
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(self._read(feed))
                 async with self._inbox.paused():
                     await self._ledger.load()
+                    loaded = True
                 await self._look(first=True)
                 self._context.log.info("sip.reading", source="asterisk", calls=len(self._ledger.calls))
                 parts.create_task(self._inbox.run())
@@ -124,6 +126,8 @@ class Asterisk:
                     await asyncio.sleep(LOOK_EVERY)
                     await self._look(first=False)
         except ExceptionGroup as group:
+            if loaded:  # before that, notes that are not known would be written over
+                await self._inbox.work_off()
             raise group.exceptions[0] from group
         finally:
             with suppress(TimeoutError):

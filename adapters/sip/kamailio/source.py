@@ -97,11 +97,13 @@ class Kamailio:
         """Read the feed until it ends. Raises NotReachable, BadCredentials."""
         reader, writer = await self._connect()
         self._inbox.clear()
+        loaded = False
         try:
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(self._read(reader))
                 async with self._inbox.paused():
                     await self._ledger.load()
+                    loaded = True
                 parts.create_task(self._say_taken())
                 await self._look()
                 self._context.log.info("sip.reading", source="kamailio", calls=len(self._ledger.calls))
@@ -110,6 +112,8 @@ class Kamailio:
                     await asyncio.sleep(LOOK_EVERY)
                     await self._look()
         except ExceptionGroup as group:
+            if loaded:  # before that, notes that are not known would be written over
+                await self._inbox.work_off()
             raise group.exceptions[0] from group
         finally:
             writer.close()

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from adapters.sip.inbox import OVERHEAD, Inbox
 
 
@@ -23,6 +25,24 @@ async def test_what_finds_no_room_waits_until_the_rest_is_worked_off() -> None:
         await third
     await inbox.work_off()
     assert done == [b"1", b"2", b"3"]
+
+
+async def test_what_a_failure_interrupts_waits_again() -> None:
+    done: list[bytes] = []
+    faults = [RuntimeError("the store is away")]
+
+    async def work(payloads: Sequence[bytes]) -> None:
+        if faults:
+            raise faults.pop()
+        done.extend(payloads)
+
+    inbox = Inbox(work)
+    await inbox.put(b"1")
+    with pytest.raises(RuntimeError):
+        await inbox.work_off()
+    await inbox.put(b"2")
+    await inbox.work_off()
+    assert done == [b"1", b"2"]
 
 
 async def test_what_an_earlier_connection_has_left_makes_room() -> None:

@@ -28,6 +28,7 @@ from adapters.testing import (
     Answer,
     Cut,
     FakeContext,
+    Hang,
     InboundCase,
     OutboundCase,
     Rig,
@@ -293,6 +294,21 @@ async def test_what_came_before_a_connection_broke_in_half_is_stored(
     context.store.set()
     await channel.heard("failed")
     assert [call.call for call in channel.calls("failed")] == ["c-2@trunk"]
+
+
+async def test_what_came_before_the_list_could_not_be_had_is_stored(
+    kamailio: KamailioSimulator, context: FakeContext
+) -> None:
+    kamailio.will(Hang(), on='"do":"list"')
+    channel = Channel(settings(kamailio), context)
+    await channel.start()
+    await kamailio.read_by()
+    await kamailio.feed(said(1))
+    await kamailio.feed(said(1, "failed", sip=487))
+    kamailio.calls.clear()
+    await channel.heard("failed")
+    assert channel.lost[0].code == "no_control"
+    await channel.stop()
 
 
 async def test_a_store_that_is_away_costs_no_call_and_no_memory(
