@@ -177,11 +177,14 @@ class Kamailio:
         return None
 
     async def _say_taken(self) -> None:
-        """Tell Kamailio which calls are stored, so that they may wait. What else is stored does not wait for that."""
+        """Tell Kamailio which calls are stored, so that they may wait. What else is stored does not wait for that.
+
+        Of one call never twice at the same time: both the feed and the list may have told of it.
+        """
         while True:
-            calls = [await self._stored.get()]
+            calls = {await self._stored.get()}
             while not self._stored.empty():
-                calls.append(self._stored.get_nowait())
+                calls.add(self._stored.get_nowait())
             await asyncio.gather(*map(self._say_one_taken, calls))
 
     async def _say_one_taken(self, call: str) -> None:
