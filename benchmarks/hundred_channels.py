@@ -16,7 +16,7 @@ import msgspec
 
 from benchmarks.channel_driver import DRIVERS, Driver, driver_type
 from benchmarks.figures import significant
-from benchmarks.stage import cpu_seconds
+from benchmarks.stage import ROOT, cpu_seconds
 from broker.bus.server import free_port
 
 MIX: Mapping[str, int] = {
@@ -32,15 +32,23 @@ MIX: Mapping[str, int] = {
 WEB_CHATS = 5
 START_WITHIN = 120.0
 LOOK_EVERY = 0.2
+SETTLED_AFTER = 30.0
+"""Seconds after the start when also the libraries are there that channels import while they receive already."""
+
+OURS = ("adapters", "broker", "config", "desk", "normalizer", "router", "web")
 ACCEPTED = re.compile(r'^trunkline_channel_events_total\{channel="([^"]+)",event="accepted"\}', re.MULTILINE)
 
 
 class HundredChannels(msgspec.Struct, frozen=True, kw_only=True):
-    """To reach: under 10 s and 300 MB. The memory and ``cpu_s`` are of the process with the channels alone."""
+    """To reach: under 10 s and 300 MB. All but ``start_s`` is of the process with the channels alone.
+
+    ``cpu_s`` is of the start; ``rss_mb`` and ``settled_cpu_s`` are :data:`SETTLED_AFTER` seconds later.
+    """
 
     start_s: float
-    rss_mb: float
     cpu_s: float
+    rss_mb: float
+    settled_cpu_s: float
 
 
 async def measure_hundred(folder: Path) -> HundredChannels:
@@ -49,6 +57,7 @@ async def measure_hundred(folder: Path) -> HundredChannels:
     url = f"http://127.0.0.1:{port}"
     async with AsyncExitStack() as stack:
         drivers = [await stack.enter_async_context(_opened(name, url, number)) for name, number in _places()]
+        await _compile()
         file.write_text(settings(port, {driver.channel: section for driver, section in drivers}))
         began = time.perf_counter()
         process = await stack.enter_async_context(_running(file, folder / "hundred"))
@@ -56,10 +65,13 @@ async def measure_hundred(folder: Path) -> HundredChannels:
             await _ready(http, url)
             await asyncio.gather(*(_offer(driver) for driver, _ in drivers))
             await _accepted(http, url, {driver.channel for driver, _ in drivers})
+        took, cpu = time.perf_counter() - began, cpu_seconds(process.pid)
+        await asyncio.sleep(SETTLED_AFTER)
         return HundredChannels(
-            start_s=significant(time.perf_counter() - began),
+            start_s=significant(took),
+            cpu_s=significant(cpu),
             rss_mb=significant(_resident(process.pid) / 1e6),
-            cpu_s=significant(cpu_seconds(process.pid)),
+            settled_cpu_s=significant(cpu_seconds(process.pid)),
         )
 
 
@@ -93,9 +105,15 @@ async def _opened(name: str, url: str, number: int) -> AsyncIterator[tuple[Drive
         await driver.close()
 
 
+async def _compile() -> None:
+    """Compile our modules as pip does when it installs them: a checkout may be kept without that."""
+    compiling = await asyncio.create_subprocess_exec(sys.executable, "-m", "compileall", "-q", *OURS, cwd=ROOT)
+    await compiling.wait()
+
+
 @asynccontextmanager
 async def _running(file: Path, data: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    arguments = ("-m", "broker.cli.main", "up", str(file), "--data", str(data), "--log-level", "error")
+    arguments = ("-m", "broker.cli.main", "up", str(file), "--data", str(data), "--log-level", "critical")
     process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.DEVNULL)
     try:
         yield process
