@@ -174,9 +174,17 @@ def test_what_compose_mounts_and_refers_to_is_there(compose: dict[str, Any]) -> 
                 assert source in compose["volumes"], (name, source)
         assert set(service["networks"]) <= set(compose["networks"])
         assert set(service.get("depends_on", ())) <= set(compose["services"])
-    example = (DEPLOY / "compose" / "env.example").read_text()
+    example = (DEPLOY / "compose" / "nats.env.example").read_text()
     for variable in re.findall(r"\$\{(NATS_PASSWORD\w+)", (DEPLOY / "compose" / "compose.yaml").read_text()):
         assert f"{variable}=" in example
+
+
+def test_a_part_knows_its_own_password_alone(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        files = service.get("env_file", [])
+        assert ("secrets/nats.env" in files) == (name in ("n1", "n2", "n3")), name
+        secrets = [value for value in service["environment"].values() if "NATS_PASSWORD" in value]
+        assert len(secrets) <= 1, name
 
 
 def test_a_process_gets_the_time_that_it_needs_to_stop(compose: dict[str, Any]) -> None:
@@ -215,7 +223,7 @@ def test_a_pod_passes_the_restricted_standard(pod: dict[str, Any]) -> None:
         assert container["resources"]["requests"]
         assert container["resources"]["limits"]["memory"]
     assert {kind for volume in spec["volumes"] for kind in volume if kind != "name"} <= {
-        *("configMap", "secret", "emptyDir", "persistentVolumeClaim"),
+        *("configMap", "secret", "emptyDir", "persistentVolumeClaim", "projected"),
     }
 
 

@@ -1,0 +1,199 @@
+"""A deployment as systemd would start it, and a restart of every process under load, one after the other.
+
+Three NATS nodes with TLS and rights, two routers, two desks, two web chats, and HAProxy in front of them, with the
+configuration of deploy/. Nothing may be lost, doubled or out of order, and no visitor may notice more than a second.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from broker.bus import child
+from broker.bus.server import free_port
+from broker.bus.streams import Workspace
+from tests.deploy.cluster import DEPLOY, NODES, Deployed
+from tests.e2e.actors import Operator, Visitor
+from tests.e2e.installation import Part, until
+from tests.faults.ledger import Ledger
+from tests.faults.rounds import Crew, Load, say
+
+PARTS = {
+    "router-a": ["router"],
+    "router-b": ["router"],
+    "desk-a": ["desk"],
+    "desk-b": ["desk"],
+    "site-a": ["site"],
+    "site-b": ["site"],
+}
+OPERATORS = tuple(f"op{n}" for n in range(8))
+RATE = float(os.environ.get("TRUNKLINE_ROLLING_RATE", "40"))
+VISITORS = 40
+NOTICED = float(os.environ.get("TRUNKLINE_ROLLING_NOTICED", "5"))
+"""Seconds that a visitor may wait for a tick: one on a quiet machine, five where others work on the same two cores."""
+
+SETTLED = 3.0
+"""Seconds of load between two restarts."""
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.faults,
+    pytest.mark.timeout(900),
+    pytest.mark.usefixtures("lost_sockets"),
+]
+
+
+class Proxy:
+    """HAProxy with the configuration of deploy/proxy, on loopback and without TLS."""
+
+    def __init__(self, folder: Path, deployed: Deployed, port: int) -> None:
+        program = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        assert program is not None, "haproxy is missing: make test-packages"
+        self.port = port
+        config = (DEPLOY / "proxy" / "haproxy.cfg").read_text()
+        config = re.sub(r"bind .*", f"bind 127.0.0.1:{self.port}", config)
+        config = re.sub(r"maxconn \d+", "maxconn 2000", config)  # as many as this process may have
+        # each actor is a network address of its own, which only a proxy in front of this one could say
+        config = re.sub(r"  http-request del-header X-Forwarded-For\n", "", config)
+        config = config.replace("X-Forwarded-Proto https", "X-Forwarded-Proto http")
+        config = config.replace("option forwardfor\n", "option forwardfor if-none\n")
+        (folder / "haproxy.cfg").write_text(config)
+        places = {name.upper().replace("-", "_"): _place(part) for name, part in deployed.parts.items()}
+        self.log = folder / "haproxy.log"
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603  # our own command line
+                (
+                    *(sys.executable, "-I", "-S", child.__file__, str(os.getpid())),
+                    *(program, "-db", "-f", str(folder / "haproxy.cfg")),
+                ),
+                env={**os.environ, **places, "HOOKS_A": "127.0.0.1:9", "HOOKS_B": "127.0.0.1:9"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+        until(self._listens, f"the proxy listens; see {self.log}", 10.0)
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None, self.log.read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    @property
+    def url(self) -> str:
+        """Where everybody knocks."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+
+def _place(part: Part) -> str:
+    return f"127.0.0.1:{part.port}"
+
+
+class Staff(Crew):
+    """Everybody who takes part knocks at the proxy's door."""
+
+    def __init__(self, deployed: Deployed, proxy: Proxy, ledger: Ledger) -> None:
+        for name, part in (("site", deployed.parts["site-a"]), ("desk", deployed.parts["desk-a"])):
+            deployed.parts.setdefault(name, part)
+        super().__init__(deployed, ledger, Load(RATE, VISITORS), seed=1)
+        del deployed.parts["site"], deployed.parts["desk"]
+        door: Callable[[], str] = lambda: proxy.url  # noqa: E731
+        self.visitors = [Visitor(door, f"v{n}", f"10.2.0.{n + 1}") for n in range(VISITORS)]
+        self.operators = [Operator(door, name, f"10.3.0.{n + 1}") for n, name in enumerate(OPERATORS)]
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Load while the block runs."""
+        task = asyncio.create_task(self.write())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def longest(self, since: float) -> float:
+        """The longest time from a visitor's message to its tick, of those written since a moment (monotonic)."""
+        now = time.monotonic()
+        written = [one for visitor in self.visitors for one in visitor.written.values() if one.sent >= since]
+        return max(((one.acked or now) - one.sent for one in written), default=0.0)
+
+
+@pytest.fixture
+def door() -> int:
+    """The port that all the world knows."""
+    return free_port()
+
+
+@pytest.fixture
+def deployed(tmp_path: Path, door: int) -> Iterator[Deployed]:
+    http = {"trusted_proxies": ["127.0.0.1/32"], "public_url": f"http://127.0.0.1:{door}"}
+    installation = Deployed(tmp_path / "deployed", OPERATORS, "http://127.0.0.1:9/in", {"http": http})
+    try:
+        installation.open(PARTS)
+        yield installation
+    finally:
+        installation.close()
+
+
+@pytest.fixture
+def proxy(deployed: Deployed, tmp_path: Path, door: int) -> Iterator[Proxy]:
+    running = Proxy(tmp_path, deployed, door)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def restart_part(deployed: Deployed, name: str) -> None:
+    part = deployed.parts[name]
+    part.stop()
+    part.start()
+    deployed.wait_ready(part, PARTS[name])
+
+
+def restart_node(deployed: Deployed, node: str) -> None:
+    deployed.cluster.end(node)
+    deployed.cluster.launch(node)
+    deployed.cluster.wait_healthy(node)
+
+
+async def test_nobody_notices_that_everything_is_restarted(deployed: Deployed, proxy: Proxy) -> None:
+    ledger = Ledger(Workspace(deployed.workspace))
+    staff = Staff(deployed, proxy, ledger)
+    noticed: dict[str, float] = {}
+    async with staff.at_work():
+        async with staff.writing():
+            begun = time.monotonic()
+            await asyncio.sleep(SETTLED)
+            noticed["nothing"] = staff.longest(begun)
+            for name in (*PARTS, *NODES):
+                begun = time.monotonic()
+                work = restart_node if name in NODES else restart_part
+                await asyncio.to_thread(work, deployed, name)
+                await asyncio.sleep(SETTLED)
+                noticed[name] = staff.longest(begun)
+                say(f"{name} restarted: longest time to a tick {noticed[name]:.2f} s")
+        await staff.settle()
+    connections = [visitor.connections for visitor in staff.visitors]
+    say(
+        f"rolling restart: {len(ledger.decided)} messages, {len(ledger.terms)} terms, longest time to a tick"
+        f" {max(noticed.values()):.2f} s ({noticed['nothing']:.2f} s without a restart),"
+        f" {max(connections)} connections of a visitor at most"
+    )
+    assert max(noticed.values()) < NOTICED, noticed
+    assert until(lambda: len(ledger.terms) >= 2, "the routers took turns", 1.0)
