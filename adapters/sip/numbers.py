@@ -107,8 +107,8 @@ def dialled(to: str, channel: str, hosts: Collection[str] = ()) -> str:
     host is one of our own ``hosts``; a number always, unless it is the name of somebody on another host.
     """
     scheme, _, value = to.partition(":")
-    if scheme == "tel":
-        return value
+    if scheme == "tel":  # of any channel, also of one that somebody else has written
+        return value if _DIGITS.fullmatch(value) else ""
     if scheme != SCHEME or not value.startswith(f"{channel}/"):
         return ""
     user, _, host = value.removeprefix(f"{channel}/").partition("@")

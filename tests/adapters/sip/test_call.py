@@ -185,6 +185,8 @@ def test_a_number_without_a_country_is_known_within_the_channel_only() -> None:
     ("address", "dialled"),
     [
         ("tel:+48600100200", "+48600100200"),
+        ("tel:*72900", ""),
+        ("tel:+48600100200@elsewhere.example", ""),
         ("sip:phone/101@pbx.example", "101"),
         ("sip:phone/zoe@pbx.example", "zoe"),
         ("sip:phone/101@elsewhere.example", ""),
