@@ -69,11 +69,13 @@ class Typing(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="l
 class Duty(Struct, frozen=True):
     """Who is there for those who wait: ``staffed``: somebody is signed in and not leaving.
 
-    ``ahead`` maps each waiting conversation to how many wait before it.
+    ``ahead`` maps each waiting conversation to how many wait before it. ``opens_at`` is when the first team opens (ms
+    since the epoch), if all are closed now; 0: somebody is open, or there are no opening hours.
     """
 
     staffed: bool
     ahead: Mapping[str, int]
+    opens_at: int = 0
 
 
 class Lines(Protocol):

@@ -168,6 +168,7 @@ class WebChat(Adapter):
         language = request.query.get("language", "")
         if language not in self._words:
             language = FALLBACK if language and FALLBACK in self._words else ""
+        duty = self.context.lines.duty()
         grant = SessionGrant(
             token=token,
             visitor=session.visitor,
@@ -178,7 +179,8 @@ class WebChat(Adapter):
             file_types=tuple(self.settings.files.types),
             texts={language: msgspec.to_builtins(texts) for language, texts in self.settings.texts.items()},
             look=self._look,
-            staffed=self.context.lines.duty().staffed,
+            staffed=duty.staffed,
+            opens_at=duty.opens_at,
             user=session.user.id if session.user else "",
             language=language,
             words=self._words.get(language, _NO_WORDS),

@@ -147,7 +147,7 @@ class Hub:
     def status(self, visitor: Visitor) -> Status:
         """Say whether somebody is on duty, and how many wait before this visitor."""
         duty = self._duty = self._duty or self._lines.duty()
-        return Status(duty.staffed, duty.ahead.get(visitor.open or ""))
+        return Status(duty.staffed, duty.ahead.get(visitor.open or ""), duty.opens_at)
 
     async def close(self, closing: Closing) -> None:
         """Close every tab and wait until all are gone; to be bounded by the caller."""

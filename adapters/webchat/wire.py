@@ -269,10 +269,14 @@ class TypingThere(Struct, frozen=True, omit_defaults=True, tag_field="type", tag
 
 
 class Status(Struct, frozen=True, tag_field="type", tag="status"):
-    """Whether somebody is on duty; ``ahead`` is how many wait before this visitor, if they wait."""
+    """Whether somebody is on duty; ``ahead`` is how many wait before this visitor, if they wait.
+
+    ``opens_at`` (ms) is when somebody will be there by the opening hours; 0: it is open, or nothing is known.
+    """
 
     staffed: bool
     ahead: int | None = None
+    opens_at: int = 0
 
 
 class Pong(Struct, frozen=True, tag_field="type", tag="pong"):
@@ -298,6 +302,7 @@ class SessionGrant(Struct, frozen=True, kw_only=True, omit_defaults=True):
     texts: dict[str, dict[str, str]] = {}
     look: msgspec.Raw
     staffed: bool
+    opens_at: int = 0
     user: str = ""
     language: str = ""
     words: msgspec.Raw = msgspec.Raw(b"{}")

@@ -5,6 +5,7 @@ nothing of the same person's other addresses.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Literal, Protocol
@@ -18,6 +19,7 @@ from broker.bus.streams import Workspace
 from broker.routing.people import PeopleBucket
 from normalizer.outbound import Author
 from router.facts import AnyFact, Assigned, ConversationClosed, EntriesRead, MessageTaken, ReplySent
+from router.hours import opens_at
 from router.people import Conversation, Person
 from router.record import Record
 from router.state import State
@@ -59,11 +61,19 @@ class Following(Protocol):
 class ChannelLines:
     """The lines of one channel."""
 
-    def __init__(self, bus: Bus, workspace: Workspace, following: Following, channel: str) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        workspace: Workspace,
+        following: Following,
+        channel: str,
+        now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
         self._bus = bus
         self._workspace = workspace
         self._following = following
         self._channel = channel
+        self._now = now
         self._people = PeopleBucket(bus, workspace)
         self._recent: deque[LineItem] = deque(maxlen=RECENT)
         self._kept_from = 0
@@ -116,7 +126,13 @@ class ChannelLines:
             if one.status == "waiting" and one.kind != "deferrable"
         )
         staffed = any(operator.state not in _ABSENT for operator in state.operators.values())
-        return Duty(staffed, {key[-1]: ahead for ahead, key in enumerate(waiting)})
+        return Duty(staffed, {key[-1]: ahead for ahead, key in enumerate(waiting)}, self._opens_at(state))
+
+    def _opens_at(self, state: State) -> int:
+        now = self._now()
+        openings = [at for hours in state.rules.hours.values() if (at := opens_at(hours, now))]
+        first = min(openings, default=now)
+        return first if first > now else 0
 
     async def typing(self, typing: Typing) -> None:
         """Tell the operators that the customer is typing."""

@@ -132,11 +132,11 @@ async def test_the_session_says_all_that_the_page_decides_by(node: Node) -> None
 
 async def test_a_visitor_is_told_their_place_and_whether_somebody_is_there(node: Node, context: FakeContext) -> None:
     tab = await (await node.visitor()).open()
-    assert await tab.stands() == {"type": "status", "staffed": True, "ahead": None}
+    assert await tab.stands() == {"type": "status", "staffed": True, "ahead": None, "opens_at": 0}
     await tab.say(M1, "Hello")
     await tab.until("ack")
     await tab.has(1)
     context.lines.ahead = {context.conversation_of(tab.page.address): 2}
-    assert await tab.stands() == {"type": "status", "staffed": True, "ahead": 2}
+    assert await tab.stands() == {"type": "status", "staffed": True, "ahead": 2, "opens_at": 0}
     context.lines.ahead, context.lines.staffed = {}, False
-    assert await tab.stands() == {"type": "status", "staffed": False, "ahead": None}
+    assert await tab.stands() == {"type": "status", "staffed": False, "ahead": None, "opens_at": 0}

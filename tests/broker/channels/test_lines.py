@@ -16,7 +16,7 @@ from normalizer.outbound import Author, Outbound
 from router.facts import Assigned, ConversationClosed, EntriesRead, Fact, MessageTaken, NoteAdded, ReplySent
 from router.people import AddressState, Conversation, Person, Sending
 from router.record import Record
-from router.rules import OperatorRule, Rules
+from router.rules import Hours, OperatorRule, Rules
 from router.state import Operator, State
 from tests.broker.channels.conftest import Scene
 
@@ -287,6 +287,19 @@ async def test_who_waits_is_told_how_many_wait_before_them(lines: ChannelLines, 
     log.state.conversations["mail"].kind = "deferrable"
     log.state.conversations["urgent"].tier = -1
     assert dict(lines.duty().ahead) == {"urgent": 0, "early": 1, "late": 2}
+
+
+def test_the_first_team_that_opens_is_who_to_wait_for(scene: Scene, log: Log) -> None:
+    hour = 3_600_000
+    lines = ChannelLines(scene.bus, scene.workspace, log, "site", now=lambda: 6 * hour)
+    assert lines.duty().opens_at == 0, "there are no opening hours"
+    day, later, never = (Hours(week=(each,) * 7) for each in (((540, 600),), ((600, 660),), ()))
+    log.state.rules = Rules(channels={}, operators={}, routes=(), hours={"a": later, "b": day, "c": never})
+    assert lines.duty().opens_at == 9 * hour
+    lines = ChannelLines(scene.bus, scene.workspace, log, "site", now=lambda: 10 * hour)
+    assert lines.duty().opens_at == 0, "one of them is there"
+    log.state.rules = Rules(channels={}, operators={}, routes=(), hours={"c": never})
+    assert lines.duty().opens_at == 0, "nothing is known"
 
 
 @pytest.mark.parametrize(
