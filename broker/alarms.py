@@ -18,6 +18,7 @@ NAMES = {
     "channel_finding": "its check finds something wrong",
     "channel_silent": "nobody writes, although usually somebody does",
     "channel_removed": "a removed channel holds back trimming",
+    "index_silent": "an index for search and reports is not followed, and holds back trimming",
     "bus_away": "no NATS server answers",
     "router_missing": "nobody decides",
     "behind": "a process is behind the log",

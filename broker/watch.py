@@ -21,6 +21,7 @@ from broker.logs import get_logger
 from broker.nodes import Beat
 from broker.rhythm import Rhythm
 from broker.routing.positions import Positions
+from broker.routing.trim import INDEX_PATIENCE
 from desk.ports import Alarm
 from router.facts import MessageTaken
 from router.record import Record
@@ -35,6 +36,9 @@ UNSERVED_AFTER = 30_000
 TROUBLED_AFTER = 60_000
 LATE_AFTER = 15_000
 """A router writes at least every 5 s (ms)."""
+
+INDEX_SILENT_AFTER = 600_000
+"""Whoever follows an index says so every ten seconds (ms)."""
 
 YOUNG_LETTER = 3_600_000
 """Dead letters are growing while the newest one is younger than this (ms)."""
@@ -52,7 +56,7 @@ FOUND_HERE = frozenset(
         "behind",
     )
 )
-READ_FROM_BUS = frozenset(("dead_letters", "channel_removed"))
+READ_FROM_BUS = frozenset(("dead_letters", "channel_removed", "index_silent"))
 NEEDS_NO_WAITING = frozenset(("settings", "credentials"))
 
 
@@ -124,7 +128,7 @@ class Watch:
     async def look_at_the_bus(self) -> None:
         """Look at what only the bus knows; while it does not answer, what was found stands."""
         try:
-            found = [*await self._letters(), *await self._removed()]
+            found = [*await self._letters(), *await self._removed(), *await self._silent_indexes()]
         except BusError as exc:
             self._log.warning("the bus was not looked at", reason=str(exc))
             return
@@ -229,6 +233,17 @@ class Watch:
             )
             for channel in sorted(senders - set(self._following.state.rules.channels))
         ]
+
+    async def _silent_indexes(self) -> list[Alarm]:
+        heard = min((await self._positions.indexes()).values(), default=self._now())
+        if self._now() - heard <= INDEX_SILENT_AFTER:
+            return []
+        text = (
+            f"An index for search and reports has not been followed for {_span(self._now() - heard)}. It holds back "
+            f"the trimming of the log until it has been silent for {_span(INDEX_PATIENCE)}."
+        )
+        remedy = "Start the desk that it belongs to, or wait: it is then forgotten, and built anew if it comes back."
+        return [Alarm(name="index_silent", text=text, remedy=remedy, since=heard)]
 
     async def _load(self) -> None:
         """Take over what was counted before, and by others."""

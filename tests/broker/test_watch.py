@@ -197,6 +197,19 @@ async def test_a_young_dead_letter_is_told_and_an_old_one_is_not(scene: Scene) -
     assert scene.board.alarms == ()
 
 
+async def test_an_index_that_nobody_follows_is_told_until_it_is_followed_again(scene: Scene) -> None:
+    await scene.positions.raise_to("_index.one", 5, at=scene.now)
+    await scene.watch.look_at_the_bus()
+    assert scene.board.alarms == ()
+    scene.now += 11 * 60_000
+    await scene.watch.look_at_the_bus()
+    assert [alarm.name for alarm in scene.board.alarms] == ["index_silent"]
+    assert "for 11 min" in scene.board.alarms[0].text
+    await scene.positions.raise_to("_index.one", 5, at=scene.now)
+    await scene.watch.look_at_the_bus()
+    assert scene.board.alarms == ()
+
+
 async def test_a_removed_channel_that_holds_back_trimming_is_told_until_it_is_forgotten(scene: Scene) -> None:
     await scene.positions.raise_to("site.0", 5)
     await scene.positions.raise_to("hook.0", 3)
