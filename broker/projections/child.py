@@ -5,6 +5,7 @@ A process of its own, because building an index takes minutes of processor time 
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -22,6 +23,9 @@ from broker.projections.following import Indexer
 from broker.projections.store import Gone, InUse, Store
 from broker.routing.child import Errand as BusErrand
 from broker.routing.child import bus_settings
+
+NICENESS = 10
+"""Building takes what the desk, the channels and the router leave of the processor."""
 
 WAIT_FOR_TURN = 2.0
 """Seconds between two looks whether the process that writes the same index has ended."""
@@ -85,6 +89,7 @@ def _now() -> int:
 def main() -> None:
     """Run until told to stop."""
     told = msgspec.json.decode(sys.stdin.buffer.read(), type=Errand)
+    os.nice(NICENESS)
     scrubber = Scrubber()
     scrubber.add([told.bus.user.password] if told.bus.user is not None else [])
     configure_logs(scrubber, format_=told.bus.log_format, level=told.bus.log_level)

@@ -1,8 +1,8 @@
 """The index as the desk reads it: in threads, with bounded waits, each question on a connection of its own."""
 
 import asyncio
-import contextlib
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +18,9 @@ THREADS = 2
 SEARCH_WITHIN = 3.0
 COUNT_WITHIN = 30.0
 """Seconds; a question that takes longer is broken off."""
+
+LOOK_EVERY = 20_000
+"""Instructions of SQLite's machine between two looks whether anybody still waits; some milliseconds."""
 
 UNHEARD = 30_000
 """Nobody follows the log into the index for so long (ms): what it says may be old."""
@@ -57,12 +60,12 @@ class Index:
         return await self._ask(lambda database, place: counting.count(database, asked, place.as_of), COUNT_WITHIN)
 
     async def _ask(self, question: Callable[[sqlite3.Connection, Place], T], within: float) -> tuple[T, IndexState]:
-        """Answer in a thread. A question that takes too long, or that nobody waits for any more, is interrupted."""
-        opened: list[sqlite3.Connection] = []
+        """Answer in a thread. A question that takes too long, or that nobody waits for any more, is broken off."""
+        unwanted = threading.Event()
 
         def work() -> tuple[T, IndexState]:
             database = connect(self._file)
-            opened.append(database)
+            database.set_progress_handler(unwanted.is_set, LOOK_EVERY)
             try:
                 place = read_place(database)
                 if place is None or (place.schema, place.workspace) != (SCHEMA, self._workspace):
@@ -71,21 +74,15 @@ class Index:
             finally:
                 database.close()
 
-        answered = False
         try:
             async with asyncio.timeout(within):
-                answer = await asyncio.get_running_loop().run_in_executor(self._threads, work)
-            answered = True
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError:
             raise IndexAway(f"the index gave no answer within {within:g} s: ask for less") from None
         except sqlite3.Error as exc:
             raise IndexAway(f"the index cannot be read now: {exc}") from exc
         finally:
-            if not answered:
-                with contextlib.suppress(sqlite3.ProgrammingError):  # it was closed meanwhile
-                    for database in opened:
-                        database.interrupt()
-        return answer
+            unwanted.set()
 
     def _state(self, place: Place) -> IndexState:
         status: IndexStatus = "ready"
