@@ -14,7 +14,7 @@ from web.errors import CONTENT_SECURITY, Error, error_response
 
 BUILT: Final = ("chat.js",)
 PAGE: Final = {"page": "text/html"}
-DEMO: Final = {"demo": "text/html", "demo.css": "text/css"}
+DEMO: Final = {"demo": "text/html", "demo.css": "text/css", "demo.js": "text/javascript"}
 
 POLICY: Final = CONTENT_SECURITY["page"].replace("img-src 'self'", "img-src 'self' https:")
 """Operators' pictures may be anywhere."""

@@ -10,7 +10,7 @@ from adapters.webchat.pages import read_words
 from tests.adapters.webchat.conftest import Chat
 
 
-@pytest.mark.parametrize("name", ["chat.js", "page", "demo", "demo.css"])
+@pytest.mark.parametrize("name", ["chat.js", "page", "demo", "demo.css", "demo.js"])
 async def test_pages_are_served_under_a_strict_policy_and_cached_by_content(chat: Chat, name: str) -> None:
     node = await chat.start(demo=True)
     async with chat.http.get(f"{node.url}/{name}") as response:

@@ -170,7 +170,7 @@ function Panel({ shell, say, title }: { shell: Shell; say: Say; title: string })
       )}
       <Log chat={chat} say={say} language={language}>
         {chat.empty && (
-          <div class="line reply plain">
+          <div class="line reply first plain">
             <Avatar speaker={operator} />
             <div class="said">
               <div class="bubble">
