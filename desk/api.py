@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from desk.bodies import Alarms, Conversations, Do, Explained, Operators, SignIn, Uploaded
 from desk.layout import HEADERS, TooLong, lay_out
 from desk.library import READ_WITHIN, HistoryUnavailable, NotKnown
 from desk.lists import FIRST, Key, key
@@ -22,22 +23,7 @@ from desk.sessions import Session
 from desk.socket import me, serve
 from desk.transcript import Transcript
 from desk.views import card
-from desk.wire import (
-    Alarms,
-    Answer,
-    Channels,
-    Confirmed,
-    Conversations,
-    Do,
-    Explained,
-    NotConfirmed,
-    Operators,
-    Refused,
-    SignIn,
-    Uploaded,
-    View,
-    encode,
-)
+from desk.wire import Answer, Channels, Confirmed, NotConfirmed, Refused, View, encode
 from normalizer.content import Media
 from router.explain import explain, why_not
 from web.errors import Refusal, client_ip, decode_json

@@ -3,6 +3,7 @@
 import msgspec
 from msgspec import Struct
 
+from desk.bodies import Opened
 from desk.wire import (
     Answer,
     AnswerShown,
@@ -11,7 +12,6 @@ from desk.wire import (
     CommandId,
     Cursor,
     Me,
-    Opened,
     OperatorCard,
     QueueShown,
     Summary,

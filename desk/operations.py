@@ -5,25 +5,11 @@ from dataclasses import dataclass
 
 from desk.answer_files import AnswerFiles, AnswersFile, Format, Scope
 from desk.api import MAX_PAGE, Api, Handler
+from desk.bodies import Alarms, Conversations, Do, Explained, Opened, Operators, SignIn, Uploaded
 from desk.finding import MOST_HITS, Finding
 from desk.reports import By, Report, Reports
 from desk.search import Found, PeopleFound, Sort
-from desk.wire import (
-    Alarms,
-    Channels,
-    Confirmed,
-    Conversations,
-    Do,
-    Explained,
-    Me,
-    NotConfirmed,
-    Opened,
-    Operators,
-    Refused,
-    SignIn,
-    Uploaded,
-    View,
-)
+from desk.wire import Channels, Confirmed, Me, NotConfirmed, Refused, View
 from web.errors import ErrorBody
 
 

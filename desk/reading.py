@@ -1,11 +1,11 @@
 """Pages of a conversation, for those who may read it."""
 
+from desk.bodies import Opened
 from desk.feed import Feed
 from desk.library import NotKnown
 from desk.ports import Account
 from desk.transcript import Transcript
 from desk.views import may_open
-from desk.wire import Opened
 
 PAGE = 100
 """Items of a conversation given at once."""

@@ -265,6 +265,8 @@ def test_sources_say_only_what_they_may() -> None:
     message = i.Message(envelope=World().envelope("v1"))
     assert i.decode_input("site", i.encode_input(message)) == message
     assert i.decode_input("_tick", i.encode_input(i.Tick())) == i.Tick()
+    idle = i.OperatorIdle(operator="ben", node="n1", idle=True)
+    assert i.decode_input("_desk", i.encode_input(idle)) == idle
     receipt = i.Receipt(outbound="c1-1", state="sent", at=1)  # type: ignore[arg-type]  # as JSON has it
     reported = i.decode_input("site", i.encode_input(receipt))
     assert isinstance(reported, i.Reported)
@@ -276,6 +278,7 @@ def test_sources_say_only_what_they_may() -> None:
         ("_rules", i.Tick()),
         ("site", i.Tick()),
         ("site", i.DeskAlive(node="n1")),
+        ("site", i.OperatorIdle(operator="ben", node="n1", idle=True)),
     ]
     for source, value in refused:
         with pytest.raises(i.NotAllowed):
