@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from router import answers, calls, ending, handover, identity, inputs, parking, presence, talking
+from router import answers, dialling, ending, handover, identity, inputs, parking, presence, talking
 from router.draft import Draft, Refused
 from router.inputs import Command
 from router.presence import operator_line
@@ -26,8 +26,8 @@ HANDLERS: Mapping[type, Handler] = MappingProxyType(
         inputs.Wake: parking.wake_by_hand,
         inputs.Take: handover.take,
         inputs.Release: handover.release,
-        inputs.Dial: calls.dial,
-        inputs.HangUp: calls.hang_up,
+        inputs.Dial: dialling.dial,
+        inputs.HangUp: dialling.hang_up,
         inputs.MarkRead: talking.read,
         inputs.MarkUnread: talking.unread,
         inputs.Link: identity.link,
