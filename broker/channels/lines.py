@@ -83,10 +83,14 @@ class ChannelLines:
     async def history(self, address: str, after: Cursor | None) -> tuple[list[LineItem], Cursor]:
         """Give what is on the line of ``address`` after the cursor; what is folded later comes by :meth:`follow`.
 
-        A cursor of another log (it was restored or created anew) counts as none. Raises `NoAnswer`.
+        A cursor of another log (it was restored or created anew) counts as none. Whoever comes back after a moment is
+        served from memory, for after a restart all do so at once. Raises `NoAnswer`.
         """
-        self._attach()
+        self.keep()
         end = self._following.position
+        recent = self._since(after) if after is not None else None
+        if recent is not None:
+            return [item for item in recent if item.address == address], (self._following.stream, end)
         person = await self._person(address)
         since = after[1] if after is not None and after[0] == self._following.stream else None
         items = [
@@ -99,7 +103,7 @@ class ChannelLines:
 
     def follow(self, after: Cursor | None = None) -> AsyncIterator[LineItem]:
         """Give everything on the lines of this channel after the cursor, or from now on."""
-        self._attach()
+        self.keep()
         feed = Feed(self._since(after), self._feeds.discard)
         self._feeds.add(feed)
         return feed
@@ -186,8 +190,8 @@ class ChannelLines:
             for item in self._items(seq, record, fact, [address])
         ]
 
-    def _attach(self) -> None:
-        """Begin to keep what is new; channels that never ask for lines cost nothing."""
+    def keep(self) -> None:
+        """Begin to keep what is new, unless that has begun; channels that never ask for lines cost nothing."""
         if self._detach is None:
             self._kept_from = self._following.position
             self._detach = self._following.subscribe(self._take)

@@ -135,6 +135,8 @@ class Channel:
                 parts.create_task(self._keep("receive", self._receive))
                 if self.adapter.delivery == "worker":
                     parts.create_task(self._keep("send", self._send))
+                else:
+                    self._lines.keep()  # visitors of a node that stops come here at once
                 await asyncio.Event().wait()  # routes are served also when no part has anything to do
         except ExceptionGroup as group:
             raise _first(group) from group

@@ -207,6 +207,27 @@ async def test_nothing_falls_between_history_and_following(lines: ChannelLines, 
     assert kinds(await take(feed, 2)) == [("message", 2, "m2"), ("message", 3, "m3")]
 
 
+async def test_who_comes_back_after_a_moment_is_served_from_memory(lines: ChannelLines, log: Log) -> None:
+    log.add("c1", said(1))
+    lines.keep()
+    log.add("c1", said(2))
+    log.add("c1", said(3, address="visitor:bob"), answered(4))
+    log.records.clear()  # nothing is read again
+    items, cursor = await lines.history(ALICE, (STREAM, 1))
+    assert kinds(items) == [("message", 2, "m2"), ("reply", 3, "c1-4")]
+    assert cursor == (STREAM, 3)
+    assert (await lines.history(ALICE, (STREAM, 3)))[0] == []
+
+
+async def test_who_was_away_for_longer_is_served_from_the_log(lines: ChannelLines, log: Log) -> None:
+    log.add("c1", said(1))
+    log.add("c1", said(2))
+    lines.keep()
+    log.add("c1", said(3))
+    items, _ = await lines.history(ALICE, (STREAM, 1))
+    assert kinds(items) == [("message", 2, "m2"), ("message", 3, "m3")]
+
+
 @pytest.mark.parametrize("cursor", [(STREAM, 0), (STREAM - 1, 1)], ids=["too old", "another log"])
 async def test_a_cursor_that_cannot_be_followed_is_said(lines: ChannelLines, log: Log, cursor: tuple[int, int]) -> None:
     log.add("c1", said(1))
