@@ -18,16 +18,15 @@ Figures = dict[tuple[int, str], dict[str, Value]]
 
 HOUR = 3_600_000  # ms
 
-_ASKED = """
-PRAGMA query_only = OFF;
-PRAGMA temp_store = MEMORY;
-CREATE TEMP TABLE IF NOT EXISTS bucket (i INTEGER PRIMARY KEY, start INTEGER UNIQUE, stop INTEGER);
-CREATE TEMP TABLE IF NOT EXISTS asked_channels (name TEXT PRIMARY KEY);
-CREATE TEMP TABLE IF NOT EXISTS asked_operators (name TEXT PRIMARY KEY);
-DELETE FROM bucket;
-DELETE FROM asked_channels;
-DELETE FROM asked_operators;
-"""
+_ASKED = (
+    "PRAGMA query_only = OFF",
+    "CREATE TEMP TABLE IF NOT EXISTS bucket (i INTEGER PRIMARY KEY, start INTEGER UNIQUE, stop INTEGER)",
+    "CREATE TEMP TABLE IF NOT EXISTS asked_channels (name TEXT PRIMARY KEY)",
+    "CREATE TEMP TABLE IF NOT EXISTS asked_operators (name TEXT PRIMARY KEY)",
+    "DELETE FROM bucket",
+    "DELETE FROM asked_channels",
+    "DELETE FROM asked_operators",
+)
 
 
 def _files(report: Name) -> Sequence[Traversable]:
@@ -99,7 +98,8 @@ def _rows(
 
 def _prepare(database: sqlite3.Connection, asked: Asked, edges: Sequence[tuple[int, int]]) -> None:
     """Put what is asked for into tables of this connection alone."""
-    database.executescript(_ASKED)
+    for statement in _ASKED:
+        database.execute(statement)
     database.executemany("INSERT INTO bucket VALUES (?, ?, ?)", [(i, *edge) for i, edge in enumerate(edges)])
     database.executemany("INSERT OR IGNORE INTO asked_channels VALUES (?)", [(name,) for name in asked.channels])
     database.executemany("INSERT OR IGNORE INTO asked_operators VALUES (?)", [(name,) for name in asked.operators])

@@ -90,7 +90,7 @@ class Indexer:
             place = await self._begin_anew()
         self._place = place
         self._positions = Positions(self._bus, self._workspace, created)
-        await self._tell()
+        await self._register(place.heard or self._now())
         await self._count()
         await self._read_archive()
         if not self._place.log:
@@ -183,18 +183,21 @@ class Indexer:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(self._look_every)
-            await self._tell()
+            await self._register(self._now())
+            await self._do(partial(self._store.hear, self._now()))
+            if self._place.done < 1:
+                log.info("index.building", index=self._place.name, done=round(self._place.done, 3))
 
-    async def _tell(self) -> None:
-        """Say how far the index is, and look whether the log still reaches back to there."""
+    async def _register(self, heard: int) -> None:
+        """Say how far the index is, and look whether the log still reaches back to there.
+
+        A start alone is no sign of life: a process that dies again and again at one record is to be noticed.
+        """
         place = self._place
-        await self._positions.raise_to(index_name(place.name), place.log, at=self._now())
+        await self._positions.raise_to(index_name(place.name), place.log, at=heard)
         trimmed = await self._positions.get(HOUSEKEEPING)
         if trimmed > max(place.log, place.floor):
             raise TrimmedAway(f"the log is trimmed up to {trimmed}, and the index stands at {place.log}")
-        await self._do(partial(self._store.hear, self._now()))
-        if place.done < 1:
-            log.info("index.building", index=place.name, done=round(place.done, 3))
 
     # --- the writer ---------------------------------------------------------------------------------------------
 

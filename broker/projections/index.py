@@ -67,6 +67,7 @@ class Index:
             database = connect(self._file)
             database.set_progress_handler(unwanted.is_set, LOOK_EVERY)
             try:
+                database.execute("BEGIN")  # everything that is read is of one moment
                 place = read_place(database)
                 if place is None or (place.schema, place.workspace) != (SCHEMA, self._workspace):
                     raise IndexAway("the index is not built yet")

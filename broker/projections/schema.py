@@ -157,5 +157,6 @@ def connect(file: Path, *, writes: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may take the last moments, which come again
         connection.execute("PRAGMA secure_delete = ON")  # what is erased leaves no bytes behind
     else:
+        connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA query_only = ON")
     return connection

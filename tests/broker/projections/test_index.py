@@ -1,6 +1,7 @@
 """The desk's way to the index: bounded waits, and the truth about how far it is."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Iterator
 from datetime import date
@@ -12,7 +13,7 @@ import pytest
 from broker.projections import index as module
 from broker.projections.index import UNHEARD, Index
 from broker.projections.schema import FILE, connect
-from broker.projections.store import Store
+from broker.projections.store import Place, Store
 from desk.reports import Asked, period
 from desk.search import IndexAway, Page, Query, Term
 from tests.broker.projections.story import Story
@@ -106,3 +107,20 @@ async def test_readers_and_the_writer_do_not_wait_for_one_another(index: Index, 
     writer.close()
     hits, _, _ = await index.conversations(Query(sort="newest"), FIRST, None)
     assert hits[0].status == "closed"
+
+
+async def test_what_is_read_is_of_one_moment(index: Index, story: Story, store: Store) -> None:
+    story.opens("c1", "alpha")
+
+    def read(database: sqlite3.Connection, _: Place) -> list[int]:
+        counts = []
+        for number in range(2):
+            counts.append(database.execute("SELECT count(*) FROM entries").fetchone()[0])
+            story.opens(f"d{number}", "beta")
+        return counts
+
+    counts, _ = await index._ask(read, 10)
+    assert counts == [1, 1]
+    assert store.place is not None
+    hits, _, _ = await index.conversations(Query(terms=(Term("beta"),)), FIRST, None)
+    assert len(hits) == 2
