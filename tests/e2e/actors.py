@@ -321,6 +321,7 @@ class Operator(Client):
         self.lag = 0.0
         self._cursor = ""
         self._watching: set[str] = set()
+        self._opened: set[str] = set()  # of those, what has come onto the screen since
         self._answered: dict[str, dict[str, str]] = {}  # conversation to entry to the order that answers it
 
     @property
@@ -331,6 +332,12 @@ class Operator(Client):
     def mine(self) -> list[str]:
         """The conversations that the operator owns."""
         return [name for name, summary in self.lists.items() if summary.get("owner") == self.name]
+
+    @property
+    def unopened(self) -> list[str]:
+        """What the operator owns and waits to see."""
+        there = self._opened if self._online.is_set() else set[str]()
+        return [name for name in self.mine if name not in there]
 
     @property
     def pending(self) -> list[Order]:
@@ -367,6 +374,7 @@ class Operator(Client):
 
     def hello(self) -> Frame:
         self._watching.clear()
+        self._opened.clear()
         return {"type": "hello"} | ({"cursor": self._cursor} if self._cursor else {})
 
     def welcomed(self, frame: Frame) -> None:
@@ -390,6 +398,7 @@ class Operator(Client):
                 self._watch_mine()
             case "watched":
                 opened = frame["opened"]
+                self._opened.add(opened["conversation"])
                 self._merge(opened["conversation"], opened["items"])
                 self._answer_all(opened["conversation"])
             case "answer":
@@ -416,7 +425,7 @@ class Operator(Client):
                 self.lists[event["summary"]["id"]] = event["summary"]
             case "gone":
                 self.lists.pop(event["conversation"], None)
-                self._watching.discard(event["conversation"])
+                self._forget(event["conversation"])
             case "item":
                 self.items.setdefault(event["conversation"], {})[event["item"]["id"]] = event["item"]
                 if event["item"]["kind"] == "message":
@@ -444,6 +453,12 @@ class Operator(Client):
         for conversation in mine - self._watching:
             self.send_frame({"type": "watch", "conversation": conversation})
         self._watching = mine
+        self._opened &= mine
+
+    def _forget(self, conversation: str) -> None:
+        """Ask for it again if it is still, or again, the operator's."""
+        self._watching.discard(conversation)
+        self._opened.discard(conversation)
 
     def _answer_all(self, conversation: str) -> None:
         if not self.answering or conversation not in self.mine:
@@ -471,7 +486,7 @@ class Operator(Client):
         answered = self._answered.get(conversation, {})
         for item in [item for item, by in answered.items() if by == order.id]:
             del answered[item]
-        self._watching.discard(conversation)
+        self._forget(conversation)
         self._watch_mine()
 
     def _refused(self, frame: Frame) -> None:
@@ -479,7 +494,7 @@ class Operator(Client):
         if order is not None:  # too fast: it is repeated with the same id
             order.repeated = time.monotonic() + frame.get("retry_after", 1.0) - REPEAT_AFTER
         elif frame.get("ref", "") in self._watching:
-            self._watching.discard(frame["ref"])
+            self._forget(frame["ref"])
 
     def _send_order(self, order: Order) -> None:
         order.repeated = time.monotonic()

@@ -46,9 +46,13 @@ class Correspondence(Crew):
         posted = sum(map(len, self.posted.values()))
         ends = self._answers().values()
         pending = sum(len(operator.pending) for operator in self.operators)
-        if not self._posting and not pending and len(ends) == posted and all(ends):
+        unopened = sum(len(operator.unopened) for operator in self.operators)
+        if not (self._posting or pending or unopened) and len(ends) == posted and all(ends):
             return ""
-        return f"{len(self._posting)} being posted, {sum(ends)} of {posted} answers ended, {pending} commands open"
+        return (
+            f"{len(self._posting)} being posted, {sum(ends)} of {posted} answers ended, {pending} commands open,"
+            f" {unopened} conversations not on the screen"
+        )
 
     def _answers(self) -> dict[str, bool]:
         """Every answer on any screen, and whether it has come to an end."""

@@ -164,9 +164,13 @@ class Crew:
         unshown = sum(len(visitor.written) - len(visitor.own) for visitor in self.visitors)
         unanswered = sum(len(visitor.written) - len(visitor.replies) for visitor in self.visitors)
         pending = sum(len(operator.pending) for operator in self.operators)
-        if not (unticked or unshown or unanswered > 0 or pending):
+        unopened = sum(len(operator.unopened) for operator in self.operators)
+        if not (unticked or unshown or unanswered > 0 or pending or unopened):
             return ""
-        return f"{unticked} without a tick, {unshown} not shown, {unanswered} not answered, {pending} commands open"
+        return (
+            f"{unticked} without a tick, {unshown} not shown, {unanswered} not answered, {pending} commands open,"
+            f" {unopened} conversations not on the screen"
+        )
 
     async def _recovered(self) -> None:
         """Wait until somebody's message that was written just now is decided."""
