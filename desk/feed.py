@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 import msgspec
 import structlog
-from msgspec import Struct
 
 from desk.canned import choices, list_answers, tell_answers
+from desk.effects import Effect, EventEncoder, Past
 from desk.faces import Faces
 from desk.frames import AnswersFrame, Beat, Changes, QueuesFrame, ViewFrame
 from desk.library import HistoryUnavailable, Library, NotKnown
@@ -27,7 +27,6 @@ from desk.wire import (
     ConversationChanged,
     ConversationGone,
     Event,
-    ItemEvent,
     Mentioned,
     OperatorCard,
     OperatorChanged,
@@ -57,30 +56,6 @@ CURSOR = "desk-cursor"
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class _Past(Struct, frozen=True):
-    """What a record changed and who listed it before."""
-
-    seq: int
-    touched: Touched
-    before: tuple[Audience, ...] = ()
-
-
-class _Effect(Struct, frozen=True):
-    """What a record changes on screens: the lists, the conversations that are read, colleagues who are asked."""
-
-    past: _Past
-    after: tuple[Audience, ...]
-    items: dict[str, list[ItemEvent]]
-    notes: dict[str, NoteAdded]
-    recount: bool
-
-    @property
-    def public(self) -> bool:
-        """Whether it shows on every screen."""
-        shared = any(not owner for _, owner in self.past.touched.answers)
-        return self.recount or shared or any(each.queue for each in (*self.past.before, *self.after))
-
-
 class Feed:
     """All screens of a node. :meth:`take` must see every record, after the state has folded it."""
 
@@ -95,7 +70,7 @@ class Feed:
         self._all: dict[Screen, None] = {}  # those that show everything
         self._of: dict[str, dict[Screen, None]] = {}
         self._readers: dict[str, dict[Screen, None]] = {}
-        self._past: deque[_Past] = deque()
+        self._past: deque[Past] = deque()
         self._floor = outside.ledger.position
         self._cursors: dict[tuple[int, bool], str] = {}
         self._lacking: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
@@ -235,7 +210,7 @@ class Feed:
         self._queues_told = False
         if changed.everything:
             self._policy = Policy(self.state.rules)
-            self._remember(_Past(seq, Touched(everything=True)))
+            self._remember(Past(seq, Touched(everything=True)))
             self.lists.rebuild(self.state)
             for screen in tuple(self._screens):
                 self.show(screen)
@@ -243,7 +218,7 @@ class Feed:
             return
         waiting = self.lists.waiting
         audiences = [self.lists.refresh(self.state, each) for each in changed.conversations]
-        past = _Past(seq, changed, tuple(before for before, _ in audiences))
+        past = Past(seq, changed, tuple(before for before, _ in audiences))
         if changed.conversations or changed.operators or changed.answers:
             self._remember(past)
         notes = {
@@ -253,15 +228,15 @@ class Feed:
             for each in (fact.whisper, *fact.mentions)
         }
         after = tuple(after for _, after in audiences)
-        self._tell(_Effect(past, after, items, notes, recount=waiting != self.lists.waiting))
+        self._tell(Effect(past, after, items, notes, recount=waiting != self.lists.waiting))
 
-    def _remember(self, past: _Past) -> None:
+    def _remember(self, past: Past) -> None:
         self._past.append(past)
         if len(self._past) > REMEMBERED:
             self._floor = self._past.popleft().seq
 
-    def _tell(self, effect: _Effect) -> None:
-        told = _Encoder()
+    def _tell(self, effect: Effect) -> None:
+        told = EventEncoder()
         for screen in self._concerned(effect):
             events = self._list_events(screen, effect)
             if effect.past.seq <= screen.after:
@@ -273,7 +248,7 @@ class Feed:
                 events.append(self._whisper(note) if note.whisper == screen.account.id else self._mention(note))
             self._send(screen, map(told.encode, events))
 
-    def _list_events(self, screen: Screen, effect: _Effect) -> list[Event]:
+    def _list_events(self, screen: Screen, effect: Effect) -> list[Event]:
         events: list[Event] = []
         touched_now = effect.past.touched
         for conversation, before in zip(touched_now.conversations, effect.past.before, strict=True):
@@ -285,7 +260,7 @@ class Feed:
             events.append(WaitingChanged(count=self.lists.waiting))
         return events
 
-    def _concerned(self, effect: _Effect) -> list[Screen]:
+    def _concerned(self, effect: Effect) -> list[Screen]:
         """Give the screens that a change may show on."""
         if effect.public:
             return list(self._screens)
@@ -386,19 +361,3 @@ class Feed:
         for screen in tuple(self._screens):
             if lists(self.lists.audience(conversation), screen.account.id, everything=screen.everything):
                 self._send(screen, [event])
-
-
-class _Encoder:
-    """Encodes an event that goes to many screens once."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[type, str, bool], bytes] = {}
-
-    def encode(self, event: Event) -> bytes:
-        """Encode; a conversation's summary is the same for everybody within one record."""
-        if not isinstance(event, ConversationChanged):
-            return encode(event)
-        key = (type(event), event.summary.id, event.listed)
-        if key not in self._known:
-            self._known[key] = encode(event)
-        return self._known[key]

@@ -1,0 +1,47 @@
+"""What a record of the log changes on screens."""
+
+from msgspec import Struct
+
+from desk.views import Audience, Touched
+from desk.wire import ConversationChanged, Event, ItemEvent, encode
+from router.facts import NoteAdded
+
+
+class Past(Struct, frozen=True):
+    """What a record changed and who listed it before."""
+
+    seq: int
+    touched: Touched
+    before: tuple[Audience, ...] = ()
+
+
+class Effect(Struct, frozen=True):
+    """What a record changes on screens: the lists, the conversations that are read, colleagues who are asked."""
+
+    past: Past
+    after: tuple[Audience, ...]
+    items: dict[str, list[ItemEvent]]
+    notes: dict[str, NoteAdded]
+    recount: bool
+
+    @property
+    def public(self) -> bool:
+        """Whether it shows on every screen."""
+        shared = any(not owner for _, owner in self.past.touched.answers)
+        return self.recount or shared or any(each.queue for each in (*self.past.before, *self.after))
+
+
+class EventEncoder:
+    """Encodes an event that goes to many screens once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[type, str, bool], bytes] = {}
+
+    def encode(self, event: Event) -> bytes:
+        """Encode; a conversation's summary is the same for everybody within one record."""
+        if not isinstance(event, ConversationChanged):
+            return encode(event)
+        key = (type(event), event.summary.id, event.listed)
+        if key not in self._known:
+            self._known[key] = encode(event)
+        return self._known[key]
