@@ -122,6 +122,8 @@ async def test_a_workspace_comes_back_on_a_cluster_and_sends_nothing_twice(  # n
         before = await log_of(old)
         for part in old.parts.values():
             await asyncio.to_thread(part.stop)
+        assert "is whole" in await asyncio.to_thread(new.command, "backup", str(target), "--verify")
+        assert "can be brought back" in await asyncio.to_thread(new.command, "restore", str(target), "--rehearse")
         manifest = Source(target).manifest
         assert manifest.undecided == 0
         assert max(before) > manifest.log
