@@ -15,12 +15,15 @@ from typing import Literal, cast
 from msgspec import Struct
 
 from adapters.contract import Media
-from adapters.errors import BadSettings
+from adapters.errors import BadSettings, TryLater
 from adapters.telegram.client import BotApi, Call, Library
 from adapters.telegram.wire import Json
 
 LOADER = ThreadPoolExecutor(1, "telegram-library")
 """One thread for all channels: the others would only wait for the first one's import."""
+
+WAIT_FOR = 1.0
+"""Seconds that a call waits for the import; it goes on meanwhile, and the call is made again."""
 
 PREPARE_AFTER = 10.0
 """Seconds after the start in which a process has better things to do than to import what nobody needs yet."""
@@ -58,8 +61,17 @@ class Driver:
         return (await self._loaded()).read(update)
 
     async def call(self, call: Call) -> Json:
-        """Make a call. Raises SendError, StartError."""
-        return await (await self._loaded()).call(call)
+        """Make a call. Raises SendError, StartError.
+
+        The time of a call is short, and its end makes the outcome unknown: an import that takes longer is not awaited.
+        """
+        try:
+            async with asyncio.timeout(WAIT_FOR):
+                library = await self._loaded()
+        except TimeoutError as exc:
+            message = f"the library {self._source.library} is still being imported"
+            raise TryLater("library_not_ready", message, retry_after=WAIT_FOR) from exc
+        return await library.call(call)
 
     async def prepare(self, after: float = PREPARE_AFTER) -> None:
         """Import the library before it is needed. Raises BadSettings."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,6 +16,7 @@ from adapters.contract import Typing
 from adapters.errors import BadCredentials, BadSettings, ChannelError, NotReachable, OutcomeUnknown, Refused, TryLater
 from adapters.telegram import drivers
 from adapters.telegram.checking import clock_findings
+from adapters.telegram.client import Call
 from adapters.telegram.faults import REFUSED, UNREACHABLE, Answer, to_client_error, to_error
 from adapters.telegram.settings import TelegramSettings
 from adapters.testing import NOON, FakeContext
@@ -74,6 +76,22 @@ async def test_a_library_that_cannot_be_imported_says_so_when_it_is_needed() -> 
     driver = drivers.Driver("ptb", nothing, nothing, {"ptb": drivers.Source("no.such", "telegram", "telegram-ptb")})
     with pytest.raises(BadSettings, match=r"trunkline\[telegram-ptb\]"):
         await driver.prepare(after=0)
+
+
+async def test_a_call_does_not_wait_for_a_slow_import_and_was_not_made(tmp_path: Path) -> None:
+    """The worker ends a call that takes too long as one of unknown outcome, which is never repeated."""
+    nothing: Any = None
+    slow = tmp_path / "slow_telegram_library.py"
+    slow.write_text("import time\ntime.sleep(1.5)\nclass Opened:\n  def __init__(*_): pass\n  call = None\n")
+    sys.path.insert(0, str(tmp_path))
+    try:
+        sources = {"ptb": drivers.Source("slow_telegram_library", "slow_telegram_library", "telegram-ptb")}
+        driver = drivers.Driver("ptb", nothing, nothing, sources)
+        with pytest.raises(TryLater, match="still being imported"):
+            await driver.call(Call(method="sendMessage", params={}))
+        await driver.prepare(after=0)
+    finally:
+        sys.path.remove(str(tmp_path))
 
 
 def test_a_channel_is_made_without_its_library() -> None:
