@@ -19,8 +19,8 @@ FLAGS = [
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 ]
-EXPECTED = ("401", "Blocked script execution", "ERR_CONNECTION", "WebSocket connection")
-"""What the browser may say: the password was wrong, the script of a mail was kept from running, a node is away."""
+EXPECTED = ("401", "503", "Blocked script execution", "ERR_CONNECTION", "WebSocket connection")
+"""What the browser may say: the password was wrong, the script of a mail was kept from running, a node is away, a desk has no index."""
 PATIENCE = 30_000
 
 

@@ -160,7 +160,6 @@ async def test_a_conversation_goes_on_while_everything_is_killed_and_started_aga
     await answer(desk, said[3])
     await expect(shop.get_by_role("log")).to_contain_text(said[3], timeout=PATIENCE)
     await shop.reload()
-    await shop.get_by_role("button", name="Chat").last.click()
     await expect(shop.get_by_role("log")).to_contain_text(said[3], timeout=PATIENCE)
     await desk.reload()
     await desk.locator("#list .row").first.click()

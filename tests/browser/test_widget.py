@@ -153,7 +153,6 @@ async def test_a_conversation_from_the_first_word_to_the_rating(
     await page.locator(".rating").get_by_role("button", name="Send").click()
     await expect(page.locator(".rating")).to_have_count(0, timeout=PATIENCE)
     await page.reload()
-    await page.locator(".launcher").click()
     await expect(page.locator(".note").last).to_have_text("This conversation is over.", timeout=PATIENCE)
     await expect(page.locator(".rating")).to_have_count(0)
     assert anna.mine == [], "a rating opens nothing again"

@@ -59,7 +59,6 @@ const OPERATOR = {
   languages: {},
   since: 0,
   reason: "",
-  no_answers: 0,
   signed_in: 0,
   parked: 0,
   counts: {},

@@ -30,7 +30,6 @@ export interface Operator {
   languages: Record<string, number>;
   since: number;
   reason: string;
-  no_answers: number;
   signed_in: number;
   parked: number;
   counts: Record<string, number>;
@@ -258,13 +257,21 @@ export type Change =
   | { event: "conversation"; summary: SparseSummary; listed: boolean }
   | { event: "gone"; conversation: string }
   | { event: "item"; conversation: string; item: SparseItem }
-  | { event: "receipt"; conversation: string; outbound: string; receipt: Receipt; code?: string; error?: string }
+  | {
+      event: "receipt";
+      conversation: string;
+      outbound: string;
+      receipt: Receipt;
+      code?: string;
+      error?: string;
+      replaced_by?: string;
+    }
   | { event: "operator"; operator: SparseOperator }
   | { event: "waiting"; count: number }
   | { event: "mention"; conversation: string; person: string; by: string }
-  | { event: "whisper"; conversation: string; person?: string; by: string; name?: string; text: string }
+  | { event: "whisper"; conversation: string; by: string; name: string; text: string }
   | { event: "answer"; answer: CannedAnswer }
-  | { event: "answer_gone"; answer?: string; id?: string };
+  | { event: "answer_gone"; answer: string };
 
 export interface Opened {
   conversation: string;

@@ -17,8 +17,7 @@ const CHANGES: { [E in Change["event"]]: (desk: Desk, change: Of<E>) => void } =
     if (item.command) desk.orders.took(item.command);
     desk.threads.add(conversation, item);
   },
-  receipt: (desk, { conversation, outbound, receipt, code = "", error = "" }) =>
-    desk.threads.receipt(conversation, outbound, receipt, code, error),
+  receipt: (desk, change) => desk.threads.receipt(change),
   operator: (desk, { operator }) => {
     desk.operators.value = new Map(desk.operators.peek()).set(operator.id, wholeOperator(operator));
   },
@@ -27,10 +26,9 @@ const CHANGES: { [E in Change["event"]]: (desk: Desk, change: Of<E>) => void } =
   },
   mention: (desk, { conversation, person, by }) =>
     desk.calls(conversation, person, t("mention.said", { who: desk.nameOf(by) })),
-  whisper: (desk, { conversation, person = "", by, name, text }) =>
-    desk.calls(conversation, person, t("whisper.said", { who: name || desk.nameOf(by) }), text),
+  whisper: (desk, { conversation, name, text }) => desk.calls(conversation, "", t("whisper.said", { who: name }), text),
   answer: (desk, { answer }) => desk.canned.put(answer),
-  answer_gone: (desk, { answer, id }) => desk.canned.remove(answer ?? id ?? ""),
+  answer_gone: (desk, { answer }) => desk.canned.remove(answer),
 };
 
 /** Applies a change; one of a newer node that we do not know is ignored. */

@@ -169,18 +169,10 @@ export class Editor {
     return true;
   }
 
-  /** Sends an answer again that did not arrive, or of which that is not known. */
-  again(thread: Thread, item: Item): void {
-    if (!item.content) return;
-    const { content, address, outbound } = item;
-    void this.desk.do({
-      do: "reply",
-      conversation: thread.id,
-      content,
-      seen: lastNumber(thread),
-      address,
-      again: outbound,
-    });
+  /** Sends an answer again that did not arrive; one of which nothing is known may arrive twice, which the button says. */
+  again(thread: Thread, { outbound, receipt }: Item): void {
+    const anyway = receipt === "unknown" ? { anyway: true } : {};
+    void this.desk.do({ do: "resend", conversation: thread.id, outbound, ...anyway });
   }
 
   /** A refused answer goes back into the editor. */

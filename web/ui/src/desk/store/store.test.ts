@@ -202,7 +202,7 @@ describe("conversations on the screen", () => {
       items: [{ id: "1.0", kind: "reply", at: 1, outbound: "c1-2", receipt: "queued" }],
     });
     const items = thread.items.value;
-    threads.receipt("c1", "c1-2", "failed", "blocked", "no such number");
+    threads.receipt({ conversation: "c1", outbound: "c1-2", receipt: "failed", error: "no such number" });
     expect(thread.items.value).toBe(items);
     expect(items[0]?.value).toMatchObject({ receipt: "failed", error: "no such number" });
   });

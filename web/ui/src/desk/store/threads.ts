@@ -29,6 +29,15 @@ export interface Thread {
   readonly seenBefore: Signal<number>;
 }
 
+export interface ReceiptNews {
+  conversation: string;
+  outbound: string;
+  receipt: Receipt;
+  code?: string;
+  error?: string;
+  replaced_by?: string;
+}
+
 export class Threads {
   readonly current: Signal<Thread | null> = signal(null);
   #open = new Map<string, Thread>(); // in the order they were last on the screen
@@ -118,10 +127,14 @@ export class Threads {
     if (item.kind === "message") thread.typing.value = null;
   }
 
-  receipt(conversation: string, outbound: string, receipt: Receipt, code: string, error: string): void {
-    const items = this.#open.get(conversation)?.items.peek() ?? [];
+  /** News of an answer: it changes one item, and the list only when a later attempt has taken its place. */
+  receipt({ conversation, outbound, receipt, code = "", error = "", replaced_by = "" }: ReceiptNews): void {
+    const thread = this.#open.get(conversation);
+    const items = thread?.items.peek() ?? [];
     const found = items.findLast((each) => each.peek().outbound === outbound);
-    if (found) found.value = { ...found.peek(), receipt, code, error };
+    if (!thread || !found) return;
+    found.value = { ...found.peek(), receipt, code, error, replaced_by };
+    if (replaced_by) thread.items.value = [...items];
   }
 
   /** `text` null: not typing any more; empty: typing, but not shown what. */

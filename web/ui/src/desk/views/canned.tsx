@@ -96,6 +96,13 @@ export function AnswersPage() {
     <section class="page answers" aria-label={t("page.answers")}>
       <header class="page-head">
         <h1>{t("page.answers")}</h1>
+        <a
+          class="button"
+          href={`/desk/answers?format=yaml&scope=${desk.isSupervisor.value ? "shared" : "personal"}`}
+          download
+        >
+          <Icon name="download" size={16} /> YAML
+        </a>
         <button
           type="button"
           class="button primary"

@@ -177,17 +177,22 @@ function Box({ thread, blocked }: { thread: Thread; blocked: boolean }) {
     editor.note.value ? null : desk.canned.suggestion(editor.text.value, editor.tongues(), editor.filling()),
   );
 
-  useSignalEffect(() => {
+  // The focus moves at once, so that no key of a fast typist goes astray; the caret when the text has been drawn.
+  const place = () => {
     const wanted = editor.caret.value;
     const element = box.current;
     if (!wanted || !element) return;
     editor.caret.value = null;
+    element.focus({ preventScroll: true });
     requestAnimationFrame(() => {
-      element.focus({ preventScroll: true });
-      element.setSelectionRange(wanted.at, wanted.at);
-      caret.value = wanted.at;
+      if (document.activeElement !== element || element.value !== editor.text.peek()) return;
+      const at = Math.min(wanted.at, element.value.length);
+      element.setSelectionRange(at, at);
+      caret.value = at;
     });
-  });
+  };
+  useLayoutEffect(place, []);
+  useSignalEffect(place);
   useSignalEffect(() => {
     if (places.granted("reply")) box.current?.focus();
   });
@@ -292,8 +297,7 @@ function Box({ thread, blocked }: { thread: Thread; blocked: boolean }) {
         id="file"
         type="file"
         multiple
-        class="unseen"
-        tabIndex={-1}
+        hidden
         aria-label={t("deed.attach")}
         onChange={(event) => {
           attach(event.currentTarget.files);

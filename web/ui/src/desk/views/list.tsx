@@ -129,7 +129,7 @@ function sections(name: ListName, ids: readonly string[], { urgent }: Order): En
     key,
     height: HEAD,
     row: false,
-    draw: () => <h3 class="list-head">{label}</h3>,
+    draw: () => <span class="list-head">{label}</span>,
   });
   const rest = rows.length > urgent ? [head("-rest", t("list.rest", { n: rows.length - urgent }))] : [];
   return [head("-urgent", t("list.urgent", { n: urgent })), ...rows.slice(0, urgent), ...rest, ...rows.slice(urgent)];
@@ -141,7 +141,12 @@ function fits(summary: Summary | undefined, filter: string): boolean {
   return `${name} ${address} ${preview} ${channel} ${owner_name} ${rule}`.toLocaleLowerCase().includes(filter);
 }
 
-/** Focuses a row once it is drawn: the cursor has brought it in sight. */
+/** Focuses a row, at once if it is there, else when the cursor has brought it in sight. */
 function focusRow(id: string): void {
-  requestAnimationFrame(() => document.getElementById(`row-${id}`)?.focus({ preventScroll: true }));
+  const focus = () => {
+    const row = document.getElementById(`row-${id}`);
+    row?.focus({ preventScroll: true });
+    return row !== null;
+  };
+  if (!focus()) requestAnimationFrame(focus);
 }

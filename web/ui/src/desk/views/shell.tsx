@@ -41,6 +41,7 @@ function Inbox() {
   const card = thread !== null && (settings.card.value || places.sheet.value);
   return (
     <main class={`inbox ${card ? "with-card" : ""} ${places.sheet.value ? "sheet" : ""}`}>
+      <h1 class="unseen">{t("list.conversations")}</h1>
       <ListPane />
       <Conversation />
       {card && <Card thread={thread} />}
@@ -194,8 +195,8 @@ function Banners() {
     const timer = setInterval(() => void desk.lookForAlarms(), 15_000);
     return () => clearInterval(timer);
   }, []);
-  const notAsked =
-    myself && (myself.state === "not_responding" || (myself.state === "away" && myself.reason === "idle"));
+  const why = myself?.state === "not_responding" ? "no_answers" : (myself?.reason ?? "");
+  const notAsked = why === "idle" || why === "no_answers";
   return (
     <>
       {desk.connection.value === "lost" && (
@@ -210,7 +211,7 @@ function Banners() {
       )}
       {notAsked && (
         <p class="banner" role="alert">
-          {myself.state === "away" ? t("banner.idle") : t("banner.not_responding", { n: myself.no_answers })}
+          {why === "idle" ? t("banner.idle") : t("banner.no_answers")}
           <button type="button" class="button small" onClick={() => desk.setPresence("available")}>
             {t("banner.here")}
           </button>

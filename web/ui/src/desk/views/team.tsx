@@ -3,7 +3,7 @@ import { useEffect } from "preact/hooks";
 import { useApp } from "../app";
 import type { Operator, Queue } from "../protocol/wire";
 import { lateness } from "../store/clock";
-import { t } from "../words";
+import { coded, t } from "../words";
 import { short } from "../words/times";
 import { Avatar, Since } from "./bits";
 import { lackingWords } from "./conversation";
@@ -70,7 +70,7 @@ function OperatorRow({ operator }: { operator: Operator }) {
       </th>
       <td>
         <span class={`dot ${shown}`} aria-hidden="true" /> {t(`presence.${shown}`)}
-        {reason && <span class="quiet"> · {reason === "idle" ? t("presence.idle") : reason}</span>}
+        {reason && <span class="quiet"> · {coded("presence", reason)}</span>}
         {talking && <span class="fact live">{t("call.on")}</span>}
       </td>
       <td>{since ? <Since at={since} /> : "—"}</td>

@@ -30,7 +30,7 @@ export const en = {
   "banner.lost": "No connection. What you write is kept and will be sent; what you see may be old.",
   "banner.behind": "What you see is {n} s old: the desk is catching up.",
   "banner.idle": "Nobody was here for a while, so you are away and get nothing new.",
-  "banner.not_responding": "You did not answer {n} offers in a row, so you are not asked any more.",
+  "banner.no_answers": "Several offers in a row were not answered, so you are not asked any more.",
   "banner.here": "I am here",
   "notice.gone": "That conversation belongs to somebody else now.",
   "notice.lost": "One of your actions was never confirmed. Look at how things are now.",
@@ -425,4 +425,9 @@ export const en = {
   "figure.not_taken": "Not taken",
   "figure.rating": "Rating",
   "timeline.steps": { one: "{n} step before", other: "{n} steps before" },
+  "presence.no_answers": "did not answer",
+  "why.customer": "the customer wrote",
+  "why.time": "the time has come",
+  "why.operator": "by an operator",
+  "why.linked": "joined with another",
 } as const;

@@ -32,7 +32,7 @@ export const pl: Words = {
   "banner.lost": "Brak połączenia. To, co napiszesz, zostanie zachowane i wysłane; ekran może być nieaktualny.",
   "banner.behind": "Ekran jest opóźniony o {n} s i nadrabia.",
   "banner.idle": "Przez chwilę nikogo tu nie było: masz status „zaraz wracam” i nie dostajesz nowych rozmów.",
-  "banner.not_responding": "Oferty bez odpowiedzi z rzędu: {n}. Nowych już nie dostajesz.",
+  "banner.no_answers": "Kilka ofert z rzędu zostało bez odpowiedzi: nowych już nie dostajesz.",
   "banner.here": "Jestem",
   "notice.gone": "Ta rozmowa należy teraz do kogoś innego.",
   "notice.lost": "Jedno z działań nie zostało potwierdzone. Sprawdź, jak jest teraz.",
@@ -463,4 +463,9 @@ export const pl: Words = {
     many: "wcześniej {n} kroków",
     other: "wcześniej {n} kroku",
   },
+  "presence.no_answers": "bez odpowiedzi",
+  "why.customer": "klient napisał",
+  "why.time": "nadszedł czas",
+  "why.operator": "przez operatora",
+  "why.linked": "połączona z inną",
 };
