@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from desk.views import Audience, Touched
-from desk.wire import ConversationChanged, Event, ItemEvent, encode
+from desk.wire import AnswerChanged, ConversationChanged, Event, ItemEvent, encode
 from router.facts import NoteAdded
 
 
@@ -38,10 +38,14 @@ class EventEncoder:
         self._known: dict[tuple[type, str, bool], bytes] = {}
 
     def encode(self, event: Event) -> bytes:
-        """Encode; a conversation's summary is the same for everybody within one record."""
-        if not isinstance(event, ConversationChanged):
-            return encode(event)
-        key = (type(event), event.summary.id, event.listed)
+        """Encode; a summary, or a canned answer, is the same for everybody within one record."""
+        match event:
+            case ConversationChanged():
+                key: tuple[type, str, bool] = (type(event), event.summary.id, event.listed)
+            case AnswerChanged():
+                key = (type(event), event.answer.id, True)
+            case _:
+                return encode(event)
         if key not in self._known:
             self._known[key] = encode(event)
         return self._known[key]

@@ -3,7 +3,7 @@
 from typing import Final, Literal
 
 from router import facts as f
-from router.deadlines import IDLE, UNANSWERED, timer_id
+from router.deadlines import IDLE, ORPHAN, UNANSWERED, timer_id
 from router.draft import Draft, Refused
 from router.inputs import Command, Park, Wake
 from router.matching import absence, excess, shortage
@@ -77,6 +77,7 @@ def wake_for_link(d: Draft, name: str) -> None:
 def wake(d: Draft, conversation: Conversation, reason: Waking, *, by: str = "", place: bool = True) -> None:
     """Let the owner go on who is at work and has room, or one more than that; else it goes to the queue, from now.
 
+    Deferrable work waits for an owner who is not at work, as it does when they leave (routing row 15).
     Its old age would let it overtake everybody and ask for nothing any more, so it counts anew, moved forward like
     the conversations of a lost operator. Without ``place`` the caller looks for somebody.
     """
@@ -119,12 +120,14 @@ def _go_on(d: Draft, conversation: Conversation, reason: Waking, by: str = "") -
             by=by,
         )
     )
+    if kind == "deferrable" and d.state.operators[owner].state == "offline":
+        d.emit(f.TimerSet(timer=timer_id(ORPHAN, conversation.id), due=d.now + d.rules.times.orphan))
 
 
 def _can_go_on(d: Draft, conversation: Conversation) -> bool:
     owner = conversation.owner
     rule = d.rules.operators.get(owner or "")
-    if rule is None or _absent(d, conversation):
+    if rule is None or (conversation.kind != "deferrable" and _absent(d, conversation)):
         return False
     operator = d.state.operators[owner or ""]
     short = shortage(d.policy, operator, rule, conversation)

@@ -224,6 +224,21 @@ def test_an_owner_who_is_not_at_work_keeps_it_until_the_customer_writes_then_oth
     assert world.conv(name).owner == "cleo"
 
 
+def test_a_mail_waits_for_an_owner_who_has_gone_home_but_not_for_ever() -> None:
+    world = World(rules(times=Times(orphan=60_000)))
+    world.up("ben")
+    world.write("m1", channel="mail")
+    name = world.of("m1").id
+    world.reply("ben", name)
+    park(world, name)
+    world.order("ben", i.SetPresence(state="offline"))
+    world.up("cleo")
+    assert only(world.write("m1", channel="mail"), f.ConversationWoken).operator == "ben"
+    assert (world.conv(name).owner, world.conv(name).parked_at) == ("ben", 0)
+    world.wait(61_000)
+    assert world.conv(name).owner == "cleo"
+
+
 def test_an_owner_who_is_finishing_goes_on_and_one_who_has_nothing_else_is_done() -> None:
     world, name = parked()
     world.write("v2")
