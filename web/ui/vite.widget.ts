@@ -8,7 +8,7 @@ const path = (name: string) => fileURLToPath(new URL(`src/widget/${name}`, impor
 
 /** Names of ours that stand in no frame, storage, document or text: one letter will do for them. */
 const INNER =
-  /^(acked|again|asking|attempt|become|busy|caughtUp|changed|colours|drawing|expect|flush|forget|fresh|glance|happened|held|inner|inviter|keep|learn|listeners|looking|memory|mend|painted|renew|reported|reporting|reveal|settle|showTyping|silence|slots|stopTyping|tellPlace|tellTyping|told|transcript|typingEnds|typingTold|undo|unreadTold|urls|wiring)$/;
+  /^(acked|again|asking|attempt|become|busy|caughtUp|changed|colours|drawing|expect|flush|forget|fresh|glance|happened|held|inner|inviter|keep|learn|listeners|looking|memory|putTab|mend|painted|renew|reported|reporting|reveal|settle|showTyping|silence|slots|stopTyping|tellPlace|tellTyping|told|transcript|typingEnds|typingTold|undo|unreadTold|urls|wiring)$/;
 
 export default defineConfig({
   plugins: [

@@ -66,7 +66,6 @@ async def test_a_message_written_without_a_connection_arrives_once(
     await expect(shop.locator(".own .meta").last).to_contain_text("sending")
     await shop.reload()
     context.refuse_next = []
-    await shop.get_by_role("button", name="Open chat").click()
     await expect(shop.locator(".own .meta")).to_have_count(1)
     await expect(shop.locator(".own .meta")).to_contain_text("delivered", timeout=PATIENCE)
     assert [envelope.content for envelope in context.accepted] == [Text(text="Hello"), Text(text="are you there?")]
@@ -86,7 +85,6 @@ async def test_a_reload_shows_the_conversation_and_a_second_tab_follows(shop: Pa
     await say(second, "from the second tab")
     await expect(shop.locator(".bubble")).to_have_text(["Hello", "one", "from the second tab"])
     await shop.reload()
-    await shop.get_by_role("button", name="Open chat").click()
     await expect(shop.locator(".bubble")).to_have_text(["Hello", "one", "from the second tab"])
 
 

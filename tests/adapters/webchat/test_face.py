@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from adapters.webchat.face import (
     Invitation,
@@ -21,7 +21,7 @@ from adapters.webchat.face import (
 )
 from adapters.webchat.settings import FileSettings, IdentifySettings
 from config import Secret, Size
-from normalizer.content import Choice, Delete, Edit, Form, Media, Rating, Text
+from normalizer.content import Choice, Delete, Edit, Form, Media, Rating, StoredFile, Text
 from normalizer.content import Option as Answer
 from normalizer.outbound import Author
 from tests.adapters.webchat.conftest import Visit
@@ -125,6 +125,7 @@ async def test_unread_answers_are_counted_and_announced(shop: Page, context: Fak
     await expect(shop.get_by_role("button", name="Open chat, 2 new messages")).to_be_visible()
     await open_chat(shop)
     await expect(shop.locator(".badge")).to_have_count(0)
+    await shop.keyboard.press("Escape")
     await shop.reload()
     await expect(shop.get_by_role("button", name="Open chat", exact=True)).to_be_visible()
 
@@ -145,6 +146,62 @@ async def test_the_chat_can_be_used_with_the_keyboard_alone(visit: Visit, contex
     await expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+async def test_what_is_half_written_goes_from_page_to_page(visit: Visit, context: FakeContext) -> None:
+    page = await visit()
+    await open_chat(page)
+    await page.get_by_label("Write a message").fill("half a sent")
+    await page.reload()
+    await expect(page.get_by_label("Write a message")).to_have_value("half a sent")
+    await expect(page.get_by_label("Write a message")).not_to_be_focused()
+    await page.get_by_label("Write a message").press("Enter")
+    await until(lambda: len(context.accepted) == 1)
+    await page.keyboard.press("Escape")
+    await page.reload()
+    await page.locator(".launcher").wait_for()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await open_chat(page)
+    await expect(page.get_by_label("Write a message")).to_have_value("")
+
+
+async def test_nothing_that_anybody_says_becomes_markup(visit: Visit, context: FakeContext) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    page = await visit(
+        texts={"en": Texts(title=evil[:80], subtitle=evil, greeting=evil, write=evil, launcher=evil)},
+        invitations=[Invitation(name="evil", when=InviteWhen(), text={"en": evil})],
+    )
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    await page.locator(".invited").click()
+    visitor = await address(context, page, evil)
+    author = Author(id="x", name=evil, avatar="javascript:alert(1)")
+    await context.lines.record(context.item("joined", visitor, author=author))
+    await context.reply(visitor, evil, author=author)
+    file = Media(file=StoredFile(name="x", size=5, key="k"), type="text/html", filename=evil)
+    await context.lines.record(context.item("reply", visitor, content=file, author=author))
+    await page.get_by_role("button", name="Download").wait_for()
+    assert await page.locator(".root img").count() == 0
+    assert await page.locator(".root script").count() == 0
+    await expect(page.locator(".reply .bubble").first).to_have_text(evil)
+    assert dialogs == []
+
+
+async def test_the_tag_has_the_last_word(visit: Visit) -> None:
+    page = await visit(theme=Theme(color="#112233"))
+    tag = 'data-color="#aa0044" data-scheme="dark" data-position="start" data-language="pl" data-title="Sklep"'
+
+    async def add(route: Route) -> None:
+        answer = await route.fetch()
+        body = (await answer.text()).replace('<script src="chat.js"', f'<script src="chat.js" {tag}')
+        await route.fulfill(response=answer, body=body)
+
+    await page.route("**/demo", add)
+    await page.reload()
+    await page.get_by_role("button", name="Otwórz czat").click()
+    await expect(page.locator(".head")).to_have_css("background-color", "rgb(170, 0, 68)")
+    await expect(page.locator(".head h2")).to_have_text("Sklep")
+    await expect(page.locator(".panel")).to_have_css("background-color", "rgb(23, 25, 28)")
+
+
 async def test_on_a_phone_the_focus_stays_in_the_chat(visit: Visit) -> None:
     page = await visit(context=PHONE)
     await open_chat(page)
@@ -159,7 +216,6 @@ async def test_the_language_can_be_changed(shop: Page) -> None:
     await shop.get_by_label("Language").select_option("ru")
     await expect(shop.get_by_label("Ваше сообщение")).to_have_attribute("lang", "ru")
     await shop.reload()
-    await shop.get_by_role("button", name="Открыть чат").click()
     await shop.get_by_label("Язык").select_option("pl")
     await expect(shop.get_by_label("Napisz wiadomość")).to_be_visible()
 
@@ -285,7 +341,6 @@ async def test_a_conversation_is_rated_once(shop: Page, context: FakeContext) ->
     await until(lambda: context.accepted[-1].content == Rating(score=3, scale=3, comment="Quick!"))
     await expect(shop.locator(".rating")).to_have_count(0)
     await shop.reload()
-    await open_chat(shop)
     await expect(shop.locator(".note").last).to_have_text("This conversation is over.")
     await expect(shop.locator(".rating")).to_have_count(0)
 

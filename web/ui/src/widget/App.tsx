@@ -15,6 +15,8 @@ import { type Catalogue, LANGUAGES, type Language, NAMES, type Say, speaker } fr
 export interface Shell {
   chat: Chat;
   opened: boolean;
+  /** Somebody has just asked for it, and wants to write. */
+  asked: boolean;
   /** The whole window is the chat. */
   page: boolean;
   /** Show the button; without it the shop's own script opens the chat. */
@@ -30,7 +32,7 @@ export interface Shell {
   speak(language: Language): void;
 }
 
-const PHONE = "(max-width: 480px)";
+export const PHONE = "(max-width: 480px)";
 
 export function App({ shell }: { shell: Shell }): JSX.Element | null {
   const { chat, opened, page, language, theme, texts } = shell;
@@ -118,7 +120,7 @@ function Panel({ shell, say, title }: { shell: Shell; say: Say; title: string })
     const wanted = matchMedia("(pointer: coarse)").matches
       ? undefined
       : panel.current?.querySelector<HTMLElement>(".card :is(input, select, textarea), .composer textarea");
-    (wanted ?? panel.current)?.focus();
+    if (shell.asked) (wanted ?? panel.current)?.focus();
   }, []);
   useEffect(() => {
     chat.look(true);

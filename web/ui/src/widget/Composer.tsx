@@ -37,6 +37,7 @@ export function Composer({ chat, say, language, warn }: Props): JSX.Element {
     const said = text.trim();
     if (!said) return;
     setText("");
+    chat.type("");
     chat.say({ kind: "text", text: said });
     box.current?.focus();
   };

@@ -176,7 +176,7 @@ function BubbleLine({ bubble, ...around }: Around & { bubble: Bubble }): JSX.Ele
 
 function TickMark({ tick, say }: { tick: Tick; say: Say }): JSX.Element {
   return (
-    <span class="tick" title={say(tick)}>
+    <span class="tick">
       <Icon name={TICKS[tick]} />
       <span class={tick === "failed" ? "" : "hidden"}>{say(tick)}</span>
     </span>

@@ -75,8 +75,11 @@ export class Chat {
     readonly keep: Keep,
     readonly page: Page,
   ) {
+    this.draft = keep.tab.draft ?? "";
     keep.onChange(() => {
-      if (keep.all.talked) this.connect();
+      const { session, talked } = keep.all;
+      if (talked) this.connect();
+      if (session && this.session && session.visitor !== this.session.visitor) this.known().catch(() => {});
       this.changed();
     });
     document.addEventListener("visibilitychange", () => this.report());
@@ -130,7 +133,8 @@ export class Chat {
 
   private known(): Promise<Session> {
     const kept = this.keep.all.session;
-    if (this.session && kept?.token === this.session.token && Date.now() < kept.renew_at) {
+    if (this.session && kept?.visitor === this.session.visitor && Date.now() < kept.renew_at) {
+      this.session.token = kept.token; // another tab may have renewed it
       return Promise.resolve(this.session);
     }
     this.asking ??= this.renew(kept?.token).finally(() => {
@@ -160,16 +164,17 @@ export class Chat {
     this.session = session;
     this.staffed = session.staffed;
     this.opensAt = session.opens_at ?? 0;
-    const { look, texts, words, language } = session;
+    const { token, visitor, renew_at, user, look, texts, words, language } = session;
     this.keep.put({
-      session: { ...session, words: {} as never },
+      session: { token, visitor, renew_at, ...(user && { user }) },
       look: { look, words, language, ...(texts && { texts }) },
     });
-    if (before && before.visitor !== session.visitor) {
+    const other = before && before.visitor !== visitor;
+    if (other) {
       this.forget();
       this.keep.put({ seen: "", rated: "" });
     }
-    if (before && before.token !== session.token && this.state === "open") this.line?.again();
+    if (other || before?.user !== user) this.line?.again();
     this.changed();
     return session;
   }
@@ -314,6 +319,7 @@ export class Chat {
   /** Tells operators that the visitor types, at most every 300 ms. */
   type(text: string): void {
     this.draft = text;
+    this.keep.putTab({ draft: text });
     if (this.state !== "open" || this.typingTold) return;
     this.typingTold = setTimeout(() => {
       this.typingTold = undefined;
@@ -322,7 +328,7 @@ export class Chat {
   }
 
   /** What stands in the field now. */
-  draft = "";
+  draft: string;
 
   /** Tells what the shop says of its visitor. */
   set(attributes: Record<string, unknown>): void {
@@ -343,7 +349,6 @@ export class Chat {
   private stopTyping(): void {
     clearTimeout(this.typingTold);
     this.typingTold = undefined;
-    this.draft = "";
   }
 
   private flush(): void {

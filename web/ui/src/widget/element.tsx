@@ -1,6 +1,6 @@
 // The custom element <trunkline-chat> and the script interface `Trunkline`: docs/webchat.md describes both.
 import { render } from "preact";
-import { App, type Shell } from "./App";
+import { App, PHONE, type Shell } from "./App";
 import { Chat, type Happened } from "./chat";
 import { Inviter } from "./inviter";
 import { Keep, type Known } from "./keep";
@@ -27,6 +27,7 @@ export class TrunklineChat extends HTMLElement {
   private readonly colours = new CSSStyleSheet();
   private readonly listeners = new Map<string, Set<Listener>>();
   private opened = false;
+  private asked = false;
   private shown = false;
   private invitation: Invitation | undefined;
   private language: Language = "en";
@@ -65,7 +66,9 @@ export class TrunklineChat extends HTMLElement {
       (invitation) => this.invite(invitation),
     );
     this.shown = this.page || !!keep.all.look;
-    this.opened = this.page;
+    this.asked = this.page;
+    this.opened = this.page || (!!keep.tab.opened && !matchMedia(PHONE).matches);
+    if (this.opened) this.chat.connect();
     this.draw();
     void this.begin();
   }
@@ -93,7 +96,8 @@ export class TrunklineChat extends HTMLElement {
   open(): void {
     if (this.opened) return;
     this.back = document.activeElement;
-    this.opened = true;
+    this.opened = this.asked = true;
+    this.chat.keep.putTab({ opened: true });
     if (this.invitation) {
       this.chat.invitation = this.invitation.name;
       this.tell("invitation", { name: this.invitation.name, accepted: true });
@@ -106,6 +110,7 @@ export class TrunklineChat extends HTMLElement {
   close(): void {
     if (!this.opened || this.page) return;
     this.opened = false;
+    this.chat.keep.putTab({ opened: false });
     this.invitation = undefined;
     this.chat.invitation = undefined;
     this.tell("close", {});
@@ -162,16 +167,17 @@ export class TrunklineChat extends HTMLElement {
     }
   }
 
+  /** What the tag says; the shop's own word needs no more judging than its own styles would. */
   private own(): Theme {
     const color = this.option("color");
-    const radius = Number(this.option("radius") ?? Number.NaN);
-    const position = this.option("position");
-    const scheme = this.option("scheme");
+    const radius = this.option("radius");
+    const position = this.option("position") as Theme["position"];
+    const scheme = this.option("scheme") as Theme["scheme"];
     return {
       ...(isColour(color) && { color }),
-      ...(radius >= 0 && radius <= 28 && { radius }),
-      ...((position === "start" || position === "end") && { position }),
-      ...((scheme === "light" || scheme === "dark" || scheme === "auto") && { scheme }),
+      ...(radius && { radius: Number(radius) }),
+      ...(position && { position }),
+      ...(scheme && { scheme }),
     };
   }
 
@@ -187,7 +193,7 @@ export class TrunklineChat extends HTMLElement {
   }
 
   private shell(known: Known): Shell {
-    const { chat, opened, page, launcher, invitation } = this;
+    const { chat, opened, asked, page, launcher, invitation } = this;
     const { language, words } = known;
     const place = { path: location.pathname, department: chat.page.department };
     const theme = themeFor(known.look, place, this.own());
@@ -199,7 +205,7 @@ export class TrunklineChat extends HTMLElement {
       document.title = texts.title ?? words.title.toString();
     }
     return {
-      ...{ chat, opened, page, language, words, launcher, invitation, theme, texts },
+      ...{ chat, opened, asked, page, language, words, launcher, invitation, theme, texts },
       open: () => this.open(),
       close: () => this.close(),
       refuse: () => {

@@ -5,7 +5,7 @@ import type { Message, Session } from "./protocol";
 export type Known = Pick<Session, "look" | "texts" | "words" | "language">;
 
 export interface Kept {
-  session?: Session | undefined;
+  session?: Pick<Session, "token" | "visitor" | "renew_at" | "user"> | undefined;
   pending?: Message[];
   /** There is, or was, something to read: connect without being asked. */
   talked?: boolean;
@@ -21,6 +21,11 @@ export interface Kept {
   shown?: number[];
   refused?: number;
   visits?: number;
+}
+
+export interface Tab {
+  opened?: boolean;
+  draft?: string;
 }
 
 /** One visit: the tabs and pages of one person without a pause of half an hour. */
@@ -53,6 +58,23 @@ export class Keep {
       localStorage.setItem(this.name, JSON.stringify(this.memory));
     } catch {
       // a private window, or a full store: this page only
+    }
+  }
+
+  /** What belongs to this tab alone, and goes with its user from page to page. */
+  get tab(): Tab {
+    try {
+      return JSON.parse(sessionStorage.getItem(this.name) ?? "{}") as Tab;
+    } catch {
+      return {};
+    }
+  }
+
+  putTab(change: Tab): void {
+    try {
+      sessionStorage.setItem(this.name, JSON.stringify({ ...this.tab, ...change }));
+    } catch {
+      // as above
     }
   }
 
