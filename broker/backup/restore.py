@@ -222,7 +222,7 @@ class _Restore:
                 payload = message.payload
                 if message.subject.startswith(positions) and payload:
                     position = msgspec.json.decode(payload, type=Position)
-                    payload = msgspec.json.encode(Position(created, position.seq))
+                    payload = msgspec.json.encode(msgspec.structs.replace(position, created=created))
                     marks[message.subject.removeprefix(positions).rpartition(".")[0]] = position.seq
                 await self._publish(message.subject, msgspec.structs.replace(message, payload=payload))
         return marks
