@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -29,6 +30,8 @@ NICENESS = 10
 
 WAIT_FOR_TURN = 2.0
 """Seconds between two looks whether the process that writes the same index has ended."""
+
+WAIT_FOR_DISK = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +79,10 @@ async def _store(folder: Path) -> AsyncIterator[Store]:
             break
         except InUse:
             await asyncio.sleep(WAIT_FOR_TURN)
+        except (OSError, sqlite3.OperationalError) as exc:
+            mend = "give the desk a data folder (--data) that it may write to, with room for the index"
+            log.error("index.not_writable", folder=str(folder), reason=str(exc), mend=mend)  # noqa: TRY400  # no traceback
+            await asyncio.sleep(WAIT_FOR_DISK)
     try:
         yield store
     finally:

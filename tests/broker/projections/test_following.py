@@ -311,13 +311,13 @@ async def test_a_file_that_is_taken_away_ends_it(scene: Scene) -> None:
 
 
 @asynccontextmanager
-async def process(scene: Scene) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(scene: Scene, stderr: int | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
     settings = scene.play.bus.settings
     assert isinstance(settings.credentials, UserPassword)
     bus = errand(settings, scene.play.workspace.name, replay_days=14, log_format="json", log_level="warning")
     told = child.Errand(bus=bus, folder=str(scene.folder))
     started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", child.__name__, stdin=asyncio.subprocess.PIPE
+        sys.executable, "-m", child.__name__, stdin=asyncio.subprocess.PIPE, stderr=stderr
     )  # fmt: skip
     assert started.stdin is not None
     started.stdin.write(msgspec.json.encode(told))
@@ -388,3 +388,14 @@ def _holds(pid: int, folder: Path) -> bool:
     """Whether a process has the index open (proc(5))."""
     links = Path(f"/proc/{pid}/fd").iterdir()
     return any(str(folder / FILE) == str(link.readlink()) for link in links)
+
+
+async def test_a_folder_that_cannot_be_written_to_is_told_and_tried_again(scene: Scene) -> None:
+    scene.folder.write_text("a file in the way")
+    async with process(scene, asyncio.subprocess.PIPE) as running:
+        assert running.stderr is not None
+        async with asyncio.timeout(30):
+            said = await running.stderr.readline()
+        assert b"index.not_writable" in said
+        assert b"--data" in said
+        assert running.returncode is None
