@@ -20,7 +20,8 @@ FLAGS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 EXPECTED = ("401", "503", "Blocked script execution", "ERR_CONNECTION", "WebSocket connection")
-"""What the browser may say: the password was wrong, the script of a mail was kept from running, a node is away, a desk has no index."""
+"""What the browser may say: the password was wrong, the script of a mail was kept from running, a node is
+away, a desk has no index."""
 PATIENCE = 30_000
 
 

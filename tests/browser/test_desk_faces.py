@@ -1,4 +1,4 @@
-"""How the desk is for everybody: accessibility by axe, languages, a phone, an installed page; and screenshots to look at."""
+"""How the desk is for everybody: accessibility by axe, languages, a phone, an installed page, sounds."""
 
 import json
 import os
@@ -134,12 +134,13 @@ async def test_on_a_phone_there_is_one_column_and_back_leads_to_the_list(
 
 
 @pytest.mark.parametrize(
-    ("locale", "mine", "accept"),
-    [("ru-RU", "Мои", "Принять"), ("pl-PL", "Moje", "Przyjmij"), ("de-DE", "Mine", "Accept")],
+    ("locale", "words"),
+    [("ru-RU", ("Мои", "Принять")), ("pl-PL", ("Moje", "Przyjmij")), ("de-DE", ("Mine", "Accept"))],
 )
 async def test_the_desk_speaks_the_browsers_language(
-    world: World, desk: Desk, browser: Browser, locale: str, mine: str, accept: str
+    world: World, desk: Desk, browser: Browser, locale: str, words: tuple[str, str]
 ) -> None:
+    mine, accept = words
     async with desk_page(browser, desk, locale=locale) as page:
         await page.locator("#operator").fill("ben")
         await page.locator("#password").fill("correct horse")
@@ -177,7 +178,8 @@ async def test_the_title_the_sound_and_a_notification_tell_of_what_has_come(
         await page.add_init_script(
             """window.heard = []; window.told = [];
                const start = OscillatorNode.prototype.start;
-               OscillatorNode.prototype.start = function (at) { window.heard.push(performance.now()); return start.call(this, at); };
+               OscillatorNode.prototype.start = function (at) {
+                 window.heard.push(performance.now()); return start.call(this, at); };
                Document.prototype.hasFocus = () => false;
                window.Notification = class { constructor(title, more) { window.told.push([title, more.body]); }
                  static permission = "granted"; };"""
