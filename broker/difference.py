@@ -13,7 +13,7 @@ from config.problems import KeyPath
 STATIC = ("nats", "durability", "http", "desk", "replay_days")
 """What a process needs before there is a log: it takes effect when the process is started again."""
 
-NAMED = ("channels", "operators", "capacity")
+NAMED = ("channels", "operators", "capacity", "hours")
 LONGEST = 80
 ABSENT = object()
 
