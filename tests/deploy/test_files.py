@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from broker.bus.server import find_binary
+from broker.cli.main import app
 from tests.deploy.certificates import Authority
 from tests.deploy.cluster import DEPLOY
 
@@ -267,6 +270,31 @@ def test_nobody_talks_to_anybody_unless_it_is_said() -> None:
     assert policies["nobody"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     clients = [rule["from"] for rule in policies["nats"]["ingress"] if rule["ports"][0]["port"] == 4222]
     assert clients == [[{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "trunkline"}}}]]
+
+
+# --- what they all start ---
+
+
+def started() -> Iterator[tuple[str, list[str]]]:
+    """Every command line of `trunkline` in units, compose and manifests, without the program itself."""
+    for unit in UNITS:
+        for line in re.findall(r"^Exec\w+=(/opt/trunkline/bin/trunkline .*)", unit.read_text(), re.MULTILINE):
+            yield unit.name, line.split()[1:]
+    services = YAML(typ="safe").load((DEPLOY / "compose" / "compose.yaml").read_text())["services"]
+    yield from ((name, each["command"]) for name, each in services.items() if each.get("command", [""])[0] == "up")
+    for name, pod in PODS:
+        if name != "nats":
+            yield from ((name, container["args"]) for container in pod["spec"]["containers"])
+
+
+def test_what_is_started_is_what_the_command_line_takes() -> None:
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    lines = list(started())
+    assert len(lines) > 12
+    for name, (command, *words) in lines:
+        taken = {option for parameter in group.commands[command].params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= taken, name
 
 
 # --- nats-server and the proxy ---
