@@ -109,8 +109,10 @@ class WebChat(Adapter):
         )
 
     async def check(self) -> Sequence[Finding]:
-        """Say which websites may show the chat."""
-        return [Finding(what=f"visitors of {normalise_origin(origin)}", ok=True) for origin in self.settings.origins]
+        """Say which websites may show the chat, and whether there is one."""
+        sites = [Finding(what=f"visitors of {normalise_origin(origin)}", ok=True) for origin in self.settings.origins]
+        remedy = "" if self._words else "build it with `make front` in the checkout, or install a wheel"
+        return [*sites, Finding(what="the chat that pages load is built", ok=bool(self._words), remedy=remedy)]
 
     async def run(self) -> None:
         """Feed the connected pages until cancelled."""

@@ -43,7 +43,10 @@ def test_the_channel_is_found_by_its_type() -> None:
 
 async def test_check_says_which_websites_may_show_the_chat() -> None:
     adapter = WebChat(WebChatSettings(origins=["https://Shop.example:443"]), FakeContext())
-    assert [finding.what for finding in await adapter.check()] == ["visitors of https://shop.example"]
+    assert [finding.what for finding in await adapter.check()] == [
+        "visitors of https://shop.example",
+        "the chat that pages load is built",
+    ]
 
 
 def test_questions_and_invitations_are_checked() -> None:

@@ -221,7 +221,8 @@ function FormView({ answers, chat, language, say }: Around & { answers: Record<s
     <>
       {Object.entries(others).map(([name, answer]) => (
         <span class="answer" key={name}>
-          <small>{words(name)}</small> {label(asked.find((each) => each.name === name)?.options, answer, language)}
+          <small>{words(name)}</small>
+          {label(asked.find((each) => each.name === name)?.options, answer, language)}
         </span>
       ))}
       <Said text={message ?? ""} />
