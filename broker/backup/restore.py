@@ -21,7 +21,7 @@ from broker.bus.kv import Bucket
 from broker.bus.reader import Reader, delete_message, purge, stream_state
 from broker.bus.streams import DEAD_STREAM, RESTORING, Workspace, ensure_shared, is_restoring
 from broker.channels.worker import outbounds
-from broker.routing.positions import Position
+from broker.routing.positions import INDEX, Position
 from broker.routing.snapshots import MANIFEST
 from broker.routing.snapshots import Manifest as SnapshotManifest
 from normalizer.outbound import Outbound
@@ -220,6 +220,8 @@ class _Restore:
         for name in ("notes", "versions"):
             for message in self._source.messages(name):
                 payload = message.payload
+                if message.subject.startswith(positions + INDEX):
+                    continue  # indexes are in no backup: they are built anew, and hold nothing back until then
                 if message.subject.startswith(positions) and payload:
                     position = msgspec.json.decode(payload, type=Position)
                     payload = msgspec.json.encode(msgspec.structs.replace(position, created=created))

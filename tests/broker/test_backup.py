@@ -227,7 +227,9 @@ async def test_what_was_on_its_way_is_in_doubt_and_nothing_else_is(
     mark = await decide_to_send(play, "c1-1")  # settled long ago
     for name in ("c2-1", "c3-1", "c4-1", "c5-1"):
         await decide_to_send(play, name)
-    await Positions(play.bus, play.workspace, play.times.log_stream).raise_to("hook.0", mark)
+    positions = Positions(play.bus, play.workspace, play.times.log_stream)
+    await positions.raise_to("hook.0", mark)
+    await positions.raise_to("_index.one", mark, at=1)
     await claims.write("c2-1", claim("sent", "native"), 0)
     await claims.write("c3-1", claim("waiting"), 0)
     await claims.write(f"c5-1{PIECE}1", claim("sent"), 0)  # a long one: its first piece is out
@@ -251,7 +253,7 @@ async def test_what_was_on_its_way_is_in_doubt_and_nothing_else_is(
         assert file is not None
         times = await ensure_streams(bus, play.workspace)
         assert times.log_stream != play.times.log_stream
-        assert await Positions(bus, play.workspace, times.log_stream).get("hook.0") == mark
+        assert await Positions(bus, play.workspace, times.log_stream).all() == {"hook.0": mark}  # no index
 
 
 async def test_a_channel_that_sends_without_claims_gets_none(
