@@ -73,10 +73,11 @@ async def restore(
     """
     if source.manifest.workspace != workspace.name:
         raise BadBackup(f"the backup is of the workspace {source.manifest.workspace!r}, not of {workspace.name!r}")
-    for part in source.verify():
-        tell(f"{part.file} is whole", part.bytes, part.bytes)
     await ensure_shared(bus)
     work = _Restore(bus, workspace, source, tell)
+    await work.examine()
+    for part in source.verify():
+        tell(f"{part.file} is whole", part.bytes, part.bytes)
     await work.make_room()
     try:
         return await work.run(unclaimed)
@@ -102,12 +103,10 @@ class _Restore:
 
     # --- room ---
 
-    async def make_room(self) -> None:
-        """Remove what an unfinished restore has left; raises `NotEmpty` when anything else is there."""
-        found = await self._find(self._streams["in"])
-        if found is not None and is_restoring(found.config):
-            log.warning("restore.begun_anew", workspace=self._workspace.name)
-            await self.clear()
+    async def examine(self) -> None:
+        """Raise `NotEmpty` when anything is there but what an unfinished restore has left."""
+        if await self._unfinished():
+            return
         for stream in self._streams.values():
             info = await self._find(stream)
             if info is not None and info.state.last_seq:
@@ -116,11 +115,22 @@ class _Restore:
                     " A backup is brought back only where there is nothing: use another NATS account or data folder,"
                     " or delete the workspace's streams first"
                 )
-            if info is not None:
-                await self._delete(stream)
         for bucket in (self._workspace.sends_bucket, self._workspace.claims_bucket):
             if await Bucket(self._bus, bucket).keys(f"{self._workspace.name}.>"):
                 raise NotEmpty(f"the workspace {self._workspace.name!r} is not empty: it has keys in {bucket}")
+
+    async def make_room(self) -> None:
+        """Remove what an unfinished restore has left, and streams that hold nothing."""
+        if await self._unfinished():
+            log.warning("restore.begun_anew", workspace=self._workspace.name)
+            await self.clear()
+        for stream in self._streams.values():
+            if await self._find(stream) is not None:
+                await self._delete(stream)
+
+    async def _unfinished(self) -> bool:
+        found = await self._find(self._streams["in"])
+        return found is not None and is_restoring(found.config)
 
     async def clear(self) -> None:
         """Remove everything of the workspace, the mark last; what cannot be removed is left to the next restore."""

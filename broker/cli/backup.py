@@ -153,7 +153,7 @@ class _Progress:
         now = time.monotonic()
         if part != self._last or now - self._at > TELL_EVERY:
             self._last, self._at = part, now
-            say(f"  {part:<24} {_size(done):>10} of at most {_size(max(done, whole))}")
+            say(f"  {part:<32} {_size(done):>12}{f' of at most {_size(whole)}' if done < whole else ''}")
 
 
 def _size(number: int) -> str:
