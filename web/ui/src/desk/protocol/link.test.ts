@@ -3,7 +3,7 @@ import { Link, type World } from "./link";
 import type { ClientFrame, ServerFrame } from "./wire";
 
 class Socket {
-  readyState = WebSocket.OPEN;
+  readyState: number = WebSocket.OPEN;
   sent: string[] = [];
   onopen: (() => void) | null = null;
   onmessage: ((message: { data: string }) => void) | null = null;

@@ -34,6 +34,7 @@ const ITEM = {
   channel: "",
   address: "",
   content: null,
+  attributes: {},
   outbound: "",
   receipt: null,
   code: "",

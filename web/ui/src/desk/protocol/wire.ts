@@ -185,6 +185,7 @@ export interface Item {
   channel: string;
   address: string;
   content: Content | null;
+  attributes: Record<string, string>;
   outbound: string;
   receipt: Receipt | null;
   code: string;

@@ -1,5 +1,6 @@
 // The right column: who the customer is, where they can be reached, what this conversation is, what was before.
 import { useSignal } from "@preact/signals";
+import { Fragment } from "preact";
 import { useEffect } from "preact/hooks";
 import { useApp } from "../app";
 import { ask } from "../protocol/http";
@@ -10,11 +11,12 @@ import { coded, t } from "../words";
 import { moment } from "../words/times";
 import { Avatar, Since } from "./bits";
 import { channelIcon, Icon } from "./icons";
+import { calledIn } from "./naming";
 
 export function Card({ thread }: { thread: Thread }) {
   const { places } = useApp();
   const summary = thread.summary.value;
-  const name = summary?.name || summary?.address || thread.id;
+  const name = summary ? calledIn(summary) : thread.id;
   return (
     <aside class="card" aria-label={t("card.label")}>
       <header class="card-head">
@@ -30,6 +32,7 @@ export function Card({ thread }: { thread: Thread }) {
       </header>
       {summary && <Addresses summary={summary} />}
       {summary && <ThisOne summary={summary} />}
+      <About thread={thread} />
       <Before thread={thread} />
     </aside>
   );
@@ -96,6 +99,26 @@ function ThisOne({ summary }: { summary: Summary }) {
             <dd>{summary.result}</dd>
           </>
         )}
+      </dl>
+    </section>
+  );
+}
+
+/** What the customer's messages came with: the page, a campaign, what the shop says of them. The latest word counts. */
+function About({ thread }: { thread: Thread }) {
+  const known = Object.assign({}, ...thread.items.value.map((item) => item.value.attributes)) as Record<string, string>;
+  const names = Object.keys(known);
+  if (names.length === 0) return null;
+  return (
+    <section class="card-part">
+      <h3>{t("card.about")}</h3>
+      <dl class="facts">
+        {names.map((name) => (
+          <Fragment key={name}>
+            <dt>{coded("about", name)}</dt>
+            <dd>{known[name]}</dd>
+          </Fragment>
+        ))}
       </dl>
     </section>
   );

@@ -9,6 +9,7 @@ import { short, size } from "../words/times";
 import { DeedButton } from "./bits";
 import { Completion, completions } from "./completion";
 import { channelIcon, Icon } from "./icons";
+import { calledIn } from "./naming";
 
 export function Composer({ thread }: { thread: Thread }) {
   const { desk, editor } = useApp();
@@ -272,7 +273,7 @@ function Box({ thread, blocked }: { thread: Thread; blocked: boolean }) {
             ? t("composer.note_place")
             : blocked
               ? t("composer.blocked")
-              : t("composer.place", { name: thread.summary.value?.name ?? "" })
+              : t("composer.place", { name: thread.summary.value ? calledIn(thread.summary.value) : "" })
         }
         aria-describedby="reply-hint"
         aria-controls={choices.length ? "completion" : undefined}

@@ -8,6 +8,7 @@ import { short } from "../words/times";
 import { Avatar, ChannelBadge, DeedButton, Since } from "./bits";
 import { Composer } from "./composer";
 import { Icon } from "./icons";
+import { calledIn } from "./naming";
 import { callWords } from "./row";
 import { Timeline } from "./timeline";
 
@@ -43,7 +44,7 @@ function NothingOpen() {
 function Head({ thread }: { thread: Thread }) {
   const { desk, places } = useApp();
   const summary = thread.summary.value;
-  const name = summary?.name || summary?.address || thread.id;
+  const name = summary ? calledIn(summary) : thread.id;
   return (
     <header class="conversation-head">
       <button type="button" class="button bare only-narrow" onClick={() => desk.threads.hide()} title={t("deed.back")}>

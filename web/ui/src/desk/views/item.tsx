@@ -9,6 +9,7 @@ import { Avatar, ChannelBadge } from "./bits";
 import { ContentView } from "./content";
 import { eventWords } from "./events";
 import { Icon, type IconName } from "./icons";
+import { calledIn } from "./naming";
 
 interface Props {
   item: Signal<Item>;
@@ -20,7 +21,7 @@ interface Props {
 
 export function ItemView({ item: { value: item }, first, conversation, thread }: Props) {
   if (item.kind === "event") return <Happened item={item} />;
-  const who = item.kind === "message" ? item.name || item.address : item.name || t("item.automatic");
+  const who = item.kind === "message" ? calledIn(item) : item.name || t("item.automatic");
   return (
     <li class={`item ${item.kind} ${first ? "first" : ""}`} data-item={item.id} data-n={item.n}>
       {first && item.kind !== "reply" && (

@@ -7,6 +7,7 @@ import type { Deed, Group } from "../keys/deeds";
 import { t } from "../words";
 import { Dialog, Keys } from "./bits";
 import { Icon, type IconName } from "./icons";
+import { calledIn } from "./naming";
 
 interface Hit {
   readonly key: string;
@@ -103,7 +104,7 @@ function conversations({ desk, places }: App, fits: (text: string) => boolean): 
   const found = [...desk.lists.all()].filter((each) => fits(`${each.name} ${each.address} ${each.preview}`));
   return found.slice(0, SHOWN).map((each) => ({
     key: each.id,
-    label: each.name || each.address,
+    label: calledIn(each),
     about: each.preview,
     icon: "chat",
     run: () => places.open(each.id),

@@ -8,6 +8,7 @@ import { t } from "../words";
 import { clockTime, day, midnight, short } from "../words/times";
 import { Avatar, ChannelBadge } from "./bits";
 import { Icon } from "./icons";
+import { calledIn } from "./naming";
 
 export function Row({ id }: { id: string }) {
   const { desk, places } = useApp();
@@ -27,8 +28,8 @@ export function Row({ id }: { id: string }) {
       tabIndex={pointed.value || open.value ? 0 : -1}
       onClick={() => places.open(id)}
     >
-      <Avatar name={summary.name || summary.address} id={summary.person} />
-      <span class="row-name">{summary.name || summary.address || summary.id}</span>
+      <Avatar name={calledIn(summary)} id={summary.person} />
+      <span class="row-name">{calledIn(summary)}</span>
       <span class="row-when">
         <Waiting summary={summary} />
       </span>

@@ -430,4 +430,13 @@ export const en = {
   "why.time": "the time has come",
   "why.operator": "by an operator",
   "why.linked": "joined with another",
+  "row.visitor": "Visitor {code}",
+  "card.about": "Comes from",
+  "about.page": "Page",
+  "about.title": "Title",
+  "about.referrer": "Came from",
+  "about.campaign": "Campaign",
+  "about.invitation": "Invitation",
+  "about.department": "Department",
+  "about.language": "Language",
 } as const;

@@ -468,4 +468,13 @@ export const pl: Words = {
   "why.time": "nadszedł czas",
   "why.operator": "przez operatora",
   "why.linked": "połączona z inną",
+  "row.visitor": "Gość {code}",
+  "card.about": "Skąd",
+  "about.page": "Strona",
+  "about.title": "Tytuł",
+  "about.referrer": "Przyszedł z",
+  "about.campaign": "Kampania",
+  "about.invitation": "Zaproszenie",
+  "about.department": "Dział",
+  "about.language": "Język",
 };

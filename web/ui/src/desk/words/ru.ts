@@ -462,4 +462,13 @@ export const ru: Words = {
   "why.time": "время пришло",
   "why.operator": "оператором",
   "why.linked": "объединён с другим",
+  "row.visitor": "Посетитель {code}",
+  "card.about": "Откуда",
+  "about.page": "Страница",
+  "about.title": "Заголовок",
+  "about.referrer": "Пришёл с",
+  "about.campaign": "Кампания",
+  "about.invitation": "Приглашение",
+  "about.department": "Отдел",
+  "about.language": "Язык",
 };
