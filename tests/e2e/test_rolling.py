@@ -1,7 +1,8 @@
 """A deployment as systemd would start it, and a restart of every process under load, one after the other.
 
-Three NATS nodes with TLS and rights, two routers, two desks, two web chats, and HAProxy in front of them, with the
-configuration of deploy/. Nothing may be lost, doubled or out of order, and no visitor may notice more than a second.
+Three NATS nodes with TLS and rights, two routers, two desks, two web chats, two of a webhook channel, and HAProxy in
+front of them, with the configuration of deploy/. Nothing may be lost, doubled or out of order, and no visitor may
+notice more than a second.
 """
 
 import asyncio
@@ -22,10 +23,11 @@ from broker.bus import child
 from broker.bus.server import free_port
 from broker.bus.streams import Workspace
 from tests.deploy.cluster import DEPLOY, NODES, Deployed
-from tests.e2e.actors import Operator, Visitor
+from tests.e2e.actors import Frame, Operator, Visitor, answer_to
 from tests.e2e.installation import Part, until
+from tests.e2e.provider import WebhookProvider
 from tests.faults.ledger import Ledger
-from tests.faults.rounds import Crew, Load, say
+from tests.faults.rounds import Crew, Load, eventually, say
 
 PARTS = {
     "router-a": ["router"],
@@ -34,7 +36,12 @@ PARTS = {
     "desk-b": ["desk"],
     "site-a": ["site"],
     "site-b": ["site"],
+    "hook-a": ["hook"],
+    "hook-b": ["hook"],
 }
+SENDERS = 5
+"""Customers of the webhook's provider."""
+
 OPERATORS = tuple(f"op{n}" for n in range(8))
 RATE = float(os.environ.get("TRUNKLINE_ROLLING_RATE", "40"))
 VISITORS = 40
@@ -67,7 +74,8 @@ class Proxy:
         config = config.replace("X-Forwarded-Proto https", "X-Forwarded-Proto http")
         config = config.replace("option forwardfor\n", "option forwardfor if-none\n")
         (folder / "haproxy.cfg").write_text(config)
-        places = {name.upper().replace("-", "_"): _place(part) for name, part in deployed.parts.items()}
+        names = {name: name.upper().replace("-", "_").replace("HOOK_", "HOOKS_") for name in deployed.parts}
+        places = {names[name]: _place(part) for name, part in deployed.parts.items()}
         self.log = folder / "haproxy.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own command line
@@ -75,7 +83,7 @@ class Proxy:
                     *(sys.executable, "-I", "-S", child.__file__, str(os.getpid())),
                     *(program, "-db", "-f", str(folder / "haproxy.cfg")),
                 ),
-                env={**os.environ, **places, "HOOKS_A": "127.0.0.1:9", "HOOKS_B": "127.0.0.1:9"},
+                env={**os.environ, **places},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -106,7 +114,7 @@ def _place(part: Part) -> str:
 class Staff(Crew):
     """Everybody who takes part knocks at the proxy's door."""
 
-    def __init__(self, deployed: Deployed, proxy: Proxy, ledger: Ledger) -> None:
+    def __init__(self, deployed: Deployed, proxy: Proxy, ledger: Ledger, provider: WebhookProvider) -> None:
         for name, part in (("site", deployed.parts["site-a"]), ("desk", deployed.parts["desk-a"])):
             deployed.parts.setdefault(name, part)
         super().__init__(deployed, ledger, Load(RATE, VISITORS), seed=1)
@@ -115,16 +123,43 @@ class Staff(Crew):
         self.visitors = [Visitor(door, f"v{n}", f"10.2.0.{n + 1}") for n in range(VISITORS)]
         self.operators = [Operator(door, name, f"10.3.0.{n + 1}") for n, name in enumerate(OPERATORS)]
 
+        self.provider = provider
+        self.posted: dict[str, list[str]] = {f"sender-{n}": [] for n in range(SENDERS)}
+        self._door = door
+        self._done = asyncio.Event()
+
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
         """Load while the block runs."""
-        task = asyncio.create_task(self.write())
+        writing = asyncio.create_task(self.write())
+        posting = [asyncio.create_task(self._post(sender)) for sender in self.posted]
         try:
             yield
         finally:
-            task.cancel()
+            writing.cancel()
             with suppress(asyncio.CancelledError):
-                await task
+                await writing
+            self._done.set()
+            await asyncio.gather(*posting)
+
+    async def answered(self) -> None:
+        """Wait until the provider has an answer to everything that it posted, and the log knows it."""
+        wanted = {answer_to(f"question {name}") for names in self.posted.values() for name in names}
+        await eventually(lambda: wanted <= {d.text for d in self.provider.deliveries if d.answered}, "all is answered")
+        await eventually(lambda: not self._queued(), "all receipts are on the screens")
+
+    def _queued(self) -> list[Frame]:
+        shown = [item for operator in self.operators for items in operator.items.values() for item in items.values()]
+        mine = [item for item in shown if item["kind"] == "reply" and "question" in item["content"]["text"]]
+        return [item for item in mine if item.get("receipt", "queued") == "queued"]
+
+    async def _post(self, sender: str) -> None:
+        """Post one after the other, as often as needed, as providers do."""
+        while not self._done.is_set():
+            name = f"{sender}-{len(self.posted[sender])}"
+            self.posted[sender].append(name)
+            await self.provider.insist(self._door, name, sender, f"question {name}")
+            await asyncio.sleep(0.5)
 
     def longest(self, since: float) -> float:
         """The longest time from a visitor's message to its tick, of those written since a moment (monotonic)."""
@@ -140,9 +175,15 @@ def door() -> int:
 
 
 @pytest.fixture
-def deployed(tmp_path: Path, door: int) -> Iterator[Deployed]:
+def receiver() -> WebhookProvider:
+    """Whoever posts to the webhook channel, and is posted to."""
+    return WebhookProvider()
+
+
+@pytest.fixture
+def deployed(tmp_path: Path, door: int, receiver: WebhookProvider) -> Iterator[Deployed]:
     http = {"trusted_proxies": ["127.0.0.1/32"], "public_url": f"http://127.0.0.1:{door}"}
-    installation = Deployed(tmp_path / "deployed", OPERATORS, "http://127.0.0.1:9/in", {"http": http})
+    installation = Deployed(tmp_path / "deployed", OPERATORS, receiver.url, {"http": http})
     try:
         installation.open(PARTS)
         yield installation
@@ -172,11 +213,13 @@ def restart_node(deployed: Deployed, node: str) -> None:
     deployed.cluster.wait_healthy(node)
 
 
-async def test_nobody_notices_that_everything_is_restarted(deployed: Deployed, proxy: Proxy) -> None:
+async def test_nobody_notices_that_everything_is_restarted(
+    deployed: Deployed, proxy: Proxy, receiver: WebhookProvider
+) -> None:
     ledger = Ledger(Workspace(deployed.workspace))
-    staff = Staff(deployed, proxy, ledger)
+    staff = Staff(deployed, proxy, ledger, receiver)
     noticed: dict[str, float] = {}
-    async with staff.at_work():
+    async with receiver, staff.at_work():
         async with staff.writing():
             begun = time.monotonic()
             await asyncio.sleep(SETTLED)
@@ -188,12 +231,16 @@ async def test_nobody_notices_that_everything_is_restarted(deployed: Deployed, p
                 await asyncio.sleep(SETTLED)
                 noticed[name] = staff.longest(begun)
                 say(f"{name} restarted: longest time to a tick {noticed[name]:.2f} s")
+        await staff.answered()
         await staff.settle()
+        ledger.settle_provider(receiver.deliveries, staff.posted)
+        assert not ledger.broken, ledger.broken[:30]
     connections = [visitor.connections for visitor in staff.visitors]
     say(
         f"rolling restart: {len(ledger.decided)} messages, {len(ledger.terms)} terms, longest time to a tick"
         f" {max(noticed.values()):.2f} s ({noticed['nothing']:.2f} s without a restart),"
-        f" {max(connections)} connections of a visitor at most"
+        f" {max(connections)} connections of a visitor at most,"
+        f" {len(receiver.deliveries)} calls of the provider"
     )
     assert max(noticed.values()) < NOTICED, noticed
     assert until(lambda: len(ledger.terms) >= 2, "the routers took turns", 1.0)
