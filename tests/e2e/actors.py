@@ -8,7 +8,7 @@ import contextlib
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -81,9 +81,12 @@ class Client(ABC):
     def send_frame(self, frame: Frame) -> None:
         """Send now, or never: what matters is repeated on the next connection."""
         if self._socket is not None and not self._socket.closed:
-            task = asyncio.create_task(self._send(self._socket, encode(frame)))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            self._start(self._send(self._socket, encode(frame)))
+
+    def _start(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
     @staticmethod
     async def _send(socket: aiohttp.ClientWebSocketResponse, frame: bytes) -> None:
@@ -397,10 +400,7 @@ class Operator(Client):
                 self._cursor = frame["cursor"]
                 self._watch_mine()
             case "watched":
-                opened = frame["opened"]
-                self._opened.add(opened["conversation"])
-                self._merge(opened["conversation"], opened["items"])
-                self._answer_all(opened["conversation"])
+                self._open(frame["opened"])
             case "answer":
                 self._settle(frame["answer"])
             case "beat":
@@ -437,10 +437,34 @@ class Operator(Client):
             case "operator":
                 self._present(event["operator"])
 
+    def _open(self, page: Frame) -> None:
+        """A page shows the last items only: those between it and what is on the screen are asked for."""
+        known = self.items.get(page["conversation"], {})
+        if page.get("more") and not any(item["id"] in known for item in page["items"]):
+            self._start(self._fill(page, set(known)))
+        else:
+            self._merge(page["conversation"], page["items"])
+
+    async def _fill(self, page: Frame, known: set[str]) -> None:
+        connection, conversation, items = self.connections, page["conversation"], list(page["items"])
+        url = f"{self._url()}/desk/conversations/{conversation}"
+        try:
+            while page.get("more") and not any(item["id"] in known for item in page["items"]):
+                async with self._http.get(url, params={"before": items[0]["id"]}) as answer:
+                    answer.raise_for_status()
+                    page = await answer.json()
+                items[:0] = page["items"]
+        except (aiohttp.ClientError, TimeoutError):
+            self._forget(conversation)  # and ask again
+        else:
+            if connection == self.connections:  # else it has been asked for again
+                self._merge(conversation, items)
+
     def _merge(self, conversation: str, page: list[Frame]) -> None:
-        """A page shows the last items only; what was on the screen before stays."""
         items = self.items.get(conversation, {}) | {item["id"]: item for item in page}
         self.items[conversation] = dict(sorted(items.items(), key=lambda pair: [int(n) for n in pair[0].split(".")]))
+        self._opened.add(conversation)
+        self._answer_all(conversation)
 
     def _present(self, card: Frame) -> None:
         if card["id"] == self.name:
