@@ -207,6 +207,7 @@ class Transcript:
                     channel=envelope.channel,
                     address=envelope.address,
                     content=envelope.content,
+                    attributes=envelope.attributes,
                 )
             case ReplySent(outbound=outbound):
                 return Item(

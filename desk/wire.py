@@ -169,6 +169,7 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``command`` is the id of the command that wrote it. ``what`` is the kind of fact of an event, ``detail`` its reason.
     ``attempts`` are those that this answer replaces, oldest first, ``replaced_by`` the one that replaces it.
     ``whisper`` names the owner whom a supervisor tells a note, ``handover``: it came with a transfer.
+    ``attributes`` are what a message came with: the page, a campaign, an accepted invitation.
     """
 
     id: str
@@ -180,6 +181,7 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     channel: str = ""
     address: str = ""
     content: Content | None = None
+    attributes: dict[str, str] = {}
     outbound: str = ""
     receipt: ReceiptState | None = None
     code: str = ""

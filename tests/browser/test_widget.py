@@ -205,6 +205,9 @@ async def test_an_accepted_invitation_and_a_signed_user(product: Product, browse
     name = await conversation(anna)
     await holds(lambda: anna.lists[name].get("name"))
     assert anna.lists[name]["name"] == "Ola Nowak"
+    [said] = [item for item in anna.items[name].values() if item["kind"] == "message"]
+    assert said["attributes"].items() >= {"invitation": "bag", "bag": "Ridge boots", "user": "42"}.items()
+    assert said["attributes"]["page"].endswith("/channels/site/demo")
     phone = await shop(browser, product)
     await phone.evaluate("(token) => Trunkline.identify({token})", token)
     await phone.locator(".launcher").click()
