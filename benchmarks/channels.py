@@ -30,7 +30,6 @@ from broker.bus.server import Durability, free_port
 from broker.bus.settings import BusSettings, UserPassword
 from broker.bus.streams import Workspace, ensure_streams
 
-FLOOR, REAL = Workspace("floor"), Workspace("real")
 HUNDRED = "hundred_channels"
 PARALLEL = 64
 PATIENCE = 120.0
@@ -142,16 +141,20 @@ class Way(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def way(name: str, settings: BusSettings, bus: Bus, workspace: Workspace) -> AsyncIterator[Way]:
-    """Start a provider, a channel or its floor, and a reader."""
-    port = free_port()
+async def way(name: str, settings: BusSettings, bus: Bus, *, bare: bool) -> AsyncIterator[Way]:
+    """Start a provider, a channel or its floor, and a reader.
+
+    In a workspace of its own: providers begin to count anew, and the bus would take theirs for repetitions.
+    """
+    port, workspace = free_port(), Workspace(f"{'floor' if bare else 'real'}-{name.replace('_', '-')}")
+    await ensure_streams(bus, workspace)
     driver = driver_type(name)(f"http://127.0.0.1:{port}")
     arrivals = Arrivals(driver.number)
     peer = await driver.open()
     assert isinstance(settings.credentials, UserPassword)
     plan = HostPlan(
         driver=name,
-        bare=workspace is FLOOR,
+        bare=bare,
         port=port,
         peer=peer,
         workspace=workspace.name,
@@ -177,8 +180,8 @@ async def measure(name: str, settings: BusSettings, size: Size) -> ChannelFigure
     cpu: dict[str, list[float]] = {"floor": [], "channel": []}
     async with (
         connected(settings) as bus,
-        way(name, settings, bus, FLOOR) as floor,
-        way(name, settings, bus, REAL) as real,
+        way(name, settings, bus, bare=True) as floor,
+        way(name, settings, bus, bare=False) as real,
     ):
         ways = {"floor": floor, "channel": real}
         for one in ways.values():
@@ -211,11 +214,9 @@ async def run(names: Sequence[str], size: Size, *, hundred: bool) -> dict[str, C
     figures: dict[str, ChannelFigures | HundredChannels] = {}
     with temporary_folder() as folder:
         async with running_server(folder / "nats", Durability.PROCESS) as settings:
-            async with connected(settings) as bus:
-                for workspace in (FLOOR, REAL):
-                    await ensure_streams(bus, workspace)
             for name in names:
                 figures[name] = await measure(name, settings, size)
+                say(f"{name}: {msgspec.json.encode(figures[name]).decode()}")
         if hundred:
             figures[HUNDRED] = await measure_hundred(folder)
     return figures
@@ -228,13 +229,16 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help=f"of {', '.join(known)}; none: all")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     parser.add_argument("--quick", action="store_true", help="a smoke test; its figures mean nothing")
+    parser.add_argument("--rounds", type=int, help=f"{FULL.rounds}; fewer say less where other work runs beside")
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(known))
     if unknown:
         parser.error(f"no such channel: {', '.join(unknown)}; there are {', '.join(known)}")
     wanted = options.names or known
     names = [name for name in wanted if name != HUNDRED]
-    figures = uvloop.run(run(names, QUICK if options.quick else FULL, hundred=HUNDRED in wanted))
+    size = QUICK if options.quick else FULL
+    size = msgspec.structs.replace(size, rounds=options.rounds or size.rounds)
+    figures = uvloop.run(run(names, size, hundred=HUNDRED in wanted))
     text = msgspec.json.encode(figures)
     sys.stdout.write((text if options.json else msgspec.json.format(text, indent=2)).decode() + "\n")
 
