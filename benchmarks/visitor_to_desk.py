@@ -12,7 +12,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -47,11 +47,11 @@ def settings(port: int, durability: str) -> str:
 
 
 @asynccontextmanager
-async def product(folder: Path, durability: str) -> AsyncIterator[str]:
-    """Run Trunkline; gives its address."""
+async def product(folder: Path, durability: str, workspace: Callable[[int, str], str] = settings) -> AsyncIterator[str]:
+    """Run Trunkline with the file that ``workspace`` makes; gives its address."""
     port = free_port()
     file = folder / "trunkline.yaml"
-    file.write_text(settings(port, durability))
+    file.write_text(workspace(port, durability))
     command = ("-m", "broker.cli.main", "up", str(file), "--data", str(folder / "data"), "--log-level", "error")
     process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"

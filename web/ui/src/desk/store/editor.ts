@@ -199,7 +199,7 @@ export class Editor {
   #give(thread: Thread, content: Content): void {
     const conversation = thread.id;
     if (this.note.peek()) {
-      const mentions = mentioned(this.text.peek(), this.desk.operators.peek().values());
+      const mentions = mentioned(this.text.peek(), this.desk.colleagues.peek());
       const whisper = this.whisper.peek() ? { whisper: true } : {};
       void this.desk.do({ do: "note", conversation, content, ...(mentions.length ? { mentions } : {}), ...whisper });
       return;

@@ -211,6 +211,7 @@ function Box({ thread, blocked }: { thread: Thread; blocked: boolean }) {
     const choice = choices[at];
     if (!begun || !choice) return;
     editor.insert(choice.text, begun.from, caret.peek());
+    caret.value = begun.from + choice.text.length; // now: the next key may come before the next picture
     chosen.value = 0;
   };
   const onKeyDown = (event: KeyboardEvent) => {
