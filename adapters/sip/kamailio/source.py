@@ -41,6 +41,9 @@ from adapters.sip.source import asked_to_wait, look_at_clock
 
 CONNECT_TIMEOUT = 5.0
 ORDER_TIMEOUT = 5.0
+TAKEN_AT_ONCE = 8
+"""Calls that Kamailio is told of at the same time: a crowd of requests would hold up what comes meanwhile."""
+
 LOOK_EVERY = 30.0
 """Seconds between two looks at the calls that live: an event that was lost is missed no longer than this."""
 
@@ -183,7 +186,7 @@ class Kamailio:
         """
         while True:
             calls = {await self._stored.get()}
-            while not self._stored.empty():
+            while not self._stored.empty() and len(calls) < TAKEN_AT_ONCE:
                 calls.add(self._stored.get_nowait())
             await asyncio.gather(*map(self._say_one_taken, calls))
 
