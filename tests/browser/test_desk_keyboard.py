@@ -125,6 +125,7 @@ async def test_canned_answers_come_by_shortcut_by_key_and_from_the_first_letters
     await page.keyboard.press("Enter")
     await expect(box).to_have_value("Dear Customer, send it back. Ben")
     await box.fill("")
+    await expect(page.locator("#send")).to_be_disabled()
     await box.press_sequentially("dear")
     await expect(page.locator(".suggestion")).to_contain_text("send it back")
     await page.keyboard.press("Tab")

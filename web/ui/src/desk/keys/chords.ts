@@ -8,8 +8,7 @@ const isMac = (): boolean => /Mac|iPhone|iPad/.test(navigator.platform);
 /** Whether a key event is this chord, no more modifiers and no fewer. */
 export function isChord(event: KeyboardEvent, chord: Chord): boolean {
   if (event.key === "?") return chord === "?"; // wherever the layout has it
-  if (chord === "?")
-    return event.key === "?" || (event.shiftKey && event.code === "Slash" && !event.ctrlKey && !event.altKey);
+  if (chord === "?") return false;
   const parts = chord.split("+");
   const code = parts.pop();
   const wants = (name: string) => parts.includes(name);

@@ -184,9 +184,10 @@ function Box({ thread, blocked }: { thread: Thread; blocked: boolean }) {
     const element = box.current;
     if (!wanted || !element) return;
     editor.caret.value = null;
+    const text = editor.text.peek();
     element.focus({ preventScroll: true });
     requestAnimationFrame(() => {
-      if (document.activeElement !== element || element.value !== editor.text.peek()) return;
+      if (document.activeElement !== element || element.value !== text) return; // somebody types already
       const at = Math.min(wanted.at, element.value.length);
       element.setSelectionRange(at, at);
       caret.value = at;
