@@ -13,8 +13,9 @@ from broker.bus.wire import Arrived, Wire, header_block
 WRONG_LAST_SEQUENCE = 10071
 MESSAGE_TOO_LARGE = 10054
 # Refusals that leave open whether the message, or an earlier copy of it, will be stored: JetStream or the cluster is
-# not available (10008, 10009), a Raft error (10041), the same id is just being stored (10158).
-NOT_SETTLED = frozenset((10008, 10009, 10041, 10158))
+# not available (10008, 10009), a Raft error (10041), the same id is just being stored (10158), parts of an atomic batch
+# went to a node that is the leader no more (10176).
+NOT_SETTLED = frozenset((10008, 10009, 10041, 10158, 10176))
 SWEEPS_PER_TIMEOUT = 10
 _TAIL = re.compile(r"wrong last sequence: (\d+)")
 

@@ -14,7 +14,7 @@ from broker.bus.errors import (
     PublishUnknown,
     TailMoved,
 )
-from broker.bus.fence import WINDOW, FencedLog, barrier, purge_skips
+from broker.bus.fence import BATCH_COMMIT, BATCH_ID, BATCH_SEQUENCE, WINDOW, FencedLog, barrier, purge_skips
 from broker.bus.reader import (
     Reader,
     read_message,
@@ -41,6 +41,17 @@ class FenceContract(BusCase):
             await barrier(bus, log, expect=0, term_payload=b"2", width=8)
         assert moved.value.tail == tail
         assert (await stream_state(bus, log.log_stream)).last == tail
+
+    async def test_a_barrier_that_arrives_in_part_is_not_settled_and_writes_nothing(
+        self, bus: Bus, log: Workspace
+    ) -> None:
+        """As when its leader steps down in the middle: the next one has the end alone."""
+        pipeline = await bus.publisher(timeout=ENOUGH)
+        commit = {BATCH_ID: "half", BATCH_SEQUENCE: "9", BATCH_COMMIT: "1"}
+        with pytest.raises(PublishUnknown):
+            await pipeline.send(log.skip_subject, b"", commit)
+        await pipeline.close()
+        assert (await stream_state(bus, log.log_stream)).last == 0
 
     async def test_appends_behind_a_barrier_get_their_predicted_places(self, bus: Bus, log: Workspace) -> None:
         fenced = await FencedLog.open(bus, log, tail=await barrier(bus, log, expect=0, term_payload=b"1"))
