@@ -7,7 +7,7 @@ export interface Link {
 
 // What follows must look like a host; quotes, angle brackets and whitespace end a link. Matched in linear time.
 const FOUND = /\b(?:https?:\/\/|www\.)[^\s<>"'`]+|\b[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+/gi;
-const TAIL = /[.,;:!?…*_)\]}]$/;
+const TAIL = ".,;:!?…*_)]}";
 const OPENING: Record<string, string> = { ")": "(", "]": "[", "}": "{" };
 const TURNS_TEXT = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 
@@ -45,11 +45,15 @@ function toLink(text: string): Link | undefined {
 
 /** Leaves out what ends the sentence and not the link; a closing bracket stays if the link opened it. */
 function trimmed(text: string): string {
-  let link = text;
-  for (let last = TAIL.exec(link); last; last = TAIL.exec(link)) {
-    const opening = OPENING[last[0]];
-    if (opening && link.split(opening).length >= link.split(last[0]).length) break;
-    link = link.slice(0, -1);
+  const unopened: Record<string, number> = {};
+  let end = text.length;
+  for (; TAIL.includes(text[end - 1] as string); end--) {
+    const last = text[end - 1] as string;
+    const opening = OPENING[last];
+    if (!opening) continue;
+    const left = unopened[last] ?? text.split(last).length - text.split(opening).length;
+    if (left <= 0) break;
+    unopened[last] = left - 1;
   }
-  return link;
+  return text.slice(0, end);
 }
