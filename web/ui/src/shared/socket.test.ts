@@ -167,3 +167,27 @@ test("nothing of an old connection is heard any more", async () => {
   expect(taken).toEqual(["welcome"]);
   expect(Wire.all).toHaveLength(2);
 });
+
+test("what has ended stays so, also when an address was being asked for", async () => {
+  let fail = (_: Error) => {};
+  address = () => new Promise((_, reject) => (fail = reject));
+  line();
+  made.end();
+  fail(new Error("no network"));
+  await vi.advanceTimersByTimeAsync(60_000);
+  made.again();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(made.state).toBe("ended");
+  expect(Wire.all).toEqual([]);
+});
+
+test("connecting again, nothing is sent before the new welcome", async () => {
+  await welcomed();
+  made.again();
+  await vi.advanceTimersByTimeAsync(0);
+  wire().opens();
+  expect(made.send({ type: "send" })).toBe(false);
+  wire().says({ type: "welcome" });
+  expect(made.send({ type: "send" })).toBe(true);
+  expect(wire().sent.map((frame) => frame.type)).toEqual(["hello", "send"]);
+});

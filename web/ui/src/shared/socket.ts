@@ -78,6 +78,7 @@ export class Line<In extends Frame> {
     this.drop();
     this.attempt = 0;
     clearTimeout(this.timer);
+    this.turn("connecting");
     void this.connect();
   }
 
@@ -167,7 +168,7 @@ export class Line<In extends Frame> {
   }
 
   private turn(state: LineState): void {
-    if (this.state === state) return;
+    if (this.state === state || this.state === "ended") return;
     this.state = state;
     this.wiring.changed?.(state);
   }
