@@ -8,7 +8,7 @@ const path = (name: string) => fileURLToPath(new URL(`src/widget/${name}`, impor
 
 /** Names of ours that stand in no frame, storage, document or text: one letter will do for them. */
 const INNER =
-  /^(acked|again|asking|attempt|become|busy|caughtUp|changed|colours|drawing|expect|flush|forget|fresh|glance|happened|held|inner|inviter|keep|learn|listeners|looking|memory|putTab|mend|painted|renew|reported|reporting|reveal|settle|showTyping|silence|slots|stopTyping|tellPlace|tellTyping|told|transcript|typingEnds|typingTold|undo|unreadTold|urls|wiring)$/;
+  /^(acked|again|asked|asking|attempt|beat|become|bubble|busy|caughtUp|changed|colours|current|drawing|expect|firstVisit|flush|forget|fresh|full|glance|happened|hear|held|inner|inTurn|inVisit|inviter|keep|lastReply|learn|listeners|looking|memory|mend|opensAt|paint|painted|putTab|renew|reported|reporting|retry|reveal|server|settle|showTyping|silence|slots|socket|speaker|stopTyping|tellPlace|tellTyping|timer|told|transcript|typingEnds|typingTold|undo|unreadTold|uploads|urls|wake|wiring)$/;
 
 export default defineConfig({
   plugins: [

@@ -115,32 +115,46 @@ export class Chat {
 
   /** Takes the shop's word for who the visitor is; null: nobody any more. Throws Refused. */
   async identify(identity: string | null): Promise<void> {
-    if (identity === null) {
-      this.keep.put({ session: undefined, pending: [], talked: false });
-      this.become(await this.known());
-    } else {
-      const { token } = await this.known();
-      this.become(await this.server.identify(token, identity, this.page.language()));
-      this.connect(); // there may be a conversation, begun on another device
-    }
+    await this.inTurn(async () => {
+      if (identity === null) {
+        this.keep.put({ session: undefined, pending: [], talked: false });
+        return this.renew(undefined);
+      }
+      const { token } = await this.current();
+      return this.become(await this.server.identify(token, identity, this.page.language()));
+    });
+    if (identity !== null) this.connect(); // there may be a conversation, begun on another device
     this.happened("identified", { user: this.session?.user ?? "" });
   }
 
   /** Asks for the words of the language that was chosen. */
   async speak(): Promise<void> {
-    await this.renew(this.keep.all.session?.token);
+    await this.inTurn(() => this.renew(this.keep.all.session?.token));
   }
 
   private known(): Promise<Session> {
+    return this.asking ?? this.inTurn(() => this.current());
+  }
+
+  /** Asks who the visitor is when that is settled which was asked before: the last word stands. */
+  private inTurn(ask: () => Promise<Session>): Promise<Session> {
+    const asking = Promise.resolve(this.asking)
+      .catch(() => {})
+      .then(ask)
+      .finally(() => {
+        if (this.asking === asking) this.asking = undefined;
+      });
+    this.asking = asking;
+    return asking;
+  }
+
+  private async current(): Promise<Session> {
     const kept = this.keep.all.session;
     if (this.session && kept?.visitor === this.session.visitor && Date.now() < kept.renew_at) {
       this.session.token = kept.token; // another tab may have renewed it
-      return Promise.resolve(this.session);
+      return this.session;
     }
-    this.asking ??= this.renew(kept?.token).finally(() => {
-      this.asking = undefined;
-    });
-    return this.asking;
+    return this.renew(kept?.token);
   }
 
   private async renew(token: string | undefined): Promise<Session> {
@@ -172,7 +186,8 @@ export class Chat {
     const other = before && before.visitor !== visitor;
     if (other) {
       this.forget();
-      this.keep.put({ seen: "", rated: "" });
+      if (before.user) this.failed = [];
+      this.keep.put({ seen: "", rated: "", ...(before.user && user && { pending: [] }) });
     }
     if (other || before?.user !== user) this.line?.again();
     this.changed();

@@ -41,15 +41,17 @@ const PAUSE = 30 * 60_000;
 
 export class Keep {
   private memory: Kept = {};
+  private full = false;
 
   constructor(private readonly name: string) {}
 
   get all(): Kept {
     try {
-      return (JSON.parse(localStorage.getItem(this.name) ?? "null") as Kept | null) ?? this.memory;
+      if (!this.full) return (JSON.parse(localStorage.getItem(this.name) ?? "null") as Kept | null) ?? this.memory;
     } catch {
-      return this.memory;
+      // as below
     }
+    return this.memory;
   }
 
   put(change: Kept): void {
@@ -57,7 +59,7 @@ export class Keep {
     try {
       localStorage.setItem(this.name, JSON.stringify(this.memory));
     } catch {
-      // a private window, or a full store: this page only
+      this.full = true; // or a private window: this page only
     }
   }
 
