@@ -103,6 +103,17 @@ describe("the link", () => {
     expect(sockets).toHaveLength(2);
   });
 
+  test("has one socket, also when the network is back while the session is being asked for", async () => {
+    const { link, sockets, wait } = made();
+    last(sockets).onclose?.({ code: 1006 });
+    await wait();
+    last(sockets).onclose?.({ code: 1006 });
+    const asked = wait();
+    link.hurry();
+    await asked;
+    expect(sockets).toHaveLength(3);
+  });
+
   test("ends with the session: told by the socket, or found out when it is refused", async () => {
     const told = made();
     last(told.sockets).onclose?.({ code: 4401 });

@@ -81,7 +81,7 @@ export class Link {
 
   #connect(): void {
     this.world.forget(this.#timer);
-    if (!this.#running) return;
+    if (!this.#running || this.#socket) return;
     this.listener.connection("connecting");
     const socket = this.world.open();
     this.#socket = socket;

@@ -384,6 +384,7 @@ export class Desk {
       if (thread.more.peek()) {
         const first = thread.items.peek()[0]?.peek().id ?? "";
         const page = await ask<Opened>("GET", `/conversations/${thread.id}?before=${first}&person=${person}`);
+        if (thread.items.peek()[0]?.peek().id !== first) return; // it was opened anew meanwhile
         batch(() => {
           this.threads.prepend(thread, page.items);
           thread.more.value = page.more ?? false;

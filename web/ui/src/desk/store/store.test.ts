@@ -193,6 +193,14 @@ describe("conversations on the screen", () => {
     threads.opened({ conversation: "c1", person: "p1", items: [text("9.0", 3), text("10.1", 4)], more: true });
     expect(thread.items.value.map((each) => each.value.id)).toEqual(["5.0", "9.0", "10.1"]);
   });
+  test("leave no hole when more came than the node shows: what was read back can be read again", () => {
+    const { threads } = made();
+    const thread = threads.show("c1", "p1", null, "ben");
+    threads.opened({ conversation: "c1", person: "p1", items: [text("5.0", 1), text("9.0", 2)] });
+    threads.opened({ conversation: "c1", person: "p1", items: [text("40.0", 30), text("41.0", 31)], more: true });
+    expect(thread.items.value.map((each) => each.value.id)).toEqual(["40.0", "41.0"]);
+    expect(thread.more.value).toBe(true);
+  });
   test("a receipt changes one answer", () => {
     const { threads } = made();
     const thread = threads.show("c1", "p1", null, "ben");

@@ -86,14 +86,16 @@ export class Threads {
     this.hide();
   }
 
-  /** The node has given the last items: they replace what is there; earlier ones that were read back stay. */
+  /** The node has given the last items: they replace what is there; earlier ones stay if no item is between them. */
   opened(opened: Opened): void {
     const thread = this.#open.get(opened.conversation);
     if (!thread) return;
     const fresh = opened.items.map(wholeItem);
     const first = fresh[0]?.id;
-    const earlier = thread.items.peek().filter((each) => first !== undefined && precedes(each.peek().id, first));
-    const joined = earlier.length > 0 && thread.loaded.peek();
+    const known = thread.items.peek();
+    const earlier = known.filter((each) => first !== undefined && precedes(each.peek().id, first));
+    const touching = known.some((each) => each.peek().id === first);
+    const joined = earlier.length > 0 && touching && thread.loaded.peek();
     thread.person.value = opened.person;
     if (opened.summary) thread.summary.value = wholeSummary(opened.summary);
     thread.items.value = [...(joined ? earlier : []), ...fresh.map((item) => signal(item))];
