@@ -4,6 +4,7 @@ Nothing is stored in the process: a visitor's token, cursor and file references 
 any visitor, and a node may die at any moment.
 """
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ from web.uploads import FILENAME_HEADER, UploadRules, file_headers, receive_uplo
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HELLO_WITHIN: Final = 10.0
+BODY_WITHIN: Final = 10.0
 TYPING_PER_SECOND: Final = 4.0
 RECEIPTS_PER_SECOND: Final = 2.0
 CONNECTS_PER_SECOND: Final = 1.0
@@ -160,7 +162,7 @@ class WebChat(Adapter):
         settings = self.settings.identify
         if settings is None:
             raise Refusal(404, "identity_off", "this chat has no key to check identities with: set `identify`")
-        body = decode_json(_IDENTITY, await request.content.read(MAX_IDENTITY))
+        body = decode_json(_IDENTITY, await _short_body(request, MAX_IDENTITY))
         user = verify(body.token, settings.secrets, origin=origin, life=settings.life, now=self.context.now())
         talking = await self.context.lines.conversation(known.address) is not None
         self.context.count("identified")
@@ -358,6 +360,20 @@ def _per_minute(count: int, burst: float, clock: Callable[[], float]) -> RateLim
 def _take(limiter: RateLimiter, key: str, cost: float = 1.0) -> None:
     if wait := limiter.take(key, cost):
         raise Refusal(429, "rate_limited", "too many requests, try again shortly", retry_after=wait)
+
+
+async def _short_body(request: web.Request, limit: int) -> bytes:
+    """Read a body of at most ``limit`` bytes, in however many pieces it comes."""
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > limit:
+                    raise Refusal(413, "too_large", f"this may have at most {limit:,} bytes")
+    except TimeoutError as exc:
+        raise Refusal(408, "too_slow", f"the request must be here within {BODY_WITHIN:g} s") from exc
+    return body
 
 
 def _read_cursor(tickets: Tickets, session: Session, cursor: str | None) -> Cursor | None:

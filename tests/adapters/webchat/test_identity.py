@@ -1,8 +1,13 @@
 """Who a visitor is by the shop's word: what counts, what does not, and whose conversation it is."""
 
+import asyncio
+import base64
+import hmac
+from collections.abc import AsyncIterator
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 
 from adapters.webchat.settings import IdentifySettings
@@ -144,3 +149,31 @@ async def test_a_session_token_cannot_be_made_into_another_users(node: Node, con
     await tab.say(M2, "Hello again")
     await tab.until("ack")
     assert [envelope.content for envelope in context.accepted] == [Text(text="Hello"), Text(text="Hello again")]
+
+
+async def test_an_identity_may_come_in_pieces_but_not_without_end(node: Node, context: FakeContext) -> None:
+    page = await node.visitor()
+    body = msgspec.json.encode({"token": jwt.encode(claims(context), KEY)})
+
+    async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+        for part in parts:
+            yield part
+            await asyncio.sleep(0.1)  # each goes out by itself
+
+    async with page.http.post(
+        f"{page.url}/identify", data=pieces(body[:20], body[20:]), headers=page.headers()
+    ) as answer:
+        assert (answer.status, (await answer.json()).get("user")) == (200, "42")
+    async with page.http.post(
+        f"{page.url}/identify", data=pieces(body, b" " * 10_000), headers=page.headers()
+    ) as answer:
+        assert answer.status == 413
+
+
+async def test_a_name_that_is_no_text_is_refused(node: Node, context: FakeContext) -> None:
+    head, _, _ = jwt.encode(claims(context), KEY).split(".")
+    body = f'{{"sub": "\\ud800", "iat": {context.now() // 1_000}, "exp": {context.now() // 1_000 + 60}}}'
+    signed = f"{head}.{base64.urlsafe_b64encode(body.encode()).decode().rstrip('=')}"
+    proof = base64.urlsafe_b64encode(hmac.digest(KEY.encode(), signed.encode(), "sha256")).decode().rstrip("=")
+    status, answer = await identify(await node.visitor(), f"{signed}.{proof}")
+    assert (status, answer["error"]["code"]) == (401, "identity_malformed")
