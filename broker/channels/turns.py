@@ -98,12 +98,13 @@ class Turns:
             self._fail(turn, failure)
 
     def _overdue(self, turn: Turn) -> None:
-        if turn.answer is not None:
-            turn.answer.cancel()
+        if turn.answer is not None and not turn.answer.cancel():
+            return  # it has come in this very moment, and is about to be heard
         self._again(turn, f"no answer within {self._attempt:g} s")
 
     def _again(self, turn: Turn, reason: str) -> None:
         """Try again after a pause: it may be stored already, which its id tells the store."""
+        turn.answer = None
         now = self._loop.time()
         if now >= turn.deadline:
             self._fail(turn, TimeoutError(reason))

@@ -111,3 +111,18 @@ async def test_a_caller_that_is_gone_leaves_its_message_under_way() -> None:
     store.answers[1].set_result(ACK)
     await second
     assert store.stored == [ACK, ACK]
+
+
+async def test_an_answer_in_the_moment_in_which_the_time_is_over_counts() -> None:
+    loop, faults = asyncio.get_running_loop(), list[object]()
+    loop.set_exception_handler(lambda _loop, context: faults.append(context))
+    store = Store()
+    turns = store.turns(within=0.01)
+    told = turns.take("a", b"1", b"head")
+    over = loop.time() + 0.01
+    while loop.time() <= over:
+        pass  # the timer is due, and has not rung: the loop did not turn
+    loop.call_soon(store.answers[0].set_result, ACK)
+    assert await told is ACK
+    await settle()
+    assert (len(turns), store.stored, faults) == (0, [ACK], [])
