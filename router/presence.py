@@ -131,10 +131,12 @@ def _schedule(d: Draft, items: list[tuple[f.Todo, str]]) -> None:
 def orphan(d: Draft, name: str) -> None:
     """Queue a conversation again whose operator is gone, ahead of others; a call that they talk in is left alone.
 
-    Deferrable work waits for the operator to come back until ``times.orphan`` is over.
+    Deferrable work waits for the operator to come back until ``times.orphan`` is over; what was put aside sleeps on.
     """
     conversation = d.conversation(name)
-    if conversation.owner is None or (conversation.kind == "exclusive" and ringing_call(conversation) is None):
+    if conversation.owner is None or conversation.parked_at:
+        return
+    if conversation.kind == "exclusive" and ringing_call(conversation) is None:
         return
     if conversation.kind == "deferrable":
         d.emit(f.TimerSet(timer=timer_id(ORPHAN, name), due=d.now + d.rules.times.orphan))

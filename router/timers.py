@@ -58,7 +58,8 @@ def _nobody_answered(d: Draft, name: str) -> None:
 
 def _orphan_waited(d: Draft, name: str) -> None:
     conversation = d.conversation(name)
-    if conversation.owner is not None and d.state.operators[conversation.owner].state == "offline":
+    owner = conversation.owner
+    if owner is not None and not conversation.parked_at and d.state.operators[owner].state == "offline":
         abandon(d, conversation)
 
 

@@ -239,6 +239,35 @@ def test_a_mail_waits_for_an_owner_who_has_gone_home_but_not_for_ever() -> None:
     assert world.conv(name).owner == "cleo"
 
 
+def test_a_mail_put_aside_after_a_night_stays_with_its_owner_the_next_night() -> None:
+    world = World(rules(times=Times(orphan=60_000)))
+    world.up("ben")
+    world.write("m1", channel="mail")
+    name = world.of("m1").id
+    world.order("ben", i.SetPresence(state="offline"))
+    world.wait(10_000)
+    world.order("ben", i.SetPresence(state="available"))
+    world.reply("ben", name)
+    park(world, name)
+    world.order("ben", i.SetPresence(state="offline"))
+    assert not of_kind(world.wait(120_000), f.Unassigned), "the time was counted from the first night"
+    assert (world.conv(name).owner, world.conv(name).parked_at > 0) == ("ben", True)
+
+
+def test_a_call_in_vain_of_a_colleague_leaves_it_with_an_owner_who_has_gone_home() -> None:
+    world = World(rules())
+    world.up("ben")
+    for event in ("ringing", "answered", "ended"):
+        world.call("+48", event, direction="in", to="sip:ben@pbx" if event == "answered" else "")
+    name = world.of("+48").id
+    park(world, name)
+    world.order("ben", i.SetPresence(state="offline"))
+    world.call("+48", "ringing", call="x2", direction="out", to="sip:anna@pbx")
+    world.call("+48", "failed", call="x2", direction="out")
+    assert (world.conv(name).owner, world.conv(name).parked_at > 0) == ("ben", True)
+    assert f"orphan:{name}" not in world.state.timers
+
+
 def test_an_owner_who_is_finishing_goes_on_and_one_who_has_nothing_else_is_done() -> None:
     world, name = parked()
     world.write("v2")
