@@ -6,7 +6,7 @@ from router.entries import end, end_wrap_up
 from router.handover import check_room
 from router.inputs import Close, Command, Reopen
 from router.phone import held_call
-from router.queueing import assign, begin
+from router.queueing import assign, begin, route_of
 from router.rights import find, find_mine, find_person
 
 
@@ -36,7 +36,7 @@ def reopen(d: Draft, command: Command, action: Reopen) -> None:
         raise Refused("another_open", "The customer has another open conversation. Go on there.", now=current.id)
     end_wrap_up(d, conversation)
     d.emit(f.ConversationReopened(conversation=conversation.id, by=command.operator))
-    route = d.policy.named(conversation.rule)
+    route = route_of(d, conversation)
     begin(d, conversation, route, conversation.languages, sure=True, reason="reopened")
     check_room(d, conversation, command.operator)
     assign(d, conversation, command.operator, by=command.operator, reason="reopened")

@@ -9,9 +9,7 @@ from router.parking import take_up
 from router.people import Conversation, Offer
 from router.phone import held_call, ringing_call, with_phone
 from router.queueing import (
-    accept as take_offer,
-)
-from router.queueing import (
+    TRANSFER_RULE,
     after_offer,
     announce,
     assign,
@@ -26,11 +24,11 @@ from router.queueing import (
     wish,
     withdraw,
 )
+from router.queueing import (
+    accept as take_offer,
+)
 from router.rights import find_mine, find_open, find_operator, require_supervisor
 from router.rules import Need
-
-TRANSFER_RULE = "(transfer)"
-"""Stands for the route of a conversation whose needs an operator has set."""
 
 _SHORT = {
     "debt": "has more than fits already",

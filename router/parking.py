@@ -9,14 +9,14 @@ from router.inputs import Command, Park, Wake
 from router.matching import absence, excess, shortage
 from router.people import Conversation
 from router.phone import held_call, weight
-from router.queueing import answer_due, begin, idle_due, leave, place_or_announce
+from router.queueing import answer_due, begin, idle_due, leave, place_or_announce, route_of
 from router.record import Why
 from router.rights import find_mine
 
 LONGEST: Final = 365 * 86_400_000
 """A conversation is put aside for a year (ms) at most."""
 
-Waking = Literal["customer", "time", "operator", "call", "transferred", "linked"]
+Waking = Literal["customer", "time", "operator", "call", "transferred", "linked", "undelivered"]
 
 
 def park(d: Draft, command: Command, action: Park) -> None:
@@ -85,7 +85,7 @@ def wake(d: Draft, conversation: Conversation, reason: Waking, *, by: str = "", 
         _go_on(d, conversation, reason, by)
         return
     leave(d, conversation, "woken")
-    route = d.policy.named(conversation.rule)
+    route = route_of(d, conversation)
     boost = d.rules.times.boost_orphan
     begin(d, conversation, route, conversation.languages, sure=True, reason="woken", boost=boost)
     if place:

@@ -12,7 +12,7 @@ from normalizer.outbound import Author, Outbound
 from router import facts as f
 from router.deadlines import UNANSWERED, timer_id
 from router.draft import Draft
-from router.matching import explain, key_of, others_could, survey, understaffed
+from router.matching import explain, key_of, need_of, others_could, survey, understaffed
 from router.people import Conversation, LiveCall, Offer
 from router.phone import held_call, is_follow_up, ringing_call, weight, with_phone
 from router.policy import languages
@@ -34,6 +34,9 @@ Back = Literal[
 End = Literal["declined", "no_answer", "operator_lost", "withdrawn", "lost_race", "unreachable"]
 Leave = Literal["closed", "transferred", "operator_lost", "released", "unanswered", "taken", "call", "woken"]
 
+
+TRANSFER_RULE = "(transfer)"
+"""Stands for the route of a conversation whose needs an operator has set."""
 
 _NO_DATA = msgspec.Raw(b"null")
 
@@ -77,6 +80,13 @@ def begin(  # noqa: PLR0913  # each stands for a word of the fact
             reason=reason,
         )
     )
+
+
+def route_of(d: Draft, conversation: Conversation) -> Route:
+    """Give the route of a conversation that begins anew; what an operator has set for it is still needed."""
+    if conversation.rule == TRANSFER_RULE:
+        return Route(name=TRANSFER_RULE, tier=conversation.tier, need=need_of(conversation))
+    return d.policy.named(conversation.rule)
 
 
 def requeue(  # noqa: PLR0913  # each stands for a word of the fact

@@ -7,8 +7,9 @@ from router.calls import give_up, ring_elsewhere
 from router.draft import Draft
 from router.entries import end_wrap_up, keep_parking
 from router.inputs import Reported
+from router.parking import wake
 from router.people import Conversation
-from router.queueing import begin, place_or_announce
+from router.queueing import begin, place_or_announce, route_of
 
 
 def take_receipt(d: Draft, reported: Reported) -> None:
@@ -54,6 +55,8 @@ def _not_sent(d: Draft, conversation: Conversation, receipt: Receipt, author: st
         give_up(d, conversation, receipt.outbound)
     elif conversation.status == "closed":
         _come_back(d, conversation, receipt, author)
+    elif conversation.parked_at:
+        wake(d, conversation, "undelivered")  # its customer has nothing to answer, so nobody would look at it again
 
 
 def _come_back(d: Draft, conversation: Conversation, receipt: Receipt, author: str) -> None:
@@ -71,7 +74,7 @@ def _come_back(d: Draft, conversation: Conversation, receipt: Receipt, author: s
         return
     end_wrap_up(d, conversation)
     d.emit(f.ConversationReopened(conversation=conversation.id, undelivered=receipt.outbound))
-    route = d.policy.named(conversation.rule)
+    route = route_of(d, conversation)
     begin(d, conversation, route, conversation.languages, sure=True, reason="undelivered")
     place_or_announce(d, conversation)
 

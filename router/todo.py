@@ -9,7 +9,6 @@ from router import facts as f
 from router.calls import regroup
 from router.draft import Draft
 from router.ending import merge
-from router.handover import TRANSFER_RULE
 from router.identity import join
 from router.inputs import RulesProposed
 from router.matching import absence, best_waiting, first_pair, mismatch, need_of, understaffed
@@ -18,7 +17,7 @@ from router.people import Conversation, Warned
 from router.phone import with_phone
 from router.policy import Policy
 from router.presence import check_staff, lose_node_of, operator_line, orphan, revoke, sign_out
-from router.queueing import announce, give, place, quieten, requeue, withdraw
+from router.queueing import TRANSFER_RULE, announce, give, place, quieten, requeue, withdraw
 from router.receipts import tell_of_bounce
 
 SWEEP = 500

@@ -67,7 +67,7 @@ class ConversationWoken(Fact, frozen=True, kw_only=True, tag="conversation.woken
 
     conversation: str
     operator: str
-    reason: Literal["customer", "time", "operator", "call", "transferred", "linked"]
+    reason: Literal["customer", "time", "operator", "call", "transferred", "linked", "undelivered"]
     kind: ChannelClass
     units: int
     unanswered_at: int = 0

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from normalizer.content import Reaction
+from normalizer.outbound import ReceiptState
 from router import facts as f
 from router import inputs as i
 from router.explain import explain
@@ -266,6 +267,39 @@ def test_a_call_in_vain_of_a_colleague_leaves_it_with_an_owner_who_has_gone_home
     world.call("+48", "failed", call="x2", direction="out")
     assert (world.conv(name).owner, world.conv(name).parked_at > 0) == ("ben", True)
     assert f"orphan:{name}" not in world.state.timers
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+def test_an_answer_that_does_not_arrive_wakes_it(*, at_work: bool) -> None:
+    world, name = served()
+    sent = only(world.reply("ben", name), f.ReplySent).outbound.id
+    park(world, name)
+    if not at_work:
+        world.order("ben", i.SetPresence(state="offline"))
+    world.up("cleo")
+    world.receipt(sent, ReceiptState.DELIVERED)
+    assert world.conv(name).parked_at
+    sent = only(world.reply("anna", name), f.ReplySent).outbound.id
+    facts = world.receipt(sent, ReceiptState.FAILED)
+    assert world.conv(name).parked_at == 0
+    assert world.conv(name).owner == ("ben" if at_work else "cleo")
+    assert [each.reason for each in of_kind(facts, f.ConversationWoken)] == ["undelivered"][: int(at_work)]
+
+
+def test_what_an_operator_has_set_is_still_needed_when_it_wakes() -> None:
+    team = TEAM | {"ben": OperatorRule(name="Ben", skills={"billing": 4})}
+    world = World(rules(operators=team))
+    world.up("cleo")
+    world.write("v1")
+    name = world.of("v1").id
+    world.up("ben")
+    world.order("cleo", i.Transfer(conversation=name, skills={"billing": 4}))
+    world.reply("ben", name)
+    park(world, name)
+    world.order("ben", i.SetPresence(state="offline"))
+    world.write("v1", "and this?")
+    one = world.conv(name)
+    assert (one.status, one.owner, one.steps[0].need.skills) == ("waiting", None, {"billing": 4})
 
 
 def test_an_owner_who_is_finishing_goes_on_and_one_who_has_nothing_else_is_done() -> None:
