@@ -63,12 +63,12 @@ def _still(d: Draft, conversation: Conversation, name: str, *, direct: bool) -> 
 
 
 def _steps(d: Draft, conversation: Conversation) -> tuple[f.Step, ...]:
-    """Requirements by the present rules; those that an operator has set stay."""
+    """Requirements by the present rules, from when they began; those that an operator has set stay."""
     if conversation.rule == TRANSFER_RULE:
         return conversation.steps
     route = d.policy.named(conversation.rule)
     sure = len(conversation.steps[0].need.languages) <= 1
-    steps = d.policy.steps(route, conversation.languages, conversation.enqueued_at, sure=sure)
+    steps = d.policy.steps(route, conversation.languages, conversation.steps[0].at, sure=sure)
     return with_phone(d.policy, conversation, steps)
 
 

@@ -94,6 +94,18 @@ def test_a_transfer_to_a_queue_asks_for_what_its_rule_asks_for_from_now_on() -> 
     assert (refused.code, "bills, all" in refused.reason) == ("unknown_queue", True)
 
 
+def test_a_change_of_rules_moves_no_deadline_of_a_transfer_to_a_queue() -> None:
+    relax = (Relax(after=60_000, need=Need(skills={"billing": 1})),)
+    bills = Route(name="bills", when=When(text=("invoice",)), need=Need(skills={"billing": 4}), relax=relax)
+    world, name = served(routes=(bills, Route(name="all")))
+    world.wait(70_000)
+    world.order("ben", i.Transfer(conversation=name, queue="bills"))
+    before = world.conv(name).steps
+    changed = make_rules(operators=TEAM, routes=(bills, Route(name="all")), results=("sold",))
+    assert not of_kind(world.propose(changed), f.ConversationQueued)
+    assert (world.conv(name).steps, world.conv(name).step) == (before, 0)
+
+
 def test_a_transfer_to_skills_that_nobody_has_is_said_at_once() -> None:
     world, name = served()
     facts = world.order("ben", i.Transfer(conversation=name, skills={"law": 1}))
