@@ -162,6 +162,9 @@ class Source:
             raise BadBackup(f"{path / MANIFEST} cannot be read: {error}") from error
         if self.manifest.v != 1:
             raise BadBackup(f"{path} was written by release {self.manifest.release}: use that one to read it")
+        for part in self.manifest.parts.values():
+            if Path(part.file).name != part.file:
+                raise BadBackup(f"{path / MANIFEST} names {part.file!r}, which is no file of this folder")
 
     def verify(self) -> Iterator[Part]:
         """Read every part and give it once it has the size and the hash of the manifest; raises `BadBackup`."""

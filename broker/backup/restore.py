@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Collection
 import msgspec
 import structlog
 
+from broker.backup.folder import MANIFEST as MANIFEST_FILE
 from broker.backup.folder import BadBackup, Message, Source
 from broker.backup.save import Tell
 from broker.backup.sent import Claimed
@@ -28,6 +29,9 @@ from normalizer.outbound import Outbound
 
 STREAMS = ("in", "log", "arc", "snap", "people", "media")
 """In this order; the inputs' one is marked as unfinished until everything is there."""
+
+SINGLE = ("in-tail", "log-tail", "notes", "versions", "claims", "dead")
+"""Parts that hold messages copied one by one."""
 
 EXPECT = "Nats-Expected-Last-Sequence"
 PUBLISH_TIMEOUT = 30.0
@@ -73,8 +77,9 @@ async def restore(
     """
     if source.manifest.workspace != workspace.name:
         raise BadBackup(f"the backup is of the workspace {source.manifest.workspace!r}, not of {workspace.name!r}")
-    await ensure_shared(bus)
     work = _Restore(bus, workspace, source, tell)
+    work.require_parts()
+    await ensure_shared(bus)
     await work.examine()
     for part in source.verify():
         tell(f"{part.file} is whole", part.bytes, part.bytes)
@@ -100,6 +105,17 @@ class _Restore:
             "people": f"KV_{workspace.people_bucket}",
             "media": workspace.media_stream,
         }
+
+    def require_parts(self) -> None:
+        """Raise `BadBackup` unless everything is there, and each copy of a stream is of the one it is named after."""
+        parts = self._source.manifest.parts
+        for name in (*STREAMS, *SINGLE):
+            if name not in parts:
+                raise BadBackup(f"{self._source.path / MANIFEST_FILE} names no part {name!r}: the backup is not whole")
+        for name, stream in self._streams.items():
+            saved = parts[name].saved
+            if saved is None or saved.config.get("name") != stream:
+                raise BadBackup(f"{self._source.path / parts[name].file} is not described as the stream {stream}")
 
     # --- room ---
 
@@ -175,8 +191,7 @@ class _Restore:
 
     async def _stream(self, name: str) -> None:
         part = self._source.manifest.parts[name]
-        if part.saved is None:
-            raise BadBackup(f"{self._source.path / part.file} is not described in the manifest")
+        assert part.saved is not None  # noqa: S101  # see `require_parts`
         config = {**part.saved.config, "num_replicas": self._bus.settings.replicas}
         config["metadata"] = {RESTORING: str(self._source.manifest.at)} if name == "in" else {}
         self._tell(name, 0, part.bytes)

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 import pytest
 
-from broker.backup.folder import MANIFEST, BadBackup, PartWriter, Source
+from broker.backup.folder import MANIFEST, BadBackup, Manifest, Part, PartWriter, Source
 from broker.backup.rehearse import rehearse
 from broker.backup.restore import NotEmpty, Restored, _Restore, restore
 from broker.backup.save import back_up
@@ -326,6 +326,35 @@ def test_a_folder_that_is_no_backup_is_said_to_be_none(
         (tmp_path / MANIFEST).write_bytes(content)
     with pytest.raises(BadBackup, match=found):
         Source(tmp_path)
+
+
+async def test_a_manifest_leads_to_no_other_file_and_no_other_stream(
+    play: Play, elsewhere: Servers, tmp_path: pathlib.Path
+) -> None:
+    source = await save(play, tmp_path / "backup")
+    whole = source.manifest
+
+    def changed(name: str, part: Part | None) -> Manifest:
+        others = {each: known for each, known in whole.parts.items() if each != name}
+        return msgspec.structs.replace(whole, parts=others | ({name: part} if part else {}))
+
+    outside = msgspec.structs.replace(whole.parts["notes"], file="../notes.messages")
+    (tmp_path / "backup" / MANIFEST).write_bytes(msgspec.json.encode(changed("notes", outside)))
+    with pytest.raises(BadBackup, match="no file of this folder"):
+        Source(tmp_path / "backup")
+    log = whole.parts["log"]
+    assert log.saved is not None
+    foreign = msgspec.structs.replace(log.saved, config={**log.saved.config, "name": "TL_other_LOG"})
+    async with connected(elsewhere) as bus:
+        for manifest, found in (
+            (changed("log", msgspec.structs.replace(log, saved=foreign)), "not described as the stream"),
+            (changed("claims", None), "names no part 'claims'"),
+        ):
+            source.manifest = manifest
+            with pytest.raises(BadBackup, match=found):
+                await bring_back(bus, source)
+        with pytest.raises(ApiError):
+            await stream_state(bus, "TL_other_LOG")
 
 
 async def test_only_an_empty_workspace_is_restored_into(play: Play, tmp_path: pathlib.Path) -> None:
