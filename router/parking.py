@@ -93,10 +93,14 @@ def wake(d: Draft, conversation: Conversation, reason: Waking, *, by: str = "", 
 
 
 def take_up(d: Draft, conversation: Conversation) -> None:
-    """Let a conversation weigh again for whoever hands it over; who is not there does not hold it any longer."""
+    """Let a conversation weigh again for whoever hands it over.
+
+    Who is not there, or has more than fits already, does not hold it any longer: nobody may hand over what was put
+    aside, one after the other, and be left with all that nobody took.
+    """
     if not conversation.parked_at:
         return
-    if _absent(d, conversation):
+    if _absent(d, conversation) or not _can_go_on(d, conversation):
         leave(d, conversation, "transferred")
     else:
         _go_on(d, conversation, "transferred")

@@ -369,6 +369,23 @@ def test_who_hands_it_over_carries_it_until_the_other_has_it() -> None:
     assert (world.operator("ben").load, world.conv(name).owner) == (0, "cleo")
 
 
+def test_who_hands_over_more_than_fits_is_not_left_with_what_nobody_took() -> None:
+    world = World(rules())
+    world.up("ben")
+    names = []
+    for visitor in ("v1", "v2", "v3", "v4", "v5"):
+        world.write(visitor)
+        names.append(world.of(visitor).id)
+        world.reply("ben", names[-1])
+        park(world, names[-1])
+    world.up("cleo")
+    for name in names:
+        world.order("ben", i.Transfer(conversation=name, operator="cleo"))
+        world.order("cleo", i.Decline(conversation=name, offer=world.conv(name).offers[0].id))
+    assert world.operator("ben").load == 120, "what fits, and one more"
+    assert [world.conv(name).status for name in names] == ["assigned"] * 3 + ["waiting"] * 2
+
+
 def test_a_supervisor_hands_over_what_somebody_has_left_behind() -> None:
     world, name = parked()
     world.order("ben", i.SetPresence(state="offline"))
