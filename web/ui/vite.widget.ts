@@ -8,7 +8,7 @@ const path = (name: string) => fileURLToPath(new URL(`src/widget/${name}`, impor
 
 /** Names of ours that stand in no frame, storage, document or text: one letter will do for them. */
 const INNER =
-  /^(acked|again|asked|asking|attempt|beat|become|bubble|busy|caughtUp|changed|colours|current|drawing|expect|firstVisit|flush|forget|fresh|full|glance|happened|hear|held|inner|inTurn|inVisit|inviter|keep|lastReply|learn|listeners|looking|memory|mend|opensAt|paint|painted|putTab|renew|reported|reporting|retry|reveal|server|settle|showTyping|silence|slots|socket|speaker|stopTyping|tellPlace|tellTyping|timer|told|transcript|typingEnds|typingTold|undo|unreadTold|uploads|urls|wake|wiring)$/;
+  /^(acked|again|asked|asking|attach|attempt|beat|become|begin|bubble|busy|caughtUp|changed|colours|current|drawing|empty|expect|firstVisit|flush|forget|fresh|full|glance|happened|hear|held|inner|inTurn|inVisit|inviter|keep|lastReply|learn|listeners|looking|memory|mend|opensAt|paint|painted|putTab|renew|report|reported|reporting|retry|reveal|say|server|settle|shell|showTyping|silence|slots|socket|speaker|stopTyping|tell|tellPlace|tellTyping|timer|told|transcript|typingEnds|typingTold|undo|unreadTold|uploads|urls|wake|wiring)$/;
 
 export default defineConfig({
   plugins: [

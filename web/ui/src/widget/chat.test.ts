@@ -48,6 +48,20 @@ beforeEach(() => {
 
 afterEach(() => vi.unstubAllGlobals());
 
+test("who signs out leaves nothing that they have written", async () => {
+  const chat = chatOf("u-anna");
+  const begun = chat.begin();
+  await answer();
+  await begun;
+  chat.keep.put({ answers: { email: "anna@shop.example" } });
+  chat.type("half a sent");
+  chat.say({ kind: "text", text: "of Anna" });
+  const out = chat.identify(null);
+  await answer();
+  await out;
+  expect([chat.keep.pending, chat.keep.all.answers, chat.keep.tab.draft, chat.draft]).toEqual([[], {}, "", ""]);
+});
+
 test("who signs out while the page is loading is signed out", async () => {
   const chat = chatOf("u-anna");
   const begun = chat.begin();

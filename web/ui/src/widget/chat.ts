@@ -117,7 +117,8 @@ export class Chat {
   async identify(identity: string | null): Promise<void> {
     await this.inTurn(async () => {
       if (identity === null) {
-        this.keep.put({ session: undefined, pending: [], talked: false });
+        this.keep.put({ session: undefined, pending: [], talked: false, answers: {} });
+        this.type("");
         return this.renew(undefined);
       }
       const { token } = await this.current();
