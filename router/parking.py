@@ -60,6 +60,8 @@ def wake_by_hand(d: Draft, command: Command, action: Wake) -> None:
     if not conversation.parked_at:
         raise Refused("not_parked", "The conversation has not been put aside.", now=conversation.status)
     if conversation.owner == command.operator and not _can_go_on(d, conversation):
+        if _absent(d, conversation):
+            raise Refused("not_available", "You are not at work now: set yourself to available first.")
         raise Refused("over_capacity", "You have more than fits already. Finish something first.")
     wake(d, conversation, "operator", by=command.operator)
 

@@ -336,6 +336,8 @@ def test_it_can_be_taken_up_by_hand_if_there_is_room() -> None:
     world.write("v4")
     world.order("ben", i.Wake(conversation=name))
     assert refusal(world.order("ben", i.Wake(conversation=second))) == "over_capacity"
+    world.order("ben", i.SetPresence(state="break"))
+    assert refusal(world.order("ben", i.Wake(conversation=second))) == "not_available"
     world.up("anna")
     assert only(world.order("anna", i.Wake(conversation=second)), f.ConversationQueued).reason == "woken"
 
