@@ -47,6 +47,8 @@ from web.errors import Refusal
 HITS: Final = 20
 MOST_HITS: Final = 100
 _DAY: Final = timedelta(days=1)
+_FIRST_DAY: Final = date(1971, 1, 1)
+_LAST_DAY: Final = date(9998, 12, 31)  # so that there is a next one
 MAX_LISTED: Final = 5_000
 """Conversations of a list that an operator's search looks into."""
 
@@ -212,9 +214,12 @@ def _day(request: web.Request, parameter: str) -> date | None:
     if not given:
         return None
     try:
-        return date.fromisoformat(given)
+        day = date.fromisoformat(given)
     except ValueError as exc:
         raise Refusal(400, "bad_request", "a day is written as 2026-11-01", field=parameter) from exc
+    if not _FIRST_DAY <= day <= _LAST_DAY:
+        raise Refusal(400, "bad_request", f"days are from {_FIRST_DAY} to {_LAST_DAY}", field=parameter)
+    return day
 
 
 def _page(request: web.Request) -> Page:

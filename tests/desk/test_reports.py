@@ -132,6 +132,8 @@ async def test_without_days_it_is_the_last_seven(anna: Browser, world: World) ->
     [
         ("/reports/everything", 404),
         ("/reports/volume?from=x", 400),
+        ("/reports/volume?to=9999-12-31", 400),
+        ("/reports/volume?to=0001-01-01", 400),
         ("/reports/volume?from=2026-11-02&to=2026-11-01", 400),
         ("/reports/volume?by=minute", 400),
         ("/reports/volume?within=soon", 400),
