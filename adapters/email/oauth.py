@@ -85,7 +85,10 @@ class Tokens:
         )
         try:
             async with request as response:
-                return self._judge(response.status, await response.content.read(MAX_ANSWER))
+                body = b""
+                while len(body) < MAX_ANSWER and (piece := await response.content.readany()):
+                    body += piece
+                return self._judge(response.status, body)
         except (aiohttp.ClientError, TimeoutError) as exc:
             reason = f"the token endpoint does not answer ({type(exc).__name__}): is `oauth2.token_url` right?"
             raise NotReachable("no_token", reason) from exc

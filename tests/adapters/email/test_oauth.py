@@ -1,6 +1,10 @@
+import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from adapters.email.oauth import Tokens
 from adapters.email.settings import OAuth2Settings
@@ -24,6 +28,22 @@ def settings(endpoint: TokenEndpoint, *, refresh: str = "r1") -> OAuth2Settings:
         refresh_token=Secret(refresh) if refresh else None,
         scopes=["mail", "offline_access"],
     )
+
+
+async def test_an_answer_may_come_in_pieces(endpoint: TokenEndpoint, context: FakeContext) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in (b'{"access_token": "long', b' one", "expires_in": 3600}'):
+            await response.write(piece)
+            await asyncio.sleep(0.1)  # each goes out by itself
+        return response
+
+    app = web.Application()
+    app.router.add_post("/token", answer)
+    async with TestServer(app) as server:
+        given = msgspec.structs.replace(settings(endpoint), token_url=str(server.make_url("/token")))
+        assert await Tokens(given, context).access() == "long one"
 
 
 async def test_a_token_is_asked_for_once_and_again_before_it_ends(
