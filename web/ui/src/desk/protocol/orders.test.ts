@@ -77,6 +77,23 @@ describe("a command", () => {
     expect(state("id2")).toBe("not_confirmed");
   });
 
+  test("waits behind words of the same conversation that are not answered yet", () => {
+    const { orders, sent } = made();
+    const ids = () => sent.map((frame) => frame.type === "command" && frame.id);
+    void orders.give(REPLY);
+    void orders.give({ ...REPLY, conversation: "c2" });
+    void orders.give(REPLY);
+    void orders.give(CLOSE);
+    expect(ids()).toEqual(["id1", "id2"]);
+    orders.delayed("id1", "it could not be stored yet", 2);
+    orders.repeatAll();
+    expect(ids()).toEqual(["id1", "id2", "id1", "id2"]);
+    orders.answered({ status: "confirmed", id: "id1" });
+    expect(ids().slice(4)).toEqual(["id3"]);
+    orders.answered({ status: "refused", id: "id3", code: "stale", reason: "late" });
+    expect(ids().slice(5)).toEqual(["id4"]);
+  });
+
   test("is said again after a new connection", () => {
     const { orders, sent } = made();
     void orders.give(REPLY);

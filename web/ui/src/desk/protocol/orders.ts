@@ -28,8 +28,15 @@ export type Outcome =
 /** Whether a command holds words of the operator, which must never vanish. */
 export const isWords = (action: Action): boolean => action.do === "reply" || action.do === "note";
 
+const conversationOf = (action: Action): string => ("conversation" in action ? action.conversation : "");
+
+/**
+ * What an operator has given and nobody has answered. What concerns a conversation waits until the words given before it
+ * are answered: words that the node could not store at once would else be overtaken by the next ones.
+ */
 export class Orders {
   readonly open: Signal<ReadonlyMap<string, Order>> = signal(new Map());
+  #said = new Set<string>();
   #waiting = new Map<string, (outcome: Outcome) => void>();
 
   constructor(
@@ -52,7 +59,7 @@ export class Orders {
       since: [],
     };
     this.#put(order);
-    this.send({ type: "command", id: order.id, action });
+    if (!this.#held(order)) this.#say(order);
     return new Promise((resolve) => this.#waiting.set(order.id, resolve));
   }
 
@@ -99,27 +106,52 @@ export class Orders {
   discard(id: string): void {
     const left = new Map(this.open.peek());
     if (left.delete(id)) this.open.value = left;
+    this.#said.delete(id);
   }
 
   clear(): void {
     this.open.value = new Map();
+    this.#said.clear();
     this.#waiting.clear();
   }
 
   #repeat(order: Order): void {
     this.#put({ ...order, repeated: this.now() });
+    if (!this.#held(order)) this.#say(order);
+  }
+
+  #say(order: Order): void {
+    this.#said.add(order.id);
     this.send({ type: "command", id: order.id, action: order.action });
+  }
+
+  #held(order: Order): boolean {
+    const conversation = conversationOf(order.action);
+    for (const earlier of this.open.peek().values()) {
+      if (earlier.id === order.id) break;
+      const words = earlier.state !== "refused" && isWords(earlier.action);
+      if (words && conversation && conversationOf(earlier.action) === conversation) return true;
+    }
+    return false;
+  }
+
+  #sayHeld(): void {
+    for (const order of this.open.peek().values()) {
+      if (order.state !== "refused" && !this.#said.has(order.id) && !this.#held(order)) this.#say(order);
+    }
   }
 
   #refuse(order: Order, code: string, reason: string, since: Item[]): void {
     if (isWords(order.action)) {
       this.#put({ ...order, state: "refused", code, reason, since });
+      this.#sayHeld();
       this.#settle(order.id, { status: "refused", code, reason });
     } else this.#end(order, { status: "refused", code, reason });
   }
 
   #end(order: Order, outcome: Outcome): void {
     this.discard(order.id);
+    this.#sayHeld();
     this.#settle(order.id, outcome);
   }
 
