@@ -354,6 +354,7 @@ async def test_a_process_that_is_killed_again_and_again_misses_nothing_and_doubl
             running.send_signal(signal.SIGKILL)
             await running.wait()
     async with process(scene) as running:
+        await write(1)  # so that it is this one that completes it
         await until(scene.complete)
         running.terminate()
         async with asyncio.timeout(30):
