@@ -16,7 +16,7 @@ async def main(url: str, user: str, password: str, workspace: str, name: str) ->
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = BusSettings(servers=(url,), credentials=UserPassword(user, password))
-    async with asyncio.timeout(50):  # never left behind by a test that died
+    async with asyncio.timeout(150):  # never left behind by a test that died
         await run_router(
             settings, Workspace(workspace), stop=stop, settings=msgspec.structs.replace(SETTINGS, name=name)
         )

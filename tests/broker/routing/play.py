@@ -1,12 +1,14 @@
 """A play in a workspace of its own on a real server: what customers and operators do, and what stands in the log."""
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from broker.bus.connection import Bus
+from broker.bus.errors import NoAnswer
 from broker.bus.reader import Reader
 from broker.bus.streams import StreamTimes, Workspace
 from broker.routing.follower import Follower
@@ -107,12 +109,25 @@ class Play:
     # --- what stands in the log -----------------------------------------------------------------------------------
 
     async def messages(self) -> list[tuple[int, str, bytes]]:
-        async with Reader(self.bus, self.workspace.log_stream) as reader:
-            return [(s.seq, s.subject, s.payload) async for batch in reader.read_all() for s in batch]
+        """The whole log; asked again while the nodes of a cluster elect a leader."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with contextlib.suppress(NoAnswer):
+                    async with Reader(self.bus, self.workspace.log_stream) as reader:
+                        return [(s.seq, s.subject, s.payload) async for batch in reader.read_all() for s in batch]
 
     async def records(self) -> list[tuple[int, Record]]:
-        ours = (self.workspace.term_subject, self.workspace.skip_subject)
-        return [(seq, decode_record(payload)) for seq, subject, payload in await self.messages() if subject not in ours]
+        return [(seq, decode_record(load)) for seq, subject, load in await self.messages() if self._is_record(subject)]
+
+    @asynccontextmanager
+    async def growing(self) -> AsyncIterator[AsyncIterator[Record]]:
+        """The records from the first on, and those that are still to come; endless."""
+        async with Reader(self.bus, self.workspace.log_stream) as reader:
+            stored = (s async for batch in reader.batches() for s in batch)
+            yield (decode_record(s.payload) async for s in stored if self._is_record(s.subject))
+
+    def _is_record(self, subject: str) -> bool:
+        return subject not in (self.workspace.term_subject, self.workspace.skip_subject)
 
     async def facts(self, kind: type[AnyFact]) -> list[AnyFact]:
         return [fact for _, record in await self.records() for fact in record.facts if isinstance(fact, kind)]
