@@ -65,7 +65,7 @@ async def context() -> AsyncIterator[OfflineContext]:
         yield OfflineContext("tg", http, public_url="https://chat.example", secret=b"s" * 32)
 
 
-async def diagnosed(outcome: object, context: OfflineContext, seconds: float = 5.0) -> Sequence[Finding]:
+async def diagnosed(outcome: object, context: OfflineContext, seconds: float = 30.0) -> Sequence[Finding]:
     adapter = type("Prepared", (Fake,), {"outcome": outcome})
     return await diagnose(adapter, Settings(), context, seconds)
 
@@ -86,7 +86,7 @@ async def test_what_a_channel_finds_is_given_as_it_is(context: OfflineContext) -
     ],
 )
 async def test_what_goes_wrong_has_a_remedy(context: OfflineContext, outcome: object, what: str, remedy: str) -> None:
-    (finding,) = await diagnosed(outcome, context, 0.05 if outcome == "hangs" else 5.0)
+    (finding,) = await diagnosed(outcome, context, 0.05 if outcome == "hangs" else 30.0)
     assert not finding.ok
     assert finding.what == what
     assert remedy in finding.remedy

@@ -14,7 +14,7 @@ def heard(world: World, kind: type) -> list[Any]:
     return [each for each in world.log.inputs if isinstance(each, kind)]
 
 
-async def until(true: Callable[[], object], within: float = 5.0) -> None:
+async def until(true: Callable[[], object], within: float = 30.0) -> None:
     """Wait for something that no frame tells."""
     async with asyncio.timeout(within):
         while not true():  # noqa: ASYNC110 - the desk has no event for what its own loops have done

@@ -402,7 +402,7 @@ class Console:
         await self.until(lambda: any(wanted(f) for f in self.frames[since:]))
         return next(f for f in self.frames[since:] if wanted(f))
 
-    async def until(self, true: Callable[[], bool], within: float = 5.0) -> None:
+    async def until(self, true: Callable[[], bool], within: float = 30.0) -> None:
         """Wait until what is shown makes a condition true."""
         async with asyncio.timeout(within):
             while not true():
@@ -413,7 +413,7 @@ class Console:
         """Everything on the screen, to be compared with a fresh one."""
         return {"lists": self.lists, "operators": self.operators, "open": self.open, "waiting": self.waiting}
 
-    async def closed(self, within: float = 5.0) -> int | None:
+    async def closed(self, within: float = 30.0) -> int | None:
         """Wait until the server has closed the socket; give the code."""
         assert self._reader is not None
         assert self.socket is not None

@@ -46,7 +46,7 @@ def transport_of(ws: Client) -> asyncio.Transport:
 
 
 async def received(ws: Client) -> Any:  # noqa: ANN401 - whatever JSON says
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         message = await ws.receive()
     return msgspec.json.decode(message.data) if message.type is WSMsgType.TEXT else message
 
@@ -131,7 +131,7 @@ async def test_ten_megabytes_are_refused_without_being_read(serve: Serve) -> Non
     site = await serve(echo(opened))
     async with site.http.ws_connect(site.url) as ws:
         with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await ws.send_str("x" * 10_000_000)
         await received(ws)
         assert ws.closed
@@ -204,7 +204,7 @@ async def test_a_cut_connection_ends_the_handler(serve: Serve) -> None:
     async with ClientSession() as http:
         ws = await http.ws_connect(site.url)
         transport_of(ws).abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await ended.wait()
 
 
@@ -264,7 +264,7 @@ async def test_a_server_that_hears_nothing_for_long_ends_the_socket(serve: Serve
             b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await ended.wait()
 
 

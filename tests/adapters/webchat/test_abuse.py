@@ -313,7 +313,7 @@ async def test_tabs_of_one_visitor_are_limited(chat: Chat) -> None:
     third = await page.connect()
     assert (await third.receive())["code"] == "too_many_tabs"
     await first.cut()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while node.adapter._hub.tabs(page.address) > 1:  # noqa: ASYNC110 - the server's side, seen from outside
             await asyncio.sleep(0.001)
     await page.open()

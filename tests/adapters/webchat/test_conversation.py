@@ -242,7 +242,7 @@ async def test_a_restart_closes_every_tab_with_1001_and_another_node_goes_on(cha
     await tab.caught_up()
     await chat.context.reply(tab.page.address, "one")
     await tab.has(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await first.adapter.close()
     assert await tab.receive() == {"type": "closed", "code": 1001}
     tab.page.url = second.url

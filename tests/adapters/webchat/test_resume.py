@@ -54,7 +54,7 @@ class Traffic:
     async def begin(self) -> None:
         self.tabs.append(Reader(await self.node.visitor()))
         await self.tabs[0].connect()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.page.cursor is None:  # noqa: ASYNC110 - seen from outside
                 await asyncio.sleep(0)
 
@@ -175,7 +175,7 @@ def test_every_tab_ends_up_with_what_the_log_says(steps: list[str], seed: int) -
                 await traffic.step(name)
             await traffic.step("reply")  # so that there is an end to see
             try:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     while not traffic.settled():  # noqa: ASYNC110 - seen from outside
                         await asyncio.sleep(0.001)
             except TimeoutError:

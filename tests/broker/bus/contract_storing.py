@@ -100,7 +100,7 @@ class StoringContract(BusCase):
     async def test_closing_twice_is_harmless_and_ends_everything(self, servers: Servers, stream: str) -> None:
         bus = await Bus.connect(servers.settings, "short")
         await bus.publish(f"{stream}.a", b"1")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await bus.close()
             await bus.close()
         assert not bus.connected
@@ -165,7 +165,7 @@ class StoringContract(BusCase):
         assert found == [3, 4]
 
     async def test_an_empty_stream_is_read_to_its_end_at_once(self, bus: Bus, stream: str) -> None:
-        async with asyncio.timeout(5), Reader(bus, stream) as reader:
+        async with asyncio.timeout(30), Reader(bus, stream) as reader:
             assert [batch async for batch in reader.read_all()] == []
 
     async def test_a_reader_goes_on_when_its_consumer_is_deleted(self, bus: Bus, stream: str) -> None:

@@ -31,7 +31,7 @@ from router.record import Record, encode_record
 
 CHANNEL = "hook"
 QUICK = Pace(call_timeout=2_000, first_pause=2, longest_pause=4, finds=2)
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class ProviderSettings(

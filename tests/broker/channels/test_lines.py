@@ -116,7 +116,7 @@ def kinds(items: list[LineItem]) -> list[tuple[str, int, str]]:
 
 
 async def take(feed: Any, count: int) -> list[LineItem]:  # noqa: ANN401  # an asynchronous iterator
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         return [await anext(feed) for _ in range(count)]
 
 
@@ -295,7 +295,7 @@ async def test_a_customers_typing_is_told_where_there_is_a_conversation(scene: S
     subscription = await scene.bus.subscribe_live(scene.workspace.live_subject("*"), hear)
     await lines.typing(Typing(conversation="not.*.ours>", by="customer"))
     await lines.typing(Typing(conversation="c1", by="customer", text="Hel"))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         assert (await heard.get()).text == "Hel"
     await subscription.unsubscribe()
 

@@ -125,7 +125,7 @@ async def stage(scene: Scene) -> AsyncIterator[Stage]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110  # a status is polled, as its readers do
             await asyncio.sleep(0.01)
 

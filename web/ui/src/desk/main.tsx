@@ -5,6 +5,7 @@ import { type App, AppContext } from "./app";
 import { follow } from "./follow";
 import { Deeds } from "./keys/deeds";
 import { listen } from "./keys/listen";
+import { feel } from "./keys/presence";
 import { browserWorld } from "./protocol/link";
 import { Attention } from "./store/attention";
 import { Desk } from "./store/desk";
@@ -43,9 +44,7 @@ window.addEventListener("online", () => desk.hurry());
 document.addEventListener("visibilitychange", () => {
   desk.visible.value = !document.hidden;
 });
-for (const kind of ["keydown", "pointerdown", "touchstart"]) {
-  window.addEventListener(kind, () => desk.active(), { passive: true });
-}
+feel(() => desk.active());
 if ("serviceWorker" in navigator && window.isSecureContext) {
   void navigator.serviceWorker.register("/desk/sw.js", { scope: "/desk/" });
 }
