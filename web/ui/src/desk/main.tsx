@@ -44,7 +44,7 @@ window.addEventListener("online", () => desk.hurry());
 document.addEventListener("visibilitychange", () => {
   desk.visible.value = !document.hidden;
 });
-feel(() => desk.active());
+feel(() => desk.telling.here());
 if ("serviceWorker" in navigator && window.isSecureContext) {
   void navigator.serviceWorker.register("/desk/sw.js", { scope: "/desk/" });
 }

@@ -9,7 +9,6 @@ import type {
   Channel,
   Choices,
   Me,
-  Opened,
   Operator,
   Presence,
   Queue,
@@ -24,10 +23,12 @@ import { Canned } from "./canned";
 import { applyChange } from "./changes";
 import { Clock } from "./clock";
 import { Drafts } from "./drafts";
-import { isMine, type ListName, Lists } from "./lists";
+import { type ListName, Lists } from "./lists";
 import { Notices } from "./notices";
+import { Marks, readBack } from "./reading";
 import type { Keeper } from "./settings";
-import { lastNumber, type Thread, Threads } from "./threads";
+import { Telling } from "./telling";
+import { type Thread, Threads } from "./threads";
 
 export interface Alarm {
   name: string;
@@ -38,9 +39,6 @@ export interface Alarm {
 
 /** Who is told when something calls for attention. */
 export type Ringer = (ring: Ring, title: string, body: string, conversation: string) => void;
-
-const TOLD_TYPING = 3_000; // ms between two words to the customer that we type
-const ACTIVE = 60_000; // ms between two words to the node that somebody is here
 
 export class Desk {
   readonly me: Signal<Me | null> = signal(null);
@@ -72,6 +70,7 @@ export class Desk {
   readonly lists: Lists;
   readonly threads: Threads;
   readonly orders: Orders;
+  readonly telling: Telling;
   readonly isSupervisor = computed(() => this.me.value?.role === "supervisor");
   readonly myself = computed(() => this.operators.value.get(this.me.value?.id ?? ""));
   /** The words to the customer or to colleagues that the node would not take as they were. */
@@ -80,9 +79,7 @@ export class Desk {
   #cursor = "";
   #everything = false;
   #fresh = false; // signed in on this page just now: available from the first moment
-  #marked = new Map<string, number>();
-  #toldTyping = 0;
-  #toldActive = 0;
+  #marks = new Marks();
   #drafts: Drafts | null = null;
 
   constructor(
@@ -105,6 +102,7 @@ export class Desk {
     const send = this.#link.send.bind(this.#link);
     this.threads = new Threads(send);
     this.orders = new Orders(send);
+    this.telling = new Telling(send, () => this.clock.exact());
     effect(() => this.#markRead());
   }
 
@@ -169,7 +167,7 @@ export class Desk {
       this.operators.value = new Map();
       this.queues.value = [];
       this.alarms.value = [];
-      this.#marked.clear();
+      this.#marks.clear();
     });
   }
 
@@ -195,13 +193,6 @@ export class Desk {
   /** The network is back. */
   hurry(): void {
     this.#link.hurry();
-  }
-
-  /** A key, pointer or touch was used. */
-  active(): void {
-    const now = this.clock.exact();
-    if (now - this.#toldActive < ACTIVE) return;
-    if (this.#link.send({ type: "active" })) this.#toldActive = now;
   }
 
   async lookForAlarms(): Promise<void> {
@@ -271,6 +262,7 @@ export class Desk {
     this.channels.value = frame.channels;
     this.languages.value = frame.languages;
     this.clock.set(frame.now);
+    this.telling.idleAfter(frame.idle_after ?? 0);
     if (frame.resumed) this.ready.value = true;
     this.threads.watchAll();
     this.orders.repeatAll();
@@ -356,45 +348,14 @@ export class Desk {
 
   /** Leaves the last entries of the customer unread, and puts the conversation away. */
   leaveUnread(thread: Thread): void {
-    const last =
-      thread.items
-        .peek()
-        .findLast((each) => each.peek().kind === "message")
-        ?.peek().n ?? 0;
     this.threads.hide();
-    this.#marked.delete(thread.id);
-    void this.do({ do: "unread", conversation: thread.id, upto: Math.max(0, last - 1) });
-  }
-
-  /** Tells the customer that we type, not too often. */
-  tellTyping(conversation: string): void {
-    const now = this.clock.exact();
-    if (now - this.#toldTyping < TOLD_TYPING) return;
-    this.#toldTyping = now;
-    this.#link.send({ type: "typing", conversation, on: true });
+    void this.do(this.#marks.unseen(thread));
   }
 
   /** Reads earlier items back, or the conversation before this one when there are none. */
   async readBack(thread: Thread): Promise<void> {
-    const chapters = thread.chapters.peek();
-    const shown = chapters[0]?.conversation;
-    const past = thread.past.peek();
-    const person = encodeURIComponent(thread.person.peek());
     try {
-      if (thread.more.peek()) {
-        const first = thread.items.peek()[0]?.peek().id ?? "";
-        const page = await ask<Opened>("GET", `/conversations/${thread.id}?before=${first}&person=${person}`);
-        if (thread.items.peek()[0]?.peek().id !== first) return; // it was opened anew meanwhile
-        batch(() => {
-          this.threads.prepend(thread, page.items);
-          thread.more.value = page.more ?? false;
-        });
-        return;
-      }
-      const next = past[(shown ? past.indexOf(shown) : past.length) - 1];
-      if (!next) return;
-      const page = await ask<Opened>("GET", `/conversations/${next}?person=${person}&limit=200`);
-      this.threads.addChapter(thread, next, page.items);
+      await readBack(this.threads, thread);
     } catch (problem) {
       this.notices.say(problem instanceof Failed ? problem.message : String(problem), "bad");
     }
@@ -425,13 +386,8 @@ export class Desk {
     const thread = this.threads.current.value;
     const me = this.me.value?.id;
     const seen = this.visible.value && thread?.loaded.value && thread.items.value.length;
-    if (!thread || !seen || !me) return;
-    const summary = thread.summary.value;
-    if (!summary || !isMine(summary, me) || summary.owner !== me) return;
-    const upto = lastNumber(thread);
-    if (upto <= Math.max(summary.read[me] ?? 0, this.#marked.get(thread.id) ?? 0)) return;
-    this.#marked.set(thread.id, upto);
-    void this.orders.give({ do: "read", conversation: thread.id, upto });
+    const action = thread && seen && me ? this.#marks.seen(thread, me) : null;
+    if (action) void this.orders.give(action);
   }
 }
 

@@ -50,7 +50,7 @@ export class Editor {
   write(text: string): void {
     this.text.value = text;
     this.#keep();
-    if (this.#thread && text && !this.note.peek()) this.desk.tellTyping(this.#thread.id);
+    if (this.#thread && text && !this.note.peek()) this.desk.telling.typing(this.#thread.id);
   }
 
   /** Puts text in place of what stands between two places, and the caret behind it. */
