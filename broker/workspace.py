@@ -255,6 +255,14 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             if name not in self.operators
         ]
         problems += self._hours_problems()
+        names = [route.name for route in self.routing]
+        problems += [
+            SettingError(
+                f'there is no rule "{name}"; {nearest(name, names)}', key=("desk", "service_levels", "rules", name)
+            )
+            for name in self.desk.service_levels.rules
+            if name not in names
+        ]
         problems += [
             SettingError(f'"{pattern}" is no RE2 pattern: {reason}', key=("routing", i, "when", "text", j))
             for i, route in enumerate(self.routing)

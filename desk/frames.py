@@ -11,6 +11,7 @@ from desk.wire import (
     Choices,
     CommandId,
     Cursor,
+    LevelsShown,
     Me,
     OperatorCard,
     QueueShown,
@@ -75,7 +76,8 @@ ClientFrame = Hello | Show | Watch | Unwatch | CommandFrame | TypingFrame | Acti
 class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"):
     """Answer to ``hello``. ``resumed``: only what has changed since the cursor follows; otherwise a whole view.
 
-    ``idle_after`` (ms): an operator who does nothing for so long is set away; 0: never.
+    ``idle_after`` (ms): an operator who does nothing for so long is set away; 0: never. ``service_levels``: how long
+    customers may wait.
     """
 
     me: Me
@@ -85,6 +87,7 @@ class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"
     channels: dict[str, ChannelShown]
     resumed: bool
     idle_after: int
+    service_levels: LevelsShown
 
 
 class ViewFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="view", omit_defaults=True):

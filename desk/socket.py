@@ -31,7 +31,8 @@ from desk.reach import show_channels
 from desk.reading import open_page
 from desk.screen import Screen
 from desk.sessions import Session
-from desk.wire import Me, encode
+from desk.settings import ServiceLevel, ServiceLevels
+from desk.wire import LevelShown, LevelsShown, Me, encode
 from web.errors import Error
 from web.limits import RateLimiter
 from web.sockets import Closing, Socket, SocketLimits
@@ -55,6 +56,18 @@ _log = structlog.stdlib.get_logger(__name__)
 def me(account: Account, session: Session) -> Me:
     """Show an operator to themselves."""
     return Me(id=account.id, name=account.name, role=account.role, avatar=account.avatar, expires=session.expires)
+
+
+def _show_levels(settings: ServiceLevels) -> LevelsShown:
+    def show(level: ServiceLevel) -> LevelShown:
+        return LevelShown(due=int(level.due), late=int(level.late))
+
+    return LevelsShown(
+        interactive=show(settings.interactive),
+        exclusive=show(settings.exclusive),
+        deferrable=show(settings.deferrable),
+        rules={name: show(level) for name, level in settings.rules.items()},
+    )
 
 
 async def serve(node: Node, request: web.Request, session: Session, account: Account) -> web.StreamResponse:
@@ -122,6 +135,7 @@ class _Line:
             channels=show_channels(self._node.feed.state, self._node.outside.channels),
             resumed=resumed,
             idle_after=int(self._node.settings.idle_after),
+            service_levels=_show_levels(self._node.settings.service_levels),
         )
 
     def _serve(self, frame: ClientFrame) -> None:

@@ -242,6 +242,22 @@ class AnswerShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: int = 0
 
 
+class LevelShown(Struct, frozen=True, kw_only=True):
+    """How long a customer may wait (ms) until an answer is ``due``, and until it is ``late``."""
+
+    due: int
+    late: int
+
+
+class LevelsShown(Struct, frozen=True, kw_only=True):
+    """When those who wait show as due and as late: by the rule they wait by if it stands in ``rules``, else by kind."""
+
+    interactive: LevelShown
+    exclusive: LevelShown
+    deferrable: LevelShown
+    rules: dict[str, LevelShown]
+
+
 class QueueShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Those who wait by the same rule, for the same kind of work, in the same language (empty: not known).
 

@@ -156,3 +156,13 @@ answers:
     assert "another answer has the shortcut hi" in told
     long = "\n".join(f"  - {{title: t{n}, texts: {{en: '{'x' * 4_000}'}}}}" for n in range(251))
     assert "1,004,000 bytes" in mistakes(tmp_path, f"{WHOLE}\nanswers:\n{long}\n")
+
+
+def test_service_levels_belong_to_rules_that_exist_and_are_late_after_they_are_due(tmp_path: Path) -> None:
+    levels = "desk: {service_levels: {interactive: {due: 20s, late: 2m}, rules: {invoices: {due: 5s, late: 9s}}}}\n"
+    found = read(tmp_path, WHOLE + levels).desk.service_levels
+    assert (found.interactive.late, found.rules["invoices"].due, found.exclusive.due) == (120_000, 5_000, 10_000)
+    said = mistakes(tmp_path, WHOLE + levels.replace("invoices", "invoicse"))
+    assert 'there is no rule "invoicse"; did you mean "invoices"?' in said
+    said = mistakes(tmp_path, WHOLE + levels.replace("9s", "5s"))
+    assert "desk.service_levels.rules.invoices.late: must be longer than due (5s)" in said

@@ -119,3 +119,12 @@ def test_a_presence_counts_screens() -> None:
     assert presence.has("ben")
     presence.closed("ben")
     assert not presence.has("ben")
+
+
+async def test_a_screen_is_told_how_long_customers_may_wait(ben: Console) -> None:
+    assert ben.welcome["service_levels"] == {
+        "interactive": {"due": 15_000, "late": 60_000},
+        "exclusive": {"due": 10_000, "late": 30_000},
+        "deferrable": {"due": 3_600_000, "late": 14_400_000},
+        "rules": {},
+    }
