@@ -97,7 +97,10 @@ class Match(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A conversation that was found, with the best of its ``count`` matches."""
+    """A conversation that was found, with the best of its ``count`` matches.
+
+    ``address`` is one of the customer's, to call those by who gave no name.
+    """
 
     conversation: str
     person: str
@@ -106,6 +109,7 @@ class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     opened_at: int
     last_at: int
     name: str = ""
+    address: str = ""
     owner: str = ""
     result: str = ""
     count: int = 0

@@ -57,9 +57,11 @@ WHERE c.last_at <= :bound AND {filters}
 ORDER BY c.last_at DESC, c.id LIMIT :limit OFFSET :offset
 """
 
-_CONVERSATION = (
-    "SELECT id, person, channel, status, opened_at, last_at, name, owner, result FROM conversations WHERE id = ?"
-)
+_CONVERSATION = """
+SELECT id, person, channel, status, opened_at, last_at, name, owner, result, coalesce((
+    SELECT address FROM addresses a WHERE a.person = c.person ORDER BY address LIKE 'visitor:%', address LIMIT 1
+), '') FROM conversations c WHERE id = ?
+"""
 _MATCH = f"""
 SELECT e.id, e.kind, e.at, e.by, e.name, e.channel, {_SNIPPETS}
 FROM texts CROSS JOIN entries e ON e.id = texts.rowid WHERE texts MATCH ? AND texts.rowid = ?
@@ -121,7 +123,7 @@ def _hit(database: sqlite3.Connection, query: Query, name: str, count: int, ids:
     return msgspec.structs.replace(hit, matches=tuple(_match(each) for each in found if each))
 
 
-_HIT_FIELDS = ("person", "channel", "status", "opened_at", "last_at", "name", "owner", "result")
+_HIT_FIELDS = ("person", "channel", "status", "opened_at", "last_at", "name", "owner", "result", "address")
 
 
 def _match(row: Sequence[object]) -> Match:

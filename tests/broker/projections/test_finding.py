@@ -100,6 +100,16 @@ def test_marks_are_ranges_of_the_text_as_it_was_written(search: Searcher, story:
     assert [units[2 * a : 2 * b].decode("utf-16-le") for a, b in match.marks] == ["Счёт", "Łodzi"]
 
 
+def test_a_hit_names_an_address_of_the_customer_one_that_says_something_if_there_is_any(
+    search: Searcher, story: Story
+) -> None:
+    story.opens("c1", "boots", who="")
+    story.opens("c2", "boots", who="", person="p2", address="visitor:9")
+    story.tell("c2", f.AddressTaken(person="p2", address="tel:+48221234567", before="", evidence="said so", by="ben"))
+    found = {hit.conversation: (hit.name, hit.address) for hit in search("boots ")}
+    assert found == {"c1": ("", "visitor:c1"), "c2": ("", "tel:+48221234567")}
+
+
 def test_signs_for_marks_in_a_text_mark_nothing(search: Searcher, story: Story) -> None:
     story.opens("c1", "\x02evil\x03 word")
     (match,) = search("word ")[0].matches

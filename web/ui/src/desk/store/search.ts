@@ -21,6 +21,7 @@ export interface Hit {
   opened_at: number;
   last_at: number;
   name?: string;
+  address?: string;
   owner?: string;
   result?: string;
   count?: number;

@@ -6,6 +6,7 @@ import { coded, t } from "../words";
 import { moment } from "../words/times";
 import { Avatar, ChannelBadge } from "./bits";
 import { Icon } from "./icons";
+import { calledIn } from "./naming";
 
 export function SearchPage() {
   const { search } = useApp();
@@ -61,7 +62,7 @@ function Filters() {
             search.person.value = null;
           }}
         >
-          {person.name || person.addresses?.[0] || person.person} <Icon name="close" size={13} />
+          {personCalled(person)} <Icon name="close" size={13} />
         </button>
       )}
       <Select
@@ -153,9 +154,16 @@ function People() {
   );
 }
 
+const personCalled = ({ name = "", addresses = [], person: id }: PersonHit): string =>
+  calledIn({ name, address: addresses[0] ?? "", id });
+
+/** An address that says something: the one of a visitor of the chat does not. */
+const addressOf = ({ addresses = [] }: PersonHit): string =>
+  addresses.find((each) => !each.startsWith("visitor:"))?.replace(/^\w+:/, "") ?? "";
+
 function PersonButton({ person }: { person: PersonHit }) {
   const { search } = useApp();
-  const name = person.name || person.addresses?.[0] || person.person;
+  const name = personCalled(person);
   return (
     <button
       type="button"
@@ -168,7 +176,7 @@ function PersonButton({ person }: { person: PersonHit }) {
       <Avatar name={name} id={person.person} size="small" />
       <span>
         <b>{name}</b>
-        <span class="quiet block">{person.addresses?.[0]?.replace(/^\w+:/, "")}</span>
+        <span class="quiet block">{addressOf(person)}</span>
       </span>
       <span class="quiet">{t("search.conversations", { n: person.conversations ?? 0 })}</span>
     </button>
@@ -208,7 +216,9 @@ function Hits({ hits }: { hits: readonly Hit[] }) {
 
 function HitButton({ hit }: { hit: Hit }) {
   const { desk, places } = useApp();
-  const name = hit.name || hit.conversation;
+  const row = desk.lists.row(hit.conversation)?.value;
+  const { name: given = "", address = "", conversation: id } = hit;
+  const name = calledIn(row ?? { name: given, address, id });
   const matches = hit.matches ?? [];
   const more = (hit.count ?? 0) - matches.length;
   return (
