@@ -288,6 +288,14 @@ export type Answer =
   | { status: "refused"; id: string; code: string; reason: string; since?: SparseItem[] }
   | { status: "not_confirmed"; id: string; reason: string };
 
+/** From when on a wait is due, and from when on too long, in ms. */
+export interface Level {
+  due: number;
+  late: number;
+}
+
+export type ServiceLevels = Record<Kind, Level> & { rules?: Record<string, Level> };
+
 export interface Welcome {
   type: "welcome";
   me: Me;
@@ -297,6 +305,7 @@ export interface Welcome {
   channels: Record<string, Channel>;
   resumed: boolean;
   idle_after?: number;
+  service_levels?: ServiceLevels;
 }
 
 export interface View {

@@ -24,18 +24,3 @@ export class Clock {
     return this.read() + this.#skew;
   }
 }
-
-/** How late an answer is: by the service level of the kind of channel. */
-export type Lateness = "fresh" | "due" | "late";
-
-const LEVELS = {
-  interactive: [15_000, 60_000],
-  exclusive: [10_000, 30_000],
-  deferrable: [3_600_000, 4 * 3_600_000],
-} as const;
-
-/** Says how late it is after `waited` milliseconds; a visitor leaves after about a minute, a mail may take hours. */
-export function lateness(kind: keyof typeof LEVELS, waited: number): Lateness {
-  const [due, late] = LEVELS[kind];
-  return waited >= late ? "late" : waited >= due ? "due" : "fresh";
-}

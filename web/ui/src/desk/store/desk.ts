@@ -13,6 +13,7 @@ import type {
   Presence,
   Queue,
   ServerFrame,
+  ServiceLevels,
   SparseOperator,
   Summary,
   Welcome,
@@ -23,6 +24,7 @@ import { Canned } from "./canned";
 import { applyChange } from "./changes";
 import { Clock } from "./clock";
 import { Drafts } from "./drafts";
+import { USUAL } from "./lateness";
 import { type ListName, Lists } from "./lists";
 import { Notices } from "./notices";
 import { Marks, readBack } from "./reading";
@@ -49,6 +51,7 @@ export class Desk {
   readonly lag: Signal<number> = signal(0);
   readonly channels: Signal<Readonly<Record<string, Channel>>> = signal({});
   readonly languages: Signal<readonly string[]> = signal([]);
+  readonly serviceLevels: Signal<ServiceLevels> = signal(USUAL);
   readonly choices: Signal<Choices> = signal({});
   readonly operators: Signal<ReadonlyMap<string, Operator>> = signal(new Map());
   /** Everybody in the rules, as last asked; for a supervisor as of now. */
@@ -261,6 +264,7 @@ export class Desk {
     this.me.value = frame.me;
     this.channels.value = frame.channels;
     this.languages.value = frame.languages;
+    this.serviceLevels.value = frame.service_levels ?? USUAL;
     this.clock.set(frame.now);
     this.telling.idleAfter(frame.idle_after ?? 0);
     if (frame.resumed) this.ready.value = true;

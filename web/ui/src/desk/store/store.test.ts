@@ -3,7 +3,6 @@ import { wholeSummary } from "../protocol/whole";
 import type { CannedAnswer, SparseSummary } from "../protocol/wire";
 import { ringFor } from "./bell";
 import { Canned, type Filling, fill, textOf, typedMention, typedShortcut } from "./canned";
-import { lateness } from "./clock";
 import { Drafts } from "./drafts";
 import { mentioned } from "./editor";
 import { fragmentOf, placeOf } from "./places";
@@ -40,14 +39,6 @@ function memory(): Keeper {
     removeItem: (key) => void kept.delete(key),
   };
 }
-
-describe("a wait", () => {
-  test("ages by the service level of its kind of channel", () => {
-    expect([5_000, 20_000, 61_000].map((ms) => lateness("interactive", ms))).toEqual(["fresh", "due", "late"]);
-    expect(lateness("deferrable", 61_000)).toBe("fresh");
-    expect(lateness("exclusive", 31_000)).toBe("late");
-  });
-});
 
 describe("drafts", () => {
   test("are kept for each conversation and operator, and survive a reload", () => {

@@ -2,7 +2,7 @@
 import { useComputed } from "@preact/signals";
 import { useApp } from "../app";
 import type { Summary } from "../protocol/wire";
-import { lateness } from "../store/clock";
+import { lateness } from "../store/lateness";
 import { isMine, offerTo, unreadOf } from "../store/lists";
 import { t } from "../words";
 import { clockTime, day, midnight, short } from "../words/times";
@@ -80,7 +80,7 @@ function Waiting({ summary }: { summary: Summary }) {
     return <time class="when">{midnight(at) === midnight(now) ? clockTime(at) : day(at, now).slice(0, 12)}</time>;
   }
   return (
-    <time class={`waiting ${lateness(summary.kind, now - since)}`}>
+    <time class={`waiting ${lateness(desk.serviceLevels.value, summary.kind, summary.rule, now - since)}`}>
       <Icon name="clock" size={12} />
       {short(now - since)}
     </time>

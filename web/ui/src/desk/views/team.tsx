@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { useApp } from "../app";
 import type { Operator, Queue } from "../protocol/wire";
-import { lateness } from "../store/clock";
+import { lateness } from "../store/lateness";
 import { coded, t } from "../words";
 import { short } from "../words/times";
 import { Avatar, Since } from "./bits";
@@ -126,7 +126,11 @@ function Queues({ queues }: { queues: readonly Queue[] }) {
               </td>
               <td>
                 {each.oldest ? (
-                  <span class={`waiting ${lateness(each.kind, now - each.oldest)}`}>{short(now - each.oldest)}</span>
+                  <span
+                    class={`waiting ${lateness(desk.serviceLevels.value, each.kind, each.rule, now - each.oldest)}`}
+                  >
+                    {short(now - each.oldest)}
+                  </span>
                 ) : (
                   "—"
                 )}
