@@ -37,6 +37,7 @@ def free(c: Change, operator: str, conversation: Conversation) -> None:
         c.set(conversation, "parked_at", 0)
         c.set(conversation, "parked_by", "")
         c.set(conversation, "wake_at", 0)
+        c.set(conversation, "woken_at", c.now)
         c.timer(WAKE, conversation.id, 0)
         return
     _weigh(c, value, conversation, -value.held[conversation.id], -1)

@@ -9,7 +9,7 @@ from router.inputs import Command, Park, Wake
 from router.matching import absence, excess, shortage
 from router.people import Conversation
 from router.phone import held_call, weight
-from router.queueing import answer_due, begin, idle_due, leave, place_or_announce, route_of
+from router.queueing import answer_due, idle_due, leave, place_or_announce, requeue
 from router.record import Why
 from router.rights import find_mine
 
@@ -87,9 +87,7 @@ def wake(d: Draft, conversation: Conversation, reason: Waking, *, by: str = "", 
         _go_on(d, conversation, reason, by)
         return
     leave(d, conversation, "woken")
-    route = route_of(d, conversation)
-    boost = d.rules.times.boost_orphan
-    begin(d, conversation, route, conversation.languages, sure=True, reason="woken", boost=boost)
+    requeue(d, conversation, "woken", boost=d.rules.times.boost_orphan)
     if place:
         place_or_announce(d, conversation)
 

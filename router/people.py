@@ -102,7 +102,7 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     ``calls`` are the phone calls, oldest first, with those that are over. ``dialling`` is the outbound message that
     asked to call the customer; until ``dialling_until`` the call may be about to begin (0: it has, or will not).
     ``parked_at`` is when ``parked_by`` (empty: nobody did, nothing happened) put it aside, ``wake_at`` until when at
-    most; it is assigned all the time.
+    most; it is assigned all the time. ``woken_at`` is when it was last put aside no longer: its age counts from then.
     Times are ms since the epoch.
     """
 
@@ -146,6 +146,7 @@ class Conversation(Struct, kw_only=True, omit_defaults=True, gc=False):
     parked_at: int = 0
     parked_by: str = ""
     wake_at: int = 0
+    woken_at: int = 0
     closed_at: int = 0
     result: str = ""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from normalizer.content import Call
 from normalizer.envelope import Envelope
@@ -19,7 +19,7 @@ from router.policy import languages
 from router.record import Candidate, Why
 from router.rules import ChannelClass, Route
 
-New = Literal["new", "reopened", "missed", "undelivered", "woken"]
+New = Literal["new", "reopened", "missed", "undelivered"]
 Back = Literal[
     "declined",
     "no_answer",
@@ -30,6 +30,7 @@ Back = Literal[
     "rules",
     "call",
     "missed",
+    "woken",
 ]
 End = Literal["declined", "no_answer", "operator_lost", "withdrawn", "lost_race", "unreachable"]
 Leave = Literal["closed", "transferred", "operator_lost", "released", "unanswered", "taken", "call", "woken"]
@@ -55,23 +56,16 @@ def admit(d: Draft, conversation: Conversation, envelope: Envelope, reason: New)
 
 
 def begin(  # noqa: PLR0913  # each stands for a word of the fact
-    d: Draft,
-    conversation: Conversation,
-    route: Route,
-    codes: tuple[str, ...],
-    *,
-    sure: bool,
-    reason: New,
-    boost: int = 0,
+    d: Draft, conversation: Conversation, route: Route, codes: tuple[str, ...], *, sure: bool, reason: New
 ) -> None:
-    """Give the conversation its place in the queue, counted from now and moved forward by ``boost`` (ms)."""
+    """Give the conversation its place in the queue, counted from now."""
     kind, units = weight(d.policy, conversation)
     d.emit(
         f.ConversationQueued(
             conversation=conversation.id,
             rule=route.name,
             tier=route.tier,
-            v=d.now - min(route.boost + boost, d.rules.times.boost_max),
+            v=d.now - min(route.boost, d.rules.times.boost_max),
             seq=d.input,
             enqueued_at=d.now,
             units=units,
@@ -102,11 +96,13 @@ def requeue(  # noqa: PLR0913  # each stands for a word of the fact
 ) -> None:
     """Queue it again: the age, the deadlines and so the place stay; ``boost`` (ms) moves it forward within bounds.
 
-    With ``weigh`` a call has begun or ended: what it costs and whether it needs a phone is found anew.
+    What was put aside since it was queued has the age that it got when it was taken up again. With ``weigh`` a call
+    has begun or ended: what it costs and whether it needs a phone is found anew.
     """
     out = {name: until for name, until in conversation.excluded.items() if until > d.now}
     out.update(exclude or {})
-    known = steps or conversation.steps
+    age = _age(d, conversation)
+    known = steps or age.steps
     kind, units = conversation.kind, conversation.units
     if weigh:
         known = with_phone(d.policy, conversation, known)
@@ -116,9 +112,9 @@ def requeue(  # noqa: PLR0913  # each stands for a word of the fact
             conversation=conversation.id,
             rule=conversation.rule if rule is None else rule,
             tier=conversation.tier,
-            v=min(conversation.v, max(conversation.v - boost, conversation.enqueued_at - d.rules.times.boost_max)),
-            seq=conversation.seq,
-            enqueued_at=conversation.enqueued_at,
+            v=min(age.v, max(age.v - boost, age.since - d.rules.times.boost_max)),
+            seq=age.seq,
+            enqueued_at=age.since,
             units=units,
             kind=kind,
             steps=known,
@@ -128,6 +124,25 @@ def requeue(  # noqa: PLR0913  # each stands for a word of the fact
         )
     )
     d.why = d.why or Why(rule=conversation.rule, v=conversation.v, waited=d.now - conversation.enqueued_at, note=reason)
+
+
+class _Age(Struct, frozen=True):
+    """Since when a conversation waits, and what follows from that."""
+
+    since: int
+    v: int
+    seq: int
+    steps: tuple[f.Step, ...]
+
+
+def _age(d: Draft, conversation: Conversation) -> _Age:
+    """Give the age that a conversation is queued with again: who was put aside has not waited meanwhile."""
+    since = conversation.woken_at
+    if since <= conversation.enqueued_at:
+        return _Age(conversation.enqueued_at, conversation.v, conversation.seq, conversation.steps)
+    route = route_of(d, conversation)
+    steps = with_phone(d.policy, conversation, d.policy.steps(route, conversation.languages, since, sure=True))
+    return _Age(since, since - min(route.boost, d.rules.times.boost_max), d.input, steps)
 
 
 def send_back(  # noqa: PLR0913  # each stands for a word of the fact

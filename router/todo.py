@@ -68,7 +68,8 @@ def _steps(d: Draft, conversation: Conversation) -> tuple[f.Step, ...]:
         return conversation.steps
     route = d.policy.named(conversation.rule)
     sure = len(conversation.steps[0].need.languages) <= 1
-    steps = d.policy.steps(route, conversation.languages, conversation.steps[0].at, sure=sure)
+    since = max(conversation.steps[0].at, conversation.woken_at)
+    steps = d.policy.steps(route, conversation.languages, since, sure=sure)
     return with_phone(d.policy, conversation, steps)
 
 

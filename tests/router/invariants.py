@@ -103,7 +103,12 @@ def _check_age(before: State, record: Record, fact: f.ConversationQueued) -> Non
     bound = before.rules.times.boost_max
     assert fact.enqueued_at - bound <= fact.v <= fact.enqueued_at, "I4: boosts are bounded"
     queued = [one for one in record.facts if isinstance(one, f.ConversationQueued)]
-    if known is None or queued[0].reason in ("new", "reopened", "undelivered", "woken"):
+    if known is None or queued[0].reason in ("new", "reopened", "undelivered"):
+        return
+    slept = record.now if known.parked_at else known.woken_at
+    if slept > known.enqueued_at:
+        assert fact.enqueued_at == slept, "I7: who was put aside has not waited meanwhile"
+        assert fact.tier == known.tier
         return
     assert fact.enqueued_at == known.enqueued_at, "I7: the age is kept"
     assert (fact.tier, fact.seq) == (known.tier, known.seq)

@@ -9,7 +9,7 @@ from normalizer.outbound import ReceiptState
 from router import facts as f
 from router import inputs as i
 from router.explain import explain
-from router.rules import ChannelRule, OperatorRule, Rules, Times
+from router.rules import ChannelRule, Need, OperatorRule, Relax, Route, Rules, Times
 from tests.router.test_handover import refusal
 from tests.router.world import CHANNELS, World, make_rules, of_kind, only
 
@@ -359,6 +359,68 @@ def test_it_is_closed_without_wrap_up_taken_over_and_released() -> None:
     world, name = parked()
     world.order("ben", i.Release(conversation=name))
     assert (world.conv(name).status, world.operator("ben").parked) == ("waiting", {})
+
+
+def old(**changes: Any) -> tuple[World, str]:  # noqa: ANN401  # any field of Rules
+    """Parked for ten minutes; its requirement was relaxed long ago, and others move forward by a minute."""
+    route = Route(name="all", boost=60_000, relax=(Relax(after=30_000, need=Need()),))
+    world, name = parked(routes=(route,), **changes)
+    world.wait(600_000)
+    return world, name
+
+
+def given_back(world: World, facts: list[f.AnyFact]) -> list[tuple[int, int, int]]:
+    """Age, how far it is moved forward, and requirement step, each time that it was queued."""
+    queued = of_kind(facts, f.ConversationQueued)
+    assert all(one.steps[0].at == one.enqueued_at for one in queued if one.rule == "all")
+    return [(world.now - one.enqueued_at, one.enqueued_at - one.v, one.step) for one in queued]
+
+
+def test_what_was_put_aside_waits_from_the_moment_it_is_given_back() -> None:
+    world, name = old()
+    world.write("v2", channel="mail")
+    assert given_back(world, world.order("ben", i.Release(conversation=name))) == [(0, 60_000, 0)]
+    world.tick(1_000)
+    world.up("cleo")
+    world.reply("cleo", name)
+    assert given_back(world, world.order("cleo", i.Release(conversation=name))) == [(1_000, 60_000, 0)], "kept since"
+
+
+def test_what_has_woken_waits_from_its_waking() -> None:
+    world, name = old()
+    world.write("v1")
+    assert world.conv(name).owner == "ben"
+    world.tick(1_000)
+    assert given_back(world, world.order("ben", i.Release(conversation=name))) == [(1_000, 60_000, 0)]
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+def test_what_was_put_aside_waits_from_the_moment_it_is_handed_over(*, at_work: bool) -> None:
+    for target in ({"queue": "all"}, {"skills": {}}):
+        world, name = old()
+        if not at_work:
+            world.order("ben", i.SetPresence(state="offline"))
+        facts = world.order("ben" if at_work else "anna", i.Transfer(conversation=name, **target))
+        assert given_back(world, facts) == [(0, 60_000, 0)]
+
+
+def test_a_direct_transfer_that_nobody_takes_waits_from_the_transfer() -> None:
+    world, name = old()
+    world.order("ben", i.SetPresence(state="offline"))
+    world.up("cleo")
+    world.order("anna", i.Transfer(conversation=name, operator="cleo"))
+    world.propose(rules(routes=(Route(name="all", boost=60_000, relax=(Relax(after=40_000, need=Need()),)),)))
+    world.tick(1_000)
+    facts = world.order("cleo", i.Decline(conversation=name, offer=world.conv(name).offers[0].id))
+    assert given_back(world, facts) == [(1_000, 60_000, 0)]
+
+
+def test_what_a_supervisor_took_waits_from_then_when_it_is_given_back() -> None:
+    world, name = old()
+    world.up("anna")
+    world.order("anna", i.Take(conversation=name, operator="anna"))
+    world.tick(1_000)
+    assert given_back(world, world.order("anna", i.Release(conversation=name)))[0] == (1_000, 60_000, 0)
 
 
 def test_who_hands_it_over_carries_it_until_the_other_has_it() -> None:

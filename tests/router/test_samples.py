@@ -29,6 +29,7 @@ ADDED = {
         "operators": ("since", "signed_in", "reason", "idle", "parked"),
         "conversations": ("parked_at", "parked_by", "wake_at"),
     },
+    5: {"conversations": ("woken_at",)},
 }
 """Version of the samples: what it added to the state, which older ones did not know."""
 
