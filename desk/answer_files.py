@@ -1,4 +1,7 @@
-"""Canned answers as a file, to keep, to edit elsewhere, or to put into the configuration: JSON and YAML, both ways."""
+"""Canned answers as a file, to keep, to edit elsewhere, or to put into the configuration: JSON and YAML, both ways.
+
+Tables of a spreadsheet are taken in, too.
+"""
 
 import asyncio
 from contextlib import aclosing
@@ -10,6 +13,8 @@ from msgspec import Meta, Struct
 
 from config.documents import Node, Row, Table, compose
 from config.documents import Refused as Unreadable
+from desk.answer_preview import AnswersSeen, look_at
+from desk.answer_tables import BadTable, read_table
 from desk.api import SIGNED_IN, STATUS, json_answer, query_value
 from desk.node import Node as DeskNode
 from router.inputs import ImportAnswers
@@ -18,6 +23,7 @@ from web.errors import Refusal, decode_json
 
 MAX_BYTES: Final = 320 * 1024
 YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
+TABLE: Final = "text/csv"
 Scope = Literal["shared", "personal"]
 Format = Literal["json", "yaml"]
 
@@ -57,32 +63,59 @@ class AnswerFiles:
         """Take such a file in, whole or not at all."""
         _, account = request[SIGNED_IN]
         scope: Scope = query_value(request, "scope", Scope, "shared")
-        given = await _read(request)
+        given = await self._read(request)
         action = ImportAnswers(answers=given.answers, personal=scope == "personal")
         async with aclosing(self._node.commands.carry_out(account, self._node.outside.new_id(), action)) as answers:
             answer = await anext(answers)
         return json_answer(answer, STATUS[type(answer)])
 
+    async def preview_answers(self, request: web.Request) -> web.StreamResponse:
+        """Say what would become of such a file; nothing is done."""
+        _, account = request[SIGNED_IN]
+        scope: Scope = query_value(request, "scope", Scope, "shared")
+        given = await self._read(request)
+        owner = account.id if scope == "personal" else ""
+        state = self._node.feed.state
+        known = (each for each in state.answers.values() if each.owner == owner)
+        seen = look_at(given.answers, known, () if owner else state.rules.answers)
+        return json_answer(AnswersSeen(answers=tuple(seen)))
 
-async def _read(request: web.Request) -> AnswersFile:
-    """Read the file.
+    async def _read(self, request: web.Request) -> AnswersFile:
+        """Read the file.
 
-    Raises:
-        Refusal: 413, 415, or 400 with the line that is no YAML.
-        msgspec.DecodeError: it is not what is wanted; becomes a 400.
-    """
-    if (request.content_length or 0) > MAX_BYTES:
-        raise Refusal(413, "too_large", f"a file may have at most {MAX_BYTES:,} bytes; import it in parts")
-    body = await request.read()
-    if request.content_type == "application/json":
-        return decode_json(_decoder, body)
-    if request.content_type not in YAML:
-        raise Refusal(415, "unsupported_type", "the body must be application/json or application/yaml")
+        Raises:
+            Refusal: 413, 415, or 400 with the line that is no YAML or no table.
+            msgspec.DecodeError: it is not what is wanted; becomes a 400.
+        """
+        if (request.content_length or 0) > MAX_BYTES:
+            raise Refusal(413, "too_large", f"a file may have at most {MAX_BYTES:,} bytes; import it in parts")
+        body = await request.read()
+        match request.content_type:
+            case "application/json":
+                return decode_json(_decoder, body)
+            case kind if kind in YAML:
+                return await _read_yaml(body)
+            case kind if kind == TABLE:
+                return _read_table(body, next(iter(self._node.feed.state.rules.languages), "en"))
+        raise Refusal(415, "unsupported_type", "the body must be application/json, application/yaml or text/csv")
+
+
+async def _read_yaml(body: bytes) -> AnswersFile:
     try:
         node = await asyncio.to_thread(compose, body, "the file")  # reading YAML takes its time
     except Unreadable as exc:
         raise Refusal(400, "bad_request", str(exc.problem)) from exc
     return msgspec.convert(_plain(node), AnswersFile)
+
+
+def _read_table(body: bytes, language: str) -> AnswersFile:
+    try:
+        answers = read_table(body.decode("utf-8-sig"), language)
+    except UnicodeDecodeError as exc:
+        raise Refusal(400, "bad_request", "the table is not in UTF-8: save it as CSV UTF-8") from exc
+    except BadTable as exc:
+        raise Refusal(400, "bad_request", str(exc)) from exc
+    return msgspec.convert({"answers": answers}, AnswersFile)
 
 
 def _plain(node: Node) -> object:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from desk.answer_files import AnswerFiles, AnswersFile, Format, Scope
+from desk.answer_preview import AnswersSeen
 from desk.api import MAX_PAGE, Api, Handler
 from desk.bodies import Alarms, Conversations, Do, Explained, Opened, Operators, SignIn, Uploaded
 from desk.finding import MOST_HITS, Finding
@@ -170,8 +171,17 @@ def answer_operations(files: AnswerFiles) -> list[Operation]:
             "POST",
             "/answers",
             files.import_answers,
-            "Take canned answers in, as JSON or YAML, all or nothing; those that are known are changed.",
+            "Take canned answers in, as JSON, YAML or CSV, all or nothing; those that are known are changed.",
             {200: Confirmed, 202: NotConfirmed, 400: ErrorBody, 409: Refused, 413: ErrorBody, 415: ErrorBody},
+            body=AnswersFile,
+            query=[scope],
+        ),
+        Operation(
+            "POST",
+            "/answers/preview",
+            files.preview_answers,
+            "What would become of canned answers that are taken in; nothing is done.",
+            {200: AnswersSeen, 400: ErrorBody, 413: ErrorBody, 415: ErrorBody},
             body=AnswersFile,
             query=[scope],
         ),

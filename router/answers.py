@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from router import facts as f
+from router.deadlines import FORGET, timer_id
 from router.draft import Draft, Refused
 from router.inputs import Command, DeleteAnswer, ImportAnswers, SaveAnswer
 from router.record import WORKSPACE_LINE
@@ -30,6 +31,9 @@ MOST_SHARED: Final = 1_000
 MOST_PERSONAL: Final = 200
 SHARED_BYTES: Final = 1_000_000
 PERSONAL_BYTES: Final = 128_000
+
+KEPT: Final = 30 * 86_400_000
+"""So long (ms) the own answers of an operator stay who is in the rules no more: it may have been a mistake."""
 
 _VARIABLE: Final = re.compile(r"\{\s*([^\W\d]\w*)\s*\}")
 _SHORTCUT: Final = re.compile(r"[\w-]*")
@@ -61,19 +65,34 @@ def take_in(d: Draft, command: Command, action: ImportAnswers) -> None:
     """Take many in at once, or none: those that are known by shortcut, or by folder and title, are changed."""
     owner = _owner(command, personal=action.personal)
     _enter(d, command, owner)
-    known = _known_as(_of(d, owner))
+    known = known_as(_of(d, owner))
     given: dict[str, CannedText] = {}
     for number, each in enumerate(action.answers):
         text = tidy(each)
-        before = known.get(_name_of(text))
-        if before is None or not _same(before, text):
+        before = known.get(name_of(text))
+        if before is None or not is_same(before, text):
             name = before.id if before is not None else f"a{d.input}-{number}"
             if name in given:
-                raise Refused("shortcut_taken", f"{_name_of(text)} stands twice in what is imported.")
+                raise Refused("shortcut_taken", f"{name_of(text)} stands twice in what is imported.")
             given[name] = text
     if not given:
         raise Refused("nothing_new", "All of these are there already, word for word.")
     _keep(d, command, owner, given.items())
+
+
+def outlive(d: Draft) -> None:
+    """Note when the own answers of operators go who are in the rules no more; who is there again keeps them."""
+    owners = {each.owner for each in d.state.answers.values()} - {""}
+    for name in sorted(owners):
+        timer, known = timer_id(FORGET, name), name in d.rules.operators
+        if known == (timer in d.state.timers):
+            d.emit(f.TimerSet(timer=timer, due=0 if known else d.now + KEPT))
+
+
+def forget_own(d: Draft, owner: str) -> None:
+    """Take away what belongs to nobody any more."""
+    for each in _of(d, owner):
+        d.emit(f.AnswerDeleted(answer=each.id, owner=owner))
 
 
 def check(text: CannedText) -> None:
@@ -175,15 +194,18 @@ def _of(d: Draft, owner: str) -> list[CannedAnswer]:
     return [each for each in d.state.answers.values() if each.owner == owner]
 
 
-def _known_as(answers: Iterable[CannedAnswer]) -> dict[str, CannedAnswer]:
-    return {_name_of(each): each for each in answers}
+def known_as(answers: Iterable[CannedAnswer]) -> dict[str, CannedAnswer]:
+    """Give answers by what they are known by."""
+    return {name_of(each): each for each in answers}
 
 
-def _name_of(text: CannedText | CannedAnswer) -> str:
+def name_of(text: CannedText | CannedAnswer) -> str:
+    """Say what an answer is known by: its shortcut, or else its folder and title."""
     return f"/{text.shortcut}" if text.shortcut else f"{text.folder}: {text.title}"
 
 
-def _same(known: CannedAnswer, text: CannedText) -> bool:
+def is_same(known: CannedAnswer, text: CannedText) -> bool:
+    """Whether a known answer says this already."""
     return (known.folder, known.title, known.texts) == (text.folder, text.title, text.texts)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from desk.answer_files import to_yaml
@@ -119,3 +120,59 @@ async def test_a_file_that_is_wrong_is_refused_with_the_place(world: World, desk
     assert (await send(anna.browser, b"answers: []", "text/yaml"))[0] == 400
     assert (await send(anna.browser, b"x", "text/plain"))[0] == 415
     assert (await send(anna.browser, b"x" * 400_000, "text/yaml"))[0] == 413
+
+
+async def test_a_file_is_looked_at_before_it_is_taken_in(world: World, desk: Desk) -> None:
+    in_file = CannedText(title="Bye", shortcut="bye", texts={"en": "Bye"})
+    world.log.put(RulesProposed(hash="two", rules=replace(RULES, answers=(in_file,), languages=("pl", "en"))))
+    anna = await at_work(world, desk, "anna")
+    await anna.do(HELLO)
+    await anna.do({**HELLO, "title": "Later", "shortcut": "later", "texts": {"pl": "Potem"}})
+    before = dict(world.log.machine.state.answers)
+    table = (
+        "\ufeffTitle;Shortcut;Text;EN\r\n"
+        "Greeting;/hi;;Hello {customer}\r\n"
+        'Later;later;"Zaraz; ""moment""";\r\n'
+        "Boots;;Buty;Boots\r\n;;;\r\n"
+        "Bye;bye;Pa;\r\n"
+        "Boots;;Buty;\r\n"
+        "Price;;{price};\r\n"
+    )
+    status, seen = await send(anna.browser, table.encode(), "text/csv", "/preview")
+    assert status == 200
+    assert [(each["title"], each["becomes"], each.get("code", "")) for each in seen["answers"]] == [
+        ("Greeting", "same", ""),
+        ("Later", "changed", ""),
+        ("Boots", "new", ""),
+        ("Bye", "wrong", "shortcut_taken"),
+        ("Boots", "wrong", "twice"),
+        ("Price", "wrong", "unknown_variable"),
+    ]
+    assert seen["answers"][1]["texts"] == {"pl": 'Zaraz; "moment"'}
+    assert world.log.machine.state.answers == before
+    status, seen = await send(anna.browser, b"title\ttext\nBye\tPa", "text/csv", "/preview?scope=personal")
+    assert (status, seen["answers"]) == (200, [{"title": "Bye", "texts": {"pl": "Pa"}, "becomes": "new"}])
+    assert (await send(anna.browser, b"title,shortcut,pl\nBye,pa,Pa", "text/csv"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("", "not nothing"),
+        ("name,text\nA,B", "title and a text"),
+        ("title,text\n", "length"),
+        ("title\nA", "title and a text"),
+        ("title,text,en\nA,B,C", "each once"),
+        ("title,text,colour\nA,B,C", "colour"),
+        ('title,text\nA,"B', "line 2"),
+        (b"title,text\nA,\xc4", "UTF-8"),
+    ],
+)
+async def test_what_is_no_table_of_answers_is_refused_in_words(
+    world: World, desk: Desk, table: str | bytes, said: str
+) -> None:
+    anna = await at_work(world, desk, "anna")
+    body = table if isinstance(table, bytes) else table.encode()
+    status, answer = await send(anna.browser, body, "text/csv", "/preview")
+    assert status == 400
+    assert said in answer["error"]["message"]
