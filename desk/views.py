@@ -118,6 +118,7 @@ def summarize(
         languages=c.languages,
         addresses=tuple(c.sendings),
         routes=routes,
+        others=_others(state, c),
         call=_call(c),
         missed=is_missed(c),
         undelivered=sum(c.outbounds.get(name) is ReceiptState.FAILED for name in c.authors),
@@ -130,6 +131,11 @@ def summarize(
         closed_at=c.closed_at,
         result=c.result,
     )
+
+
+def _others(state: State, conversation: Conversation) -> tuple[str, ...]:
+    person = state.people.get(conversation.person)
+    return tuple(each for each in person.addresses if each not in conversation.sendings) if person else ()
 
 
 def _call(conversation: Conversation) -> CallShown | None:

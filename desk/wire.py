@@ -109,7 +109,8 @@ class Summary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``n`` is the number of the last entry, ``read`` maps operators to the last entry they have seen. ``unanswered``
     is the time of the customer's oldest unanswered message, ``waiting_since`` when it came into the queue, ``place``
     its place there (smaller is earlier). ``name`` and ``preview`` are empty until the node has read the texts.
-    ``addresses`` are those that can be answered, ``routes`` how; ``address`` is where an answer goes by itself.
+    ``addresses`` are those that can be answered, ``routes`` how; ``address`` is where an answer goes by itself;
+    ``others`` are addresses of the same customer that have had no part in this conversation.
     ``call`` is the call that goes on, ``missed``: the customer called in vain and is to be called back.
     ``undelivered`` counts answers that did not arrive and have not been sent again. ``warned``: nobody who could take
     it is signed in (``unstaffed``) or exists (``unroutable``), ``lacking`` says why. ``comment`` came with a transfer.
@@ -136,6 +137,7 @@ class Summary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     languages: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     routes: tuple[RouteShown, ...] = ()
+    others: tuple[str, ...] = ()
     call: CallShown | None = None
     missed: bool = False
     undelivered: int = 0

@@ -205,3 +205,7 @@ async def test_a_link_of_two_people_shows_at_once(world: World, ben: Console) ->
     assert (await ben.do(link))["status"] == "confirmed"
     assert ben.lists[second]["person"] == people[second].person
     assert (await ben.watch(second))["opened"]["past"] == [first]
+    assert ben.lists[second]["others"] == ["visitor:v1"]
+    separate = {"do": "unlink", "person": people[second].person, "address": "visitor:v1", "evidence": "another order"}
+    assert (await ben.do(separate))["status"] == "confirmed"
+    assert "others" not in ben.lists[second]
