@@ -14,6 +14,7 @@ GRACE = "grace"
 NODE = "node"
 IDLE = "idle"
 WAKE = "wake"
+FORGET = "forget"
 
 
 def timer_id(kind: str, *about: str) -> str:

@@ -204,7 +204,7 @@ _SENTENCES: Mapping[type, Callable[[Any], str]] = MappingProxyType(
         f.Scheduled: _silent,
         f.TimerSet: _silent,
         f.AnswerSaved: lambda fact: f"{fact.by} wrote version {fact.version} of the canned answer {fact.title!r}.",
-        f.AnswerDeleted: lambda fact: f"{fact.by} deleted the canned answer {fact.answer}.",
+        f.AnswerDeleted: lambda fact: f"{fact.by or 'The router'} deleted the canned answer {fact.answer}.",
         f.CommandRefused: _refused,
         f.InputRefused: _poison,
     }

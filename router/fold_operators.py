@@ -151,7 +151,10 @@ def _scheduled(c: Change, fact: f.Scheduled) -> None:
 
 
 def _timer_set(c: Change, fact: f.TimerSet) -> None:
-    c.put(c.state.timers, fact.timer, fact.due)
+    if fact.due:
+        c.put(c.state.timers, fact.timer, fact.due)
+    else:
+        c.drop(c.state.timers, fact.timer)
 
 
 OPERATORS: Mapping[type, Fold] = MappingProxyType(

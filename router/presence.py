@@ -98,11 +98,12 @@ def set_presence(d: Draft, command: Command, action: SetPresence) -> None:
 
 
 def sign_out(d: Draft, name: str, *, by: str = "") -> None:
-    """Sign the operator out: everything they had goes to others."""
+    """Sign the operator out: everything they had goes to others, of who is removed also what they had put aside."""
     d.line = operator_line(name)
     d.emit(f.OperatorState(operator=name, state="offline", by=by))
     operator = d.state.operators[name]
-    owned = sorted((one for one in _held(d, operator) if one.owner == name), key=place_of)
+    kept = () if name in d.rules.operators else (d.state.conversations[one] for one in operator.parked)
+    owned = sorted((one for one in (*_held(d, operator), *kept) if one.owner == name), key=place_of)
     items: list[tuple[f.Todo, str]] = [("requeue", one.id) for one in owned]
     _schedule(d, items + [("revoke", one.id) for one in _offered(d, operator)])
     check_staff(d)
@@ -132,13 +133,15 @@ def orphan(d: Draft, name: str) -> None:
     """Queue a conversation again whose operator is gone, ahead of others; a call that they talk in is left alone.
 
     Deferrable work waits for the operator to come back until ``times.orphan`` is over; what was put aside sleeps on.
+    Who is in the rules no more does not come back.
     """
     conversation = d.conversation(name)
-    if conversation.owner is None or conversation.parked_at:
+    returns = conversation.owner in d.rules.operators
+    if conversation.owner is None or (conversation.parked_at and returns):
         return
     if conversation.kind == "exclusive" and ringing_call(conversation) is None:
         return
-    if conversation.kind == "deferrable":
+    if conversation.kind == "deferrable" and returns:
         d.emit(f.TimerSet(timer=timer_id(ORPHAN, name), due=d.now + d.rules.times.orphan))
         return
     abandon(d, conversation)

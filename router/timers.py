@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from router import deadlines
 from router import facts as f
+from router.answers import forget_own
 from router.calls import ran_out
 from router.deadlines import UNANSWERED, timer_id
 from router.draft import Draft
@@ -106,5 +107,6 @@ TIMERS: Mapping[str, Callable[[Draft, str], None]] = MappingProxyType(
         deadlines.NODE: lose_node,
         deadlines.IDLE: settle_idle,
         deadlines.WAKE: wake_in_time,
+        deadlines.FORGET: forget_own,
     }
 )

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import msgspec
 
 from router import facts as f
+from router.answers import outlive
 from router.calls import regroup
 from router.draft import Draft
 from router.ending import merge
@@ -108,7 +109,8 @@ def match_operator(d: Draft, name: str) -> None:
 def match(d: Draft, _nothing: str) -> None:
     """Give the first of the whole queue that anybody can take to the best one, until no pair is left.
 
-    Only then are operators signed out who are not in the rules any more: what they leave must overtake nobody.
+    Only then are operators signed out who are not in the rules any more: what they leave must overtake nobody. Who had
+    gone home and is removed now comes back for nothing of what was kept for them.
     """
     found = first_pair(d.state, d.policy, d.waiting)
     if found is not None:
@@ -116,8 +118,12 @@ def match(d: Draft, _nothing: str) -> None:
         place(d, found)
         d.emit(f.Scheduled(items=(("match", ""),)))
         return
-    known = d.rules.operators
-    removed = sorted(n for n, one in d.state.operators.items() if n not in known and one.state != "offline")
+    outlive(d)
+    removed = sorted(
+        name
+        for name, one in d.state.operators.items()
+        if name not in d.rules.operators and (one.state != "offline" or one.held or one.parked)
+    )
     d.emit(f.Scheduled(items=(*(("logout", name) for name in removed), ("unstaffed", ""))))
 
 

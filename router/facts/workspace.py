@@ -26,7 +26,7 @@ class Scheduled(Fact, frozen=True, kw_only=True, tag="todo"):
 
 
 class TimerSet(Fact, frozen=True, kw_only=True, tag="timer.set"):
-    """A deadline that belongs to no other fact; ``timer`` is its id (``router.timers``)."""
+    """A deadline that belongs to no other fact; ``timer`` is its id (``router.timers``). ``due`` 0: it is off."""
 
     timer: str
     due: int

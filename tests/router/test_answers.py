@@ -9,8 +9,9 @@ from router import inputs as i
 from router.explain import explain
 from router.rules import CannedText
 from router.snapshot import decode_state, encode_state
-from tests.router.world import World, make_rules, of_kind, only
+from tests.router.world import OPERATORS, World, make_rules, of_kind, only
 
+DAY = 86_400_000
 HELLO: dict[str, Any] = {"title": "Greeting", "texts": {"en": "Hello {customer}, I am {operator}."}}
 
 
@@ -142,3 +143,22 @@ def test_a_snapshot_keeps_them(world: World) -> None:
     save(world, shortcut="hi")
     assert decode_state(encode_state(world.state)).answers == world.state.answers
     assert world.replay_from(0) == world.payloads
+
+
+def test_own_answers_of_a_removed_operator_are_kept_for_a_month_in_case_they_come_back(world: World) -> None:
+    save(world, "ben", personal=True)
+    save(world)
+    only_anna = make_rules(operators={"anna": OPERATORS["anna"]})
+    world.propose(only_anna)
+    world.tick(20 * DAY)
+    world.propose(make_rules())
+    world.tick(20 * DAY)
+    assert len(world.state.answers) == 2, "who was taken out by mistake finds everything again"
+    world.propose(only_anna)
+    world.tick(20 * DAY)
+    world.propose(make_rules(operators={"anna": OPERATORS["anna"]}, results=("solved",)))
+    facts = world.tick(11 * DAY)
+    assert only(facts, f.AnswerDeleted).owner == "ben"
+    assert [one.owner for one in world.state.answers.values()] == [""]
+    assert "The router deleted the canned answer" in explain(world.records()[-2:])[-1]
+    assert not [name for name in world.state.timers if name.startswith("forget")]

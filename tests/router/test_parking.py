@@ -295,6 +295,7 @@ def test_what_an_operator_has_set_is_still_needed_when_it_wakes() -> None:
     world.up("ben")
     world.order("cleo", i.Transfer(conversation=name, skills={"billing": 4}))
     world.reply("ben", name)
+    world.tick(1_000)
     park(world, name)
     world.order("ben", i.SetPresence(state="offline"))
     world.write("v1", "and this?")
@@ -314,13 +315,30 @@ def test_an_owner_who_is_finishing_goes_on_and_one_who_has_nothing_else_is_done(
     assert (world.operator("ben").state, world.conv(name).owner) == ("offline", "ben")
 
 
-def test_an_owner_who_is_in_the_rules_no_more_does_not_get_it_back() -> None:
+def test_an_owner_who_is_in_the_rules_no_more_keeps_nothing() -> None:
     world, name = parked()
     world.up("anna")
+    facts = world.propose(rules(operators={"anna": TEAM["anna"]}))
+    assert only(facts, f.Unassigned).reason == "operator_lost"
+    queued = only(facts, f.ConversationQueued)
+    assert (queued.enqueued_at, world.now - queued.v) == (world.now, Times().boost_orphan)
+    assert (world.conv(name).owner, world.operator("ben").parked) == ("anna", {})
+
+
+def test_what_somebody_kept_who_had_gone_home_and_is_in_the_rules_no_more_comes_back_at_once() -> None:
+    world = World(rules())
+    world.up("ben")
+    for visitor in ("m1", "m2"):
+        world.write(visitor, channel="mail")
+        world.reply("ben", world.of(visitor).id)
+    park(world, world.of("m1").id)
+    world.order("ben", i.SetPresence(state="offline"))
+    world.up("anna")
+    assert [world.of(each).owner for each in ("m1", "m2")] == ["ben", "ben"], "who will come back"
     world.propose(rules(operators={"anna": TEAM["anna"]}))
-    assert world.conv(name).owner == "ben"
-    world.write("v1")
-    assert world.conv(name).owner == "anna"
+    assert [world.of(each).owner for each in ("m1", "m2")] == ["anna", "anna"]
+    assert (world.operator("ben").held, world.operator("ben").parked) == ({}, {})
+    assert not of_kind(world.propose(rules(operators={"anna": TEAM["anna"], "cleo": TEAM["cleo"]})), f.OperatorState)
 
 
 def test_it_can_be_taken_up_by_hand_if_there_is_room() -> None:
