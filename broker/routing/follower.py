@@ -50,6 +50,10 @@ class CannotFold(Exception):
         self.subject = subject
 
 
+class TrimmedAway(Exception):
+    """What this follower has still to fold was removed while it stood still: the state must be loaded anew."""
+
+
 class Backlog:
     """People who were parked since a position of the people bucket: what it may lack, in the order of the log."""
 
@@ -135,13 +139,13 @@ class Follower:
             self.state, self.position = snapshot.state, snapshot.manifest.log
             self.term = snapshot.manifest.term
             self.backlog = Backlog(snapshot.backlog)
-        trimmed = await Positions(self._bus, self._workspace, self.created).get(HOUSEKEEPING)
+        trimmed = await self._trimmed()
         if trimmed > self.position:
             reason = f"the log is trimmed up to {trimmed}, and no whole snapshot reaches beyond {self.position}"
             raise CannotFold(self.position + 1, self._workspace.log_stream, reason)
 
     async def run(self) -> None:
-        """Load, then follow until cancelled. Raises `CannotFold`, `StreamReplaced`."""
+        """Load, then follow until cancelled. Raises `CannotFold`, `StreamReplaced`, `TrimmedAway`."""
         forget = self._bus.on_disconnect(self._fall_behind)
         try:
             if not self.created:
@@ -210,11 +214,34 @@ class Follower:
                 async for batch in reader.batches():
                     if reader.pending:
                         self._fall_behind()
+                    if batch[-1].seq - self.position > len(batch):
+                        await self._require_untrimmed()
                     await self._fold_batch(batch)
                     if reader.pending == 0:
                         self._behind_since = None
         finally:
             await end([announcing])
+
+    async def _trimmed(self) -> int:
+        return await Positions(self._bus, self._workspace, self.created).get(HOUSEKEEPING)
+
+    async def _require_untrimmed(self) -> None:
+        """Sequences are missing: they hold nothing for the state, unless the log is trimmed beyond what it has folded.
+
+        So it is for who stood still (a suspended machine) while two snapshots were written. Asked after the messages
+        were read, so what was removed before them is known.
+        """
+        while True:
+            try:
+                trimmed = await self._trimmed()
+            except NoAnswer as error:
+                log.info("follower.waiting", error=str(error))
+                await asyncio.sleep(PROGRESS_TIMEOUT)
+                continue
+            if trimmed > self.position:
+                reason = f"the log was trimmed up to {trimmed} while this process stood at {self.position}"
+                raise TrimmedAway(f"{reason}: it begins again with the newest snapshot when it is started again")
+            return
 
     async def _announce(self, tail: int) -> None:
         """Say that it is ready once the tail seen at the start is folded."""
