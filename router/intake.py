@@ -14,8 +14,11 @@ from router.queueing import enqueue
 from router.record import Why
 
 _SILENT = (Reaction, Edit, Delete, Rating)
+_WORDLESS = (Reaction, Delete, Rating)
 AUTOMATIC = "automatic"
 """The result of a conversation in which only a machine has spoken."""
+NO_ANSWER = "no answer needed"
+"""The result of a conversation that consists of a rating, or the like, of one that is gone."""
 
 
 def take_message(d: Draft, message: Message) -> None:
@@ -44,6 +47,9 @@ def _take(d: Draft, person: Person, envelope: Envelope, seen: Mapping[str, int])
             wake(d, conversation, "customer")
         keep_parking(d, conversation)
         return
+    if isinstance(envelope.content, _WORDLESS):
+        _file_away(d, person, envelope, seen, NO_ANSWER, "it asks for no answer, and what it is about is gone")
+        return
     begun, reason = begin_anew(d, person, envelope)
     append(d, begun, envelope, seen, speaks=True)
     enqueue(d, begun, envelope, reason)
@@ -58,7 +64,15 @@ def _note_machine(d: Draft, person: Person, envelope: Envelope, seen: Mapping[st
         append(d, conversation, envelope, seen, speaks=False)
         keep_parking(d, conversation)
         return
+    note = "a machine wrote it: it waits for no answer, so nobody is asked"
+    _file_away(d, person, envelope, seen, AUTOMATIC, note)
+
+
+def _file_away(  # noqa: PLR0913, PLR0917  # each stands for a word of the record
+    d: Draft, person: Person, envelope: Envelope, seen: Mapping[str, int], result: str, note: str
+) -> None:
+    """Keep a message that is nobody's work, in a conversation that is over with it."""
     opened = open_new(d, person, envelope)
     append(d, opened, envelope, seen, speaks=False)
-    end(d, opened, "", AUTOMATIC, 0)
-    d.why = Why(note="a machine wrote it: it waits for no answer, so nobody is asked")
+    end(d, opened, "", result, 0)
+    d.why = Why(note=note)

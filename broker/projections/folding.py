@@ -14,11 +14,11 @@ from desk.search import clean
 from normalizer.content import Call, Delete, Edit, Rating, Reaction
 from router import facts as f
 from router.calls import ELSEWHERE, UNATTENDED
-from router.intake import AUTOMATIC
+from router.intake import AUTOMATIC, NO_ANSWER
 from router.record import Record
 
 LINKED = "linked"
-LEFT_OUT = frozenset({AUTOMATIC, UNATTENDED, ELSEWHERE, LINKED})
+LEFT_OUT = frozenset({AUTOMATIC, NO_ANSWER, UNATTENDED, ELSEWHERE, LINKED})
 """Results with which the router itself closes what was nobody's work here, or goes on elsewhere."""
 
 OF_PEOPLE = (f.PersonMerged, f.AddressTaken)

@@ -121,9 +121,36 @@ def test_a_rating_of_somebody_parked_comes_to_the_last_conversation_and_leaves_a
     assert world.state.people == {}
 
 
-def test_nothing_is_lost_when_a_reaction_is_the_first_thing_somebody_does() -> None:
+@pytest.mark.parametrize("content", [Rating(score=5), Reaction(target="n1", emoji="x"), Delete(target="n1")])
+def test_what_asks_for_no_answer_is_kept_and_is_nobodys_work_when_its_conversation_is_gone(
+    content: msgspec.Struct,
+) -> None:
+    world = World(make_rules(times=Times(archive=1_000, reopen=1_000)))
+    world.up("anna")
+    for step in ("a stranger", "somebody whose conversation is gone"):
+        facts = world.write("v1", content)
+        assert [type(one) for one in facts if not isinstance(one, f.PersonCreated)] == [
+            f.ConversationOpened,
+            f.MessageTaken,
+            f.ConversationClosed,
+        ], step
+        assert only(facts, f.ConversationClosed).result == "no answer needed"
+        assert world.operator("anna").held == {}
+        world.write("v1")
+        world.close("anna", world.of("v1").id)
+        world.wait(2_000)
+        assert world.state.conversations == {}
+    world.write("v1", Rating(score=1))
+    name = world.of("v1").id
+    assert only(world.write("v1", "hello?"), f.ConversationReopened).conversation == name
+    assert world.conv(name).owner == "anna"
+
+
+def test_what_was_changed_says_something_even_if_it_is_all_that_is_known() -> None:
     world = World(make_rules())
-    assert only(world.write("v1", Reaction(target="n1", emoji="x")), f.ConversationOpened)
+    world.up("anna")
+    world.write("v1", Edit(target="n1", text="new"))
+    assert world.of("v1").owner == "anna"
 
 
 def test_writing_again_within_the_reopening_time_goes_on_with_the_same_conversation() -> None:
