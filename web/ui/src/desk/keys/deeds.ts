@@ -6,7 +6,7 @@ import { isMine, type ListName, offerTo } from "../store/lists";
 import type { Page, Places } from "../store/places";
 import type { Settings } from "../store/settings";
 import type { Thread } from "../store/threads";
-import { callable } from "../store/ways";
+import { addressesOf, callable } from "../store/ways";
 import type { Key } from "../words";
 import type { Chord } from "./chords";
 
@@ -247,6 +247,21 @@ function handling({ desk, places }: Parts): Deed[] {
       run: act(({ thread }) => places.ask({ kind: "why", conversation: thread.id, person: thread.person.value })),
     },
     {
+      id: "link",
+      label: "deed.link",
+      group: "conversation",
+      chord: "KeyL",
+      when: with_(() => true),
+      run: () => places.ask({ kind: "link" }),
+    },
+    {
+      id: "unlink",
+      label: "deed.unlink",
+      group: "conversation",
+      when: with_(({ summary }) => addressesOf(summary).length > 1),
+      run: () => places.ask({ kind: "unlink", address: "" }),
+    },
+    {
       id: "card",
       label: "deed.card",
       group: "conversation",
@@ -315,6 +330,15 @@ function keeping({ desk, places, settings }: Parts): Deed[] {
       group: "desk",
       when: () => desk.myself.value?.state !== "available",
       run: () => desk.setPresence("available"),
+    },
+    {
+      id: "import",
+      label: "deed.import",
+      group: "desk",
+      run: () => {
+        places.page.value = "answers";
+        places.ask({ kind: "import" });
+      },
     },
     {
       id: "sound",

@@ -18,13 +18,17 @@ interface ErrorBody {
   error?: { code?: string; message?: string };
 }
 
-/** Asks the desk. `read` says what the answer is; throws Failed. */
-export async function ask<T>(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<T> {
-  const sent: RequestInit = { method };
-  if (body !== undefined) {
-    sent.headers = { "Content-Type": "application/json" };
-    sent.body = JSON.stringify(body);
-  }
+/** Asks the desk. `T` says what the answer is; throws Failed. */
+export function ask<T>(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<T> {
+  if (body === undefined) return exchange<T>(path, { method });
+  return exchange<T>(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+}
+
+/** Gives the desk a text as it is, of a type such as `text/csv`; throws Failed. */
+export const give = <T>(path: string, body: Blob | string, type: string): Promise<T> =>
+  exchange<T>(path, { method: "POST", headers: { "Content-Type": type }, body });
+
+async function exchange<T>(path: string, sent: RequestInit): Promise<T> {
   let response: Response;
   try {
     response = await fetch(BASE + path, sent);

@@ -15,6 +15,7 @@ const SUMMARY = {
   languages: [],
   addresses: [],
   routes: [],
+  others: [],
   call: null,
   missed: false,
   undelivered: 0,

@@ -85,6 +85,7 @@ export interface Summary {
   languages: string[];
   addresses: string[];
   routes: Route[];
+  others: string[];
   call: Call | null;
   missed: boolean;
   undelivered: number;
@@ -224,12 +225,15 @@ export interface Choices {
   variables?: string[];
 }
 
-export interface CannedAnswer {
-  id: string;
+export interface CannedText {
   folder?: string;
   title: string;
   shortcut?: string;
   texts: Record<string, string>;
+}
+
+export interface CannedAnswer extends CannedText {
+  id: string;
   personal?: boolean;
   from_file?: boolean;
   version?: number;
@@ -371,7 +375,8 @@ export type Action =
       shortcut: string;
       texts: Record<string, string>;
     }
-  | { do: "delete_answer"; answer: string };
+  | { do: "delete_answer"; answer: string }
+  | { do: "import_answers"; answers: CannedText[]; personal?: boolean };
 
 export type ClientFrame =
   | { type: "hello"; cursor: string; everything: boolean }

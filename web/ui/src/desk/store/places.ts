@@ -13,7 +13,8 @@ export interface Picture {
 }
 
 export type Dialog =
-  | { kind: "palette" | "keys" | "transfer" | "close" | "park" | "canned" | "presence" }
+  | { kind: "palette" | "keys" | "transfer" | "close" | "park" | "canned" | "presence" | "import" | "link" }
+  | { kind: "unlink"; address: string }
   | { kind: "why"; conversation: string; person: string }
   | { kind: "picture"; pictures: readonly Picture[]; at: number };
 

@@ -48,6 +48,11 @@ export function waysOf(
   };
 }
 
+/** All addresses of the customer: where an answer can go, and the others. */
+export const addressesOf = ({ routes, address, others }: Summary): string[] => [
+  ...new Set([...(routes.length ? routes.map((route) => route.address) : [address]), ...others]),
+];
+
 /** Whether there is a number to call, a channel to call it on, and a phone of the operator's own. */
 export const callable = (summary: Summary, channels: Readonly<Record<string, Channel>>, phone: boolean): boolean =>
   phone &&

@@ -1,75 +1,46 @@
 // Canned answers: chosen from a list by key, and the page on which they are written.
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
 import { useApp } from "../app";
 import type { CannedAnswer } from "../protocol/wire";
 import { textOf } from "../store/canned";
 import { t } from "../words";
-import { Dialog } from "./bits";
+import { DeedButton } from "./bits";
 import { Icon } from "./icons";
+import { Picker } from "./picker";
 
 /** Finds one and puts it where the caret is. */
 export function CannedPicker() {
   const { desk, editor, places } = useApp();
   const wanted = useSignal("");
-  const chosen = useSignal(0);
-  const box = useRef<HTMLInputElement>(null);
-  const found = desk.canned.matching(wanted.value);
-  const at = Math.min(chosen.value, found.length - 1);
-  useEffect(() => box.current?.focus(), []);
-  useEffect(() => document.getElementById(`canned-${at}`)?.scrollIntoView({ block: "nearest" }), [at]);
-  const take = (answer: CannedAnswer | undefined) => {
-    if (!answer) return;
+  const take = (answer: CannedAnswer) => {
     places.shut();
     const end = editor.text.peek().length;
     editor.insert(editor.textOf(answer), end, end);
   };
   return (
-    <Dialog title={t("deed.canned")} onClose={() => places.shut()} plain>
-      <input
-        ref={box}
-        class="palette-box"
-        role="combobox"
-        aria-expanded="true"
-        aria-controls="canned-list"
-        aria-activedescendant={found.length ? `canned-${at}` : undefined}
-        aria-label={t("canned.find")}
-        placeholder={t("canned.find")}
-        value={wanted.value}
-        onInput={(event) => {
-          wanted.value = event.currentTarget.value;
-          chosen.value = 0;
-        }}
-        onKeyDown={(event) => {
-          const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-          if (by) chosen.value = (at + by + found.length) % Math.max(1, found.length);
-          else if (event.key === "Enter") take(found[at]);
-          else return;
-          event.preventDefault();
-        }}
-      />
-      <div class="hits" id="canned-list" role="listbox" aria-label={t("deed.canned")}>
-        {found.map((each, i) => (
-          // biome-ignore lint/a11y/useFocusableInteractive: the focus stays in the box, which names the active option
-          // biome-ignore lint/a11y/useKeyWithClickEvents: keys are those of the box
-          <div
-            key={each.id}
-            id={`canned-${i}`}
-            role="option"
-            class="hit tall"
-            aria-selected={i === at}
-            onClick={() => take(each)}
-          >
-            <span class="hit-label">
-              {each.folder && <span class="quiet">{each.folder} / </span>}
-              {each.title} {each.shortcut && <code>/{each.shortcut}</code>}
-            </span>
-            <span class="quiet hit-text">{editor.textOf(each)}</span>
-          </div>
-        ))}
-      </div>
-      {found.length === 0 && <p class="hits-none">{t("canned.none")}</p>}
-    </Dialog>
+    <Picker
+      id="canned-list"
+      title={t("deed.canned")}
+      label={t("canned.find")}
+      wanted={wanted}
+      found={desk.canned.matching(wanted.value)}
+      keyOf={(each) => each.id}
+      draw={(each) => (
+        <>
+          <span class="hit-label">
+            {each.folder && <span class="quiet">{each.folder} / </span>}
+            {each.title} {each.shortcut && <code>/{each.shortcut}</code>}
+          </span>
+          <span class="quiet hit-text" dir="auto">
+            {editor.textOf(each)}
+          </span>
+        </>
+      )}
+      none={t("canned.none")}
+      tall
+      onTake={take}
+      onClose={() => places.shut()}
+    />
   );
 }
 
@@ -103,6 +74,7 @@ export function AnswersPage() {
         >
           <Icon name="download" size={16} /> YAML
         </a>
+        <DeedButton id="import" icon="upload" />
         <button
           type="button"
           class="button primary"

@@ -7,11 +7,12 @@ import { ask } from "../protocol/http";
 import { wholeItem } from "../protocol/whole";
 import type { Opened, Route, Summary } from "../protocol/wire";
 import type { Thread } from "../store/threads";
+import { addressesOf } from "../store/ways";
 import { coded, t } from "../words";
 import { moment } from "../words/times";
-import { Avatar, Since } from "./bits";
+import { Avatar, DeedButton, Since } from "./bits";
 import { channelIcon, Icon } from "./icons";
-import { calledIn } from "./naming";
+import { addressShown, calledIn } from "./naming";
 
 export function Card({ thread }: { thread: Thread }) {
   const { places } = useApp();
@@ -52,19 +53,46 @@ function Addresses({ summary }: { summary: Summary }) {
   const routes: Route[] = summary.routes.length
     ? summary.routes
     : [{ address: summary.address, channel: summary.channel }];
+  const several = addressesOf(summary).length > 1;
   return (
     <section class="card-part">
       <h3>{t("card.addresses")}</h3>
       <ul class="plain-list">
-        {routes.map((route) => (
-          <li key={route.address} class="address">
-            <Icon name={channelIcon(desk.channels.value[route.channel]?.type ?? "", route.address)} size={15} />
-            <span class="address-value">{route.address.replace(/^\w+:/, "")}</span>
-            <span class="quiet">{route.channel}</span>
+        {routes.map(({ address, channel }) => (
+          <li key={address} class="address">
+            <Icon name={channelIcon(desk.channels.value[channel]?.type ?? "", address)} size={15} />
+            <span class="address-value">
+              <bdi>{addressShown(address)}</bdi>
+            </span>
+            <span class="quiet">{channel}</span>
+            {several && <SeparateButton address={address} />}
+          </li>
+        ))}
+        {summary.others.map((address) => (
+          <li key={address} class="address">
+            <Icon name={channelIcon("", address)} size={15} />
+            <span class="address-value">
+              <bdi>{addressShown(address)}</bdi>
+            </span>
+            {several && <SeparateButton address={address} />}
           </li>
         ))}
       </ul>
+      <div class="form-deeds start">
+        <DeedButton id="link" icon="link" />
+      </div>
     </section>
+  );
+}
+
+function SeparateButton({ address }: { address: string }) {
+  const { places } = useApp();
+  const words = t("card.separate", { address: addressShown(address) });
+  return (
+    <button type="button" class="button bare" title={words} onClick={() => places.ask({ kind: "unlink", address })}>
+      <Icon name="split" size={15} />
+      <span class="unseen">{words}</span>
+    </button>
   );
 }
 

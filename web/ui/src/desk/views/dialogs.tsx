@@ -8,8 +8,10 @@ import type { Presence } from "../protocol/wire";
 import { t } from "../words";
 import { Dialog } from "./bits";
 import { CannedPicker } from "./canned";
+import { ImportAnswers } from "./import";
 import { Viewer } from "./media";
 import { CheatSheet, Palette } from "./palette";
+import { LinkWith, Separate } from "./persons";
 
 export function Dialogs() {
   const { places } = useApp();
@@ -31,6 +33,12 @@ export function Dialogs() {
       return <CannedPicker />;
     case "presence":
       return <PresenceOf />;
+    case "import":
+      return <ImportAnswers />;
+    case "link":
+      return <LinkWith />;
+    case "unlink":
+      return <Separate address={dialog.address} />;
     case "why":
       return <Why conversation={dialog.conversation} person={dialog.person} />;
     case "picture":

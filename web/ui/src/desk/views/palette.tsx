@@ -1,6 +1,5 @@
 // One box for everything: deeds, conversations, people. And the cheat sheet.
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
 import { type App, useApp } from "../app";
 import type { Chord } from "../keys/chords";
 import type { Deed, Group } from "../keys/deeds";
@@ -8,6 +7,7 @@ import { t } from "../words";
 import { Dialog, Keys } from "./bits";
 import { Icon, type IconName } from "./icons";
 import { calledIn } from "./naming";
+import { Picker } from "./picker";
 
 interface Hit {
   readonly key: string;
@@ -24,66 +24,34 @@ export function Palette() {
   const { places, ...rest } = useApp();
   const app: App = { places, ...rest };
   const wanted = useSignal("");
-  const chosen = useSignal(0);
-  const box = useRef<HTMLInputElement>(null);
-  const hits = search(app, wanted.value);
-  const at = Math.min(chosen.value, hits.length - 1);
-  useEffect(() => box.current?.focus(), []);
-  useEffect(() => document.getElementById(`hit-${at}`)?.scrollIntoView({ block: "nearest" }), [at]);
-
-  const take = (hit: Hit | undefined) => {
-    if (!hit) return;
-    places.shut();
-    hit.run();
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (by) chosen.value = (at + by + hits.length) % Math.max(1, hits.length);
-    else if (event.key === "Enter") take(hits[at]);
-    else return;
-    event.preventDefault();
-  };
   return (
-    <Dialog title={t("deed.palette")} onClose={() => places.shut()} plain>
-      <input
-        ref={box}
-        class="palette-box"
-        role="combobox"
-        aria-expanded="true"
-        aria-controls="hits"
-        aria-activedescendant={hits.length ? `hit-${at}` : undefined}
-        aria-label={t("palette.label")}
-        placeholder={t("palette.place")}
-        value={wanted.value}
-        onInput={(event) => {
-          wanted.value = event.currentTarget.value;
-          chosen.value = 0;
-        }}
-        onKeyDown={onKeyDown}
-      />
-      <div class="hits" id="hits" role="listbox" aria-label={t("palette.label")}>
-        {hits.map((hit, i) => (
-          // biome-ignore lint/a11y/useFocusableInteractive: the focus stays in the box, which names the active option
-          // biome-ignore lint/a11y/useKeyWithClickEvents: keys are those of the box
-          <div
-            key={hit.key}
-            id={`hit-${i}`}
-            role="option"
-            class="hit"
-            aria-selected={i === at}
-            onClick={() => take(hit)}
-          >
-            <Icon name={hit.icon} size={16} />
-            <span class="hit-label">{hit.label}</span>
-            <span class="quiet">{hit.about}</span>
-            {hit.chord && <Keys chord={hit.chord} />}
-          </div>
-        ))}
-      </div>
-      {hits.length === 0 && <p class="hits-none">{t("palette.nothing")}</p>}
-    </Dialog>
+    <Picker
+      id="hits"
+      title={t("deed.palette")}
+      label={t("palette.label")}
+      place={t("palette.place")}
+      wanted={wanted}
+      found={search(app, wanted.value)}
+      keyOf={(hit) => hit.key}
+      draw={drawHit}
+      none={t("palette.nothing")}
+      onTake={(hit) => {
+        places.shut();
+        hit.run();
+      }}
+      onClose={() => places.shut()}
+    />
   );
 }
+
+const drawHit = (hit: Hit) => (
+  <>
+    <Icon name={hit.icon} size={16} />
+    <span class="hit-label">{hit.label}</span>
+    <span class="quiet">{hit.about}</span>
+    {hit.chord && <Keys chord={hit.chord} />}
+  </>
+);
 
 function search(app: App, wanted: string): Hit[] {
   const words = wanted.trim().toLocaleLowerCase().split(/\s+/).filter(Boolean);

@@ -6,7 +6,7 @@ import { coded, t } from "../words";
 import { moment } from "../words/times";
 import { Avatar, ChannelBadge } from "./bits";
 import { Icon } from "./icons";
-import { calledIn } from "./naming";
+import { addressShown, calledIn } from "./naming";
 
 export function SearchPage() {
   const { search } = useApp();
@@ -157,9 +157,9 @@ function People() {
 const personCalled = ({ name = "", addresses = [], person: id }: PersonHit): string =>
   calledIn({ name, address: addresses[0] ?? "", id });
 
-/** An address that says something: the one of a visitor of the chat does not. */
-const addressOf = ({ addresses = [] }: PersonHit): string =>
-  addresses.find((each) => !each.startsWith("visitor:"))?.replace(/^\w+:/, "") ?? "";
+/** The address below the name; where there is no name it stands above already. */
+const addressOf = ({ name, addresses = [] }: PersonHit): string =>
+  name ? addressShown(addresses.find((each) => !each.startsWith("visitor:")) ?? addresses[0] ?? "") : "";
 
 function PersonButton({ person }: { person: PersonHit }) {
   const { search } = useApp();
