@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from broker.bus.connection import Bus
-from broker.bus.errors import KeyExists, NoAnswer, PublishUnknown, WrongRevision
+from broker.bus.errors import KeyExists, NoAnswer, PublishRefused, PublishUnknown, WrongRevision
 from broker.bus.kv import Bucket, kv_key
 from broker.bus.streams import Workspace
 
@@ -61,7 +61,9 @@ class Claims:
                 return (msgspec.json.decode(entry.value, type=Claim), entry.revision) if entry else (None, 0)
 
     async def write(self, message: str, claim: Claim, revision: int) -> int:
-        """Write a claim over ``revision`` (0: there must be none) and return the new one.
+        """Write a claim over ``revision`` (0: there must be none) and return the new one, however long it takes.
+
+        A store that is full for a moment must not make a known outcome unknown.
 
         Raises:
             Overtaken: somebody else wrote it since.
@@ -75,7 +77,7 @@ class Claims:
                 if found == claim:  # our own, whose answer was lost
                     return found_revision
                 raise Overtaken(f"{message} was claimed by somebody else") from exc
-            except (NoAnswer, PublishUnknown):
+            except (NoAnswer, PublishUnknown, PublishRefused):
                 await asyncio.sleep(PAUSE)
 
     async def _write(self, key: str, value: bytes, revision: int) -> int:

@@ -231,8 +231,7 @@ class _Delivery:
         """Claim, then call."""
         async with self._sender.turn(self._outbound.address):
             self._number += 1
-            begun = self._sender.clock.now()
-            await self._note("calling", begun)
+            begun = await self._claim_call()
             if not self._sender.ours:  # writing the claim took long: somebody may be about to send it
                 await self._note("waiting", self._sender.clock.now())
                 raise Overtaken(LEASE_GONE)
@@ -240,6 +239,14 @@ class _Delivery:
                 self._sender.adapter.send(self._outbound), begun + self._sender.pace.call_timeout
             )
             return after_send(self._sender.pace, outcome, self._try())
+
+    async def _claim_call(self) -> int:
+        """Claim, and give the time from which the call's time counts; none may be used up before the call begins."""
+        while True:
+            begun = self._sender.clock.now()
+            await self._note("calling", begun)
+            if self._sender.clock.now() - begun <= self._sender.pace.call_timeout // 2 or not self._sender.ours:
+                return begun
 
     async def _ask(self, doubt: Ask) -> Verdict:
         if self._asked == 0:
