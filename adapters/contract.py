@@ -69,8 +69,8 @@ class Typing(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="l
 class Duty(Struct, frozen=True):
     """Who is there for those who wait: ``staffed``: somebody is signed in and not leaving.
 
-    ``ahead`` maps each waiting conversation to how many wait before it. ``opens_at`` is when the first team opens (ms
-    since the epoch), if all are closed now; 0: somebody is open, or there are no opening hours.
+    ``ahead`` maps each waiting conversation to how many wait before it for the same operators. ``opens_at`` is when
+    the first team opens (ms since the epoch), if all are closed now; 0: somebody is open, or there are no hours.
     """
 
     staffed: bool

@@ -20,6 +20,9 @@ from router.state import Operator, State
 OVERTAKEN = 5
 """So many overtaken conversations are named in a decision's record."""
 
+AT_WORK = (None, "away", "break")
+"""Those who get work, and those who do not now and will be back (see :func:`absence`)."""
+
 Key = tuple[int, float, int, str]
 Place = tuple[int, int, int, str]
 
@@ -186,6 +189,32 @@ def best_waiting(
         return None, ()
     older = heapq.nsmallest(OVERTAKEN, (place for place in unable if place < able))
     return state.conversations[able[-1]], tuple(place[-1] for place in older)
+
+
+def ahead(state: State, policy: Policy, waiting: Iterable[Conversation]) -> dict[str, int]:
+    """Count for each conversation those of ``waiting`` before it that the same operators could take.
+
+    No place has whom nobody could ever take, and who is served still while being handed over.
+    """
+    able: dict[bytes, frozenset[str]] = {}
+    before: Counter[frozenset[str]] = Counter()
+    places: dict[str, int] = {}
+    for one in sorted(waiting, key=place_of):
+        need = need_of(one)
+        alike = msgspec.json.encode(need)
+        if alike not in able:
+            able[alike] = _able(state, policy, need)
+        if able[alike] and one.owner is None:
+            places[one.id] = sum(count for others, count in before.items() if others & able[alike])
+        before[able[alike] - {one.owner}] += 1
+    return places
+
+
+def _able(state: State, policy: Policy, need: Need) -> frozenset[str]:
+    """Name who could take what needs this, of those at work; of everybody where none of them is."""
+    names = [name for name, rule in policy.rules.operators.items() if mismatch(policy, name, rule, need) is None]
+    present = [name for name in names if absence(state.operators.get(name)) in AT_WORK]
+    return frozenset(present or names)
 
 
 def first_pair(state: State, policy: Policy, waiting: Iterable[str]) -> Conversation | None:

@@ -20,7 +20,9 @@ from broker.routing.people import PeopleBucket
 from normalizer.outbound import Author
 from router.facts import AnyFact, Assigned, ConversationClosed, EntriesRead, MessageTaken, ReplySent
 from router.hours import opens_at
+from router.matching import ahead
 from router.people import Conversation, Person
+from router.policy import Policy
 from router.record import Record
 from router.state import State
 
@@ -75,6 +77,7 @@ class ChannelLines:
         self._channel = channel
         self._now = now
         self._people = PeopleBucket(bus, workspace)
+        self._policy = Policy(following.state.rules)
         self._recent: deque[LineItem] = deque(maxlen=RECENT)
         self._kept_from = 0
         self._feeds: set[Feed] = set()
@@ -124,13 +127,12 @@ class ChannelLines:
     def duty(self) -> Duty:
         """Say who is there, and who waits before whom; mail and the like keeps nobody waiting."""
         state = self._following.state
-        waiting = sorted(
-            (one.tier, one.v, one.seq, one.id)
-            for one in state.conversations.values()
-            if one.status == "waiting" and one.kind != "deferrable"
-        )
+        if self._policy.rules is not state.rules:
+            self._policy = Policy(state.rules)
+        conversations = state.conversations.values()
+        waiting = (one for one in conversations if one.status == "waiting" and one.kind != "deferrable")
         staffed = any(operator.state not in _ABSENT for operator in state.operators.values())
-        return Duty(staffed, {key[-1]: ahead for ahead, key in enumerate(waiting)}, self._opens_at(state))
+        return Duty(staffed, ahead(state, self._policy, waiting), self._opens_at(state))
 
     def _opens_at(self, state: State) -> int:
         now = self._now()

@@ -5,6 +5,7 @@ import pytest
 from normalizer.content import Choice, Form, Location, Media, Rating, StoredFile, Text, Unsupported
 from router import facts as f
 from router import inputs as i
+from router.matching import ahead
 from router.policy import BadRules, Policy, words
 from router.rules import ChannelRule, Need, OperatorRule, Relax, Route, Rules, Times, Waiting, When
 from tests.router.world import CHANNELS, World, language, make_rules, of_kind, only
@@ -576,3 +577,53 @@ def test_a_channel_that_is_not_configured_costs_the_usual() -> None:
     world.up("anna")
     world.write("v1", channel="old")
     assert world.of("v1").units == CHANNELS["site"].units // 2
+
+
+# --- told to who waits ----------------------------------------------------------------------------------------
+
+
+def places(world: World) -> dict[str, int]:
+    """How many are before each visitor who waits."""
+    found = ahead(world.state, Policy(world.state.rules), map(world.conv, sorted(world.state.conversations)))
+    return {visitor: found[world.of(visitor).id] for visitor in VISITORS if world.of(visitor).id in found}
+
+
+VISITORS = ("pl1", "en1", "en2", "law", "pl2", "both")
+
+
+def waiting_room() -> World:
+    team = {
+        "anna": OperatorRule(name="Anna", languages={"en": 7}),
+        "ola": OperatorRule(name="Ola", languages={"pl": 7}),
+        "eva": OperatorRule(name="Eva", languages={"en": 7, "pl": 7}),
+    }
+    law = Route(name="law", when=When(attributes={"topic": ("law",)}), need=Need(skills={"law": 1}))
+    world = World(make_rules(operators=team, routes=(law, Route(name="all"))))
+    for visitor in VISITORS:
+        more = {"attributes": {"topic": "law"}} if visitor == "law" else {}
+        code = "pl" if visitor.startswith("pl") else "en"
+        world.write(visitor, language=language(code, 0.5 if visitor == "both" else 1.0), after=10, **more)
+    return world
+
+
+def test_only_those_count_as_before_somebody_whom_the_same_operators_could_take() -> None:
+    world = waiting_room()
+    assert places(world) == {"pl1": 0, "en1": 1, "en2": 2, "pl2": 3, "both": 4}, "Eva, who is not there, speaks both"
+    world.up("anna", "ola", state="away")
+    assert places(world) == {"pl1": 0, "en1": 0, "en2": 1, "pl2": 1, "both": 2}
+    world.up("eva", state="break")
+    assert places(world)["pl2"] == 3
+    world.order("eva", i.SetPresence(state="draining"))
+    assert places(world)["pl2"] == 1
+
+
+def test_who_is_being_handed_over_is_before_others_and_has_no_place_themselves() -> None:
+    world = waiting_room()
+    world.up("anna")
+    first = world.of("en1").id
+    assert world.conv(first).owner == "anna"
+    assert places(world) == {"pl1": 0, "pl2": 1, "both": 0}
+    world.order("anna", i.Transfer(conversation=first, queue="all"))
+    assert places(world) == {"pl1": 0, "pl2": 1, "both": 0}, "nobody but Anna is there, and it is hers"
+    world.up("eva", state="away")
+    assert places(world) == {"pl1": 0, "pl2": 2, "both": 3}

@@ -13,10 +13,10 @@ from broker.channels.lines import ChannelLines
 from normalizer.content import Text
 from normalizer.envelope import Envelope
 from normalizer.outbound import Author, Outbound
-from router.facts import Assigned, ConversationClosed, EntriesRead, Fact, MessageTaken, NoteAdded, ReplySent
+from router.facts import Assigned, ConversationClosed, EntriesRead, Fact, MessageTaken, NoteAdded, ReplySent, Step
 from router.people import AddressState, Conversation, Person, Sending
 from router.record import Record
-from router.rules import Hours, OperatorRule, Rules
+from router.rules import Hours, Need, OperatorRule, Rules
 from router.state import Operator, State
 from tests.broker.channels.conftest import Scene
 
@@ -305,6 +305,8 @@ async def test_who_waits_is_told_how_many_wait_before_them(lines: ChannelLines, 
         log.open(name, (f"visitor:{name}", "site"))
         found = log.state.conversations[name]
         found.status, found.tier, found.v = "waiting", 0, 100 - place
+        found.steps = (Step(at=0, need=Need()),)
+    log.state.rules = Rules(channels={}, operators={"anna": OperatorRule(name="Anna")}, routes=())
     log.state.conversations["mail"].kind = "deferrable"
     log.state.conversations["urgent"].tier = -1
     assert dict(lines.duty().ahead) == {"urgent": 0, "early": 1, "late": 2}
