@@ -584,7 +584,8 @@ def test_a_channel_that_is_not_configured_costs_the_usual() -> None:
 
 def places(world: World) -> dict[str, int]:
     """How many are before each visitor who waits."""
-    found = ahead(world.state, Policy(world.state.rules), map(world.conv, sorted(world.state.conversations)))
+    waiting = (one for one in world.state.conversations.values() if one.status == "waiting")
+    found = ahead(world.state, Policy(world.state.rules), waiting)
     return {visitor: found[world.of(visitor).id] for visitor in VISITORS if world.of(visitor).id in found}
 
 
