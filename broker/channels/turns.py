@@ -72,7 +72,7 @@ class Turns:
             self._send(turn)
         else:
             line.append(turn)
-            turn.timer = self._loop.call_at(turn.deadline, self._fail, turn, TimeoutError())
+            turn.timer = self._loop.call_at(turn.deadline, self._give_up, turn, "")
         return turn.told
 
     async def settled(self) -> None:
@@ -107,7 +107,7 @@ class Turns:
         turn.answer = None
         now = self._loop.time()
         if now >= turn.deadline:
-            self._fail(turn, TimeoutError(reason))
+            self._give_up(turn, reason)
             return
         if turn.pause == FIRST_PAUSE:
             self._log.warning("channel.no_answer", reason=reason)
@@ -124,6 +124,14 @@ class Turns:
         if not turn.told.done():
             turn.told.set_exception(failure)
         self._leave(turn)
+
+    def _give_up(self, turn: Turn, reason: str) -> None:
+        """Its time is over, and with it that of all behind: stored now, they would stand before its repetition."""
+        line = self._lines[turn.address]
+        while line[-1] is not turn:
+            line[-1].timer.cancel()
+            self._fail(line[-1], TimeoutError(reason))
+        self._fail(turn, TimeoutError(reason))
 
     def _leave(self, turn: Turn) -> None:
         """Give the next one of the address its turn."""

@@ -78,14 +78,19 @@ async def test_an_attempt_without_an_answer_is_repeated() -> None:
     await told
 
 
-async def test_when_the_time_is_over_the_caller_is_told_and_the_next_one_has_its_turn() -> None:
+async def test_when_the_time_is_over_all_of_the_address_come_again_in_their_order() -> None:
     store = Store()
     turns = store.turns(within=0.05)
-    first, second = turns.take("a", b"1", b"head"), turns.take("a", b"2", b"head")
-    for late in (first, second):
+    first = turns.take("a", b"1", b"head")
+    await asyncio.sleep(0.03)
+    behind = [turns.take("a", text, b"head") for text in (b"2", b"3")]
+    for late in (first, *behind):
         with pytest.raises(TimeoutError):
             await late
-    assert len(turns) == 0
+    assert (store.sent, len(turns)) == ([b"1"], 0)
+    again = turns.take("a", b"1", b"head")
+    store.answers[-1].set_result(ACK)
+    await again
 
 
 async def test_a_refusal_is_told_and_the_next_one_has_its_turn() -> None:
