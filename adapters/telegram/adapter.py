@@ -117,7 +117,7 @@ class Telegram(Adapter):
             self.context.count("bad_secret")
             return web.Response(status=HTTPStatus.UNAUTHORIZED)
         try:
-            await self._intake.take(await self._intake.hear(await _read(request)))
+            await self._intake.take_next(await _read(request))
         except Poison as exc:
             self.context.count(POISON)
             return web.Response(status=HTTPStatus.BAD_REQUEST, text=str(exc))

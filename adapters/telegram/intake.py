@@ -68,6 +68,7 @@ class Intake:
         self._files = files
         self._chats = frozenset[str](chats)
         self._turns: Locks[int] = Locks()
+        self._reading = asyncio.Lock()
         self._answers: set[asyncio.Task[None]] = set()
 
     async def hear(self, raw: bytes) -> Heard:
@@ -85,6 +86,15 @@ class Intake:
             return Heard(number, raw, read_known(plain) or decode_update(await self._driver.read(plain)))
         except (Poison, msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
             return Heard(number, raw, None, str(exc))
+
+    async def take_next(self, raw: bytes) -> None:
+        """Read an update and take it; one that a library is imported for is not overtaken by what comes meanwhile.
+
+        Raises what :meth:`hear` and :meth:`take` raise.
+        """
+        async with self._reading:
+            heard = await self.hear(raw)
+        await self.take(heard)  # its place in the chat's order is taken before the next one is read
 
     async def take(self, heard: Heard) -> None:
         """Take an update. When this returns, it may be confirmed; those of one chat are taken one after the other.

@@ -1,6 +1,9 @@
 """Webhook and polling: who may post, and the change from one to the other and back."""
 
+import asyncio
 import json
+import threading
+from typing import cast
 
 import pytest
 
@@ -15,10 +18,11 @@ from adapters.telegram.changeover import (
     Watch,
     WebhookInfo,
 )
+from adapters.telegram.drivers import LOADER
 from adapters.telegram.intake import same_secret, webhook_secret
 from adapters.testing import NOON, Post
 from normalizer.content import Text
-from tests.adapters.telegram.conftest import TelegramRig, at_work, events, until
+from tests.adapters.telegram.conftest import WITHIN, TelegramRig, at_work, events, until
 from tests.adapters.telegram.recorded import BOT, message
 
 PUBLIC = "https://chat.example"
@@ -153,6 +157,27 @@ async def test_what_the_bot_before_this_one_is_told_is_not_taken_for_ours() -> N
         headers = {SECRET_HEADER: webhook_secret(rig.context, BOT + 1)}
         answer = await rig.post(Post(path="/update", body=json.dumps(message(1)).encode()), headers)
         assert (answer.status, rig.context.accepted) == (401, [])
+
+
+async def test_an_update_that_waits_for_the_library_is_not_overtaken_by_the_next_one() -> None:
+    async with at_work(mode="webhook") as rig:
+        headers = {SECRET_HEADER: webhook_secret(rig.context, BOT)}
+        imported = threading.Event()
+        importing = LOADER.submit(imported.wait, WITHIN)
+        try:
+            odd = {**message(1, text="first")}
+            cast("dict[str, object]", odd["message"])["never_seen_before"] = True
+            bodies = [json.dumps(each).encode() for each in (odd, message(2, text="second"))]
+            posted = []
+            for body in bodies:
+                posted.append(asyncio.create_task(rig.post(Post(path="/update", body=body), headers)))
+                await asyncio.sleep(0.2)  # it has come
+            assert texts(rig) == []
+        finally:
+            imported.set()
+        assert [(await each).status for each in posted] == [200, 200]
+        assert texts(rig) == ["first", "second"]
+        assert importing.result() is True
 
 
 async def test_an_update_that_is_too_long_is_refused() -> None:
