@@ -12,7 +12,7 @@ from datetime import UTC
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.utils import decode_params, getaddresses, parsedate_to_datetime, unquote
-from functools import cached_property
+from functools import cached_property, lru_cache
 from unicodedata import normalize
 
 from adapters.email.charsets import decode, guess
@@ -34,6 +34,13 @@ _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 _ID = re.compile(r"<[^<>\s]+>")
 _PIECE = re.compile(r"(?:[^;\"]|\"(?:\\.|[^\"])*\"?)+", re.DOTALL)
 """What stands between semicolons; those within quotes do not part."""
+_ONE_ADDRESS = re.compile(
+    r"(?:\"([^\"\\\r\n]+)\" |([A-Za-z0-9]+(?: [A-Za-z0-9]+)*) |)<([\w+-]+(?:\.[\w+-]+)*@[\w-]+(?:\.[\w-]+)*)>"
+    r"|([\w+-]+(?:\.[\w+-]+)*@[\w-]+(?:\.[\w-]+)*)",
+    re.ASCII,
+)
+"""One address with a name, in quotes or of plain words, or without: nearly all there are."""
+_NEWLINE = re.compile(r"[\r\n]")
 _BARE_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"]{1,200}@[^\s<>()\[\],;:\"@]{1,250}")
 _ENCODED_WORD = re.compile(r"=\?[^?\s]{1,100}\?[bBqQ]\?[^?]*\?=")
 
@@ -46,7 +53,17 @@ class Headers:
 
     def __init__(self, fields: list[tuple[str, bytes]]) -> None:
         self._fields = fields
+        self._unfolded: dict[str, list[str]] = {}
+        self._mailboxes: dict[tuple[str, ...], tuple[Mailbox, ...]] = {}
         self._parameters: dict[str, dict[str, str]] = {}
+
+    @cached_property
+    def _values(self) -> dict[str, list[bytes]]:
+        """The values by their names: some fifty are asked for of each mail, and few of them are there."""
+        values: dict[str, list[bytes]] = {}
+        for name, value in self._fields:
+            values.setdefault(name, []).append(value)
+        return values
 
     @cached_property
     def _charset(self) -> str:
@@ -56,13 +73,18 @@ class Headers:
     def raw(self, name: str) -> list[str]:
         """Give the values as they stand, unfolded; bytes beyond ASCII are UTF-8 or what they look like."""
         wanted = name.lower()
-        return [self._unfold(value) for field, value in self._fields if field == wanted]
+        values = self._values.get(wanted)
+        if values is None:
+            return []
+        if wanted not in self._unfolded:
+            self._unfolded[wanted] = [self._unfold(value) for value in values]
+        return self._unfolded[wanted]
 
     def _unfold(self, value: bytes) -> str:
         text = _decoded(value)
         if text is None:
             text = decode(value, self._charset, guessing=False)
-        return " ".join(text.replace("\r", "\n").split("\n")).strip()
+        return _NEWLINE.sub(" ", text).strip()
 
     def first(self, name: str) -> str:
         """Give the topmost value as it stands, or nothing."""
@@ -79,10 +101,14 @@ class Headers:
 
     def mailboxes(self, *names: str) -> tuple[Mailbox, ...]:
         """Give the addresses in these fields that are addresses."""
-        return tuple(box for name in names for value in self.raw(name) for box in _mailboxes(value))[:MAX_ADDRESSES]
+        if names not in self._mailboxes:
+            found = [box for name in names for value in self.raw(name) for box in _mailboxes(value)]
+            self._mailboxes[names] = tuple(found[:MAX_ADDRESSES])
+        return self._mailboxes[names]
 
+    @cached_property
     def date(self) -> int | None:
-        """Give the time of the field Date in ms since the epoch, or None where it says nothing sensible."""
+        """The time of the field Date in ms since the epoch, or None where it says nothing sensible."""
         try:
             written = parsedate_to_datetime(self.first("date")[:200])
             at = int((written if written.tzinfo else written.replace(tzinfo=UTC)).timestamp() * 1_000)
@@ -202,14 +228,21 @@ def _after_empty_line(data: bytes, position: int, end: int) -> int:
 def _mailboxes(value: str) -> Iterator[Mailbox]:
     """Read a list of addresses; what the library cannot read is searched for things that look like one."""
     value = value[:MAX_VALUE]
-    try:
-        pairs = getaddresses([value])
-    except _FAULTS:
-        pairs = []
-    boxes = [box for name, spelt in pairs if (box := mailbox(spelt, decode_words(name)))]
+    boxes = [box for name, spelt in _pairs(value) if (box := mailbox(spelt, decode_words(name)))]
     yield from boxes or (box for match in _BARE_ADDRESS.finditer(value) if (box := mailbox(match[0], "")))
 
 
+def _pairs(value: str) -> list[tuple[str, str]]:
+    """Give names and addresses; the library goes through a field letter by letter, so most are read without it."""
+    if found := _ONE_ADDRESS.fullmatch(value):
+        return [(found[1] or found[2] or "", found[3] or found[4])]
+    try:
+        return getaddresses([value])
+    except _FAULTS:
+        return []
+
+
+@lru_cache(maxsize=256)
 def mailbox(spelt: str, name: str) -> Mailbox | None:
     """Give an address and its name, or None if it is none.
 

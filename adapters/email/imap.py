@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, Self, TypeVar
 
-from aioimaplib import AUTH, AioImapException, Command, IMAP4ClientProtocol, Response, quoted
+from aioimaplib import AUTH, AioImapException, Command, FetchCommand, IMAP4ClientProtocol, Response, quoted
 from msgspec import Struct
 
 from adapters.email.imap_words import SIZE, arrival, fetched, mailbox_name, number, uid_set
@@ -58,11 +58,15 @@ class Folder(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True):
-    """A mail in the folder: ``size`` in bytes, ``arrived`` in ms since the epoch, 0 where the server does not say."""
+    """A mail in the folder: ``size`` in bytes, ``arrived`` in ms since the epoch, 0 where the server does not say.
+
+    ``mail`` is all of it, where that was asked for and it is small.
+    """
 
     uid: int
     size: int
     arrived: int
+    mail: bytes | None = None
 
 
 class CommandRefused(Exception):
@@ -111,12 +115,14 @@ class Connection:
         lines = await self._ask("UID SEARCH", self._protocol.search(criteria, charset=None, by_uid=True))
         return sorted({int(word) for word in _words(lines[:-1]).split() if word.isdigit()})
 
-    async def items(self, uids: Sequence[int]) -> list[Item]:
-        """Describe at most 200 mails; those that are gone are left out. Raises CommandRefused."""
-        found = [(uid, text) for uid, text, _ in await self._fetch(uids, "(UID RFC822.SIZE INTERNALDATE)")]
-        described = [
-            Item(uid=uid, size=number(SIZE, text), arrived=arrival(text)) for uid, text in found if SIZE.search(text)
-        ]
+    async def items(self, uids: Sequence[int], *, below: int = 0) -> list[Item]:
+        """Describe at most 200 mails, and give those that are ``below`` so many bytes with them.
+
+        Those that are gone are left out. Raises CommandRefused.
+        """
+        beginning = f" BODY.PEEK[]<0.{below}>" if below else ""
+        found = await self._fetch(uids, f"(UID RFC822.SIZE INTERNALDATE{beginning})")
+        described = [_item(uid, text, body, below) for uid, text, body in found if SIZE.search(text)]
         return sorted(described, key=lambda item: item.uid)
 
     async def bodies(self, uids: Sequence[int]) -> dict[int, bytes]:
@@ -232,7 +238,7 @@ class Connection:
             raise ValueError(f"{len(uids)} mails at once are too many: at most {MOST_AT_ONCE}")
         if not uids:
             return []
-        asked = self._protocol.uid("FETCH", uid_set(uids), parts, timeout=self._server.timeout)  # of silence
+        asked = self._protocol.fetch_by_uid(uid_set(uids), parts, silence=self._server.timeout)
         return list(fetched(await self._ask("UID FETCH", asked, LONGEST_FETCH)))
 
     async def _ask(self, name: str, command: Awaitable[Response], seconds: float = 0.0) -> list[bytes | bytearray]:
@@ -286,6 +292,10 @@ class _Protocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library has n
             self.told.set()
         return super()._untagged_response(line)
 
+    async def fetch_by_uid(self, uids: str, parts: str, *, silence: float) -> Response:
+        """Fetch; ``silence`` is how many seconds the server may say nothing."""
+        return await self.execute(_Fetch(self.new_tag(), uids, parts, prefix="UID", loop=self.loop, timeout=silence))
+
     async def authenticate(self, user: str, token: str) -> Response:
         """Log in by XOAUTH2; a refusal is a challenge, and an empty line must be sent to learn the result."""
         words = base64.b64encode(f"user={user}\1auth=Bearer {token}\1\1".encode()).decode()
@@ -294,6 +304,23 @@ class _Protocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library has n
             if response.result == "OK":
                 self.state = AUTH
         return response
+
+
+class _Fetch(FetchCommand):  # type: ignore[misc]  # the library has no types
+    """A FETCH command that counts brackets as they come; the library counts all that it has at each line."""
+
+    _open = 0
+
+    def append_to_resp(self, line: bytes | bytearray, result: str = "Pending") -> None:
+        """Take a line of the server, or (a bytearray) a literal."""
+        if isinstance(line, bytes):
+            before = 0 if self.FETCH_MESSAGE_DATA_RE.match(line) else self._open
+            self._open = before + line.count(b"(") - line.count(b")")
+        super().append_to_resp(line, result)
+
+    def wait_data(self) -> bool:
+        """Whether the answer about a mail goes on in the next line."""
+        return self._open != 0
 
 
 class _Authenticate(Command):  # type: ignore[misc]  # the library has no types
@@ -329,6 +356,13 @@ class _Tasks:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _item(uid: int, text: bytes, beginning: bytes | None, below: int) -> Item:
+    """Describe a mail. A beginning that is not as long as the server says is not believed to be the whole of it."""
+    size = number(SIZE, text)
+    whole = beginning is not None and len(beginning) == size < below
+    return Item(uid=uid, size=size, arrived=arrival(text), mail=beginning if whole else None)
 
 
 def _outcome(task: "asyncio.Future[Any]") -> str:

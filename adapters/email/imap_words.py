@@ -3,16 +3,21 @@
 import base64
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from aioimaplib import quoted
 
 _FETCHED = re.compile(rb"[0-9]+ FETCH \(")
 _UID = re.compile(rb"\bUID ([0-9]+)")
 SIZE = re.compile(rb"\bRFC822\.SIZE ([0-9]+)")
-_ARRIVED = re.compile(rb'\bINTERNALDATE "([^"]+)"')
-_EMPTY_BODY = re.compile(rb'\bBODY\[[A-Z]*\] ""')
+_ARRIVED = re.compile(
+    rb'\bINTERNALDATE " ?([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})'
+    rb' ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-][0-9]{2})([0-9]{2})"'
+)
+_EMPTY_BODY = re.compile(rb'\bBODY\[[A-Z]*\](?:<0>)? ""')
 _OUTSIDE_ASCII = re.compile(r"[^\x20-\x7e]+|&")
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def fetched(lines: Iterable[bytes | bytearray]) -> Iterator[tuple[int, bytes, bytes | None]]:
@@ -58,12 +63,15 @@ def number(pattern: bytes | re.Pattern[bytes], text: bytes) -> int:
 
 
 def arrival(text: bytes) -> int:
-    """Read ``17-Jul-1996 02:44:25 -0700``."""
+    """Read ``17-Jul-1996 02:44:25 -0700``; 0 where there is no such time."""
     found = _ARRIVED.search(text)
     if found is None:
         return 0
+    day, year, hour, minute, second, east, beside = map(int, found.group(1, 3, 4, 5, 6, 7, 8))
     try:
-        at = datetime.strptime(found[1].decode("ascii", "replace").strip(), "%d-%b-%Y %H:%M:%S %z")
+        month = MONTHS.index(found[2].decode().title()) + 1
+        at = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return 0
-    return int(at.timestamp() * 1_000)
+    offset = timedelta(hours=east, minutes=-beside if found[7].startswith(b"-") else beside)
+    return int((at - offset).timestamp() * 1_000)

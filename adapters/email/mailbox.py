@@ -6,7 +6,9 @@ arrived since shortly before the last look is gone through once more, and what w
 content. Mail that lay there before the very first start is none of ours, but for unread mail if that is wished.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -16,12 +18,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from adapters.contract import Memory
-from adapters.email.imap import MOST_AT_ONCE, CommandRefused, Connection, Folder, Item
+from adapters.email.imap import CommandRefused, Connection, Folder, Item
+from adapters.email.imap_words import MONTHS
 from adapters.email.settings import AfterSettings
 from adapters.pace import HOUR
 
 BATCH_MAILS, BATCH_BYTES = 50, 8_000_000
 """Mails fetched together; a larger one is fetched alone."""
+
+SMALL = 64 * 1024
+"""Bytes; mails below come with their description, which spares the server and us a second look at nearly all."""
 
 DAY = 24 * HOUR
 OVERLAP = 3 * DAY
@@ -32,8 +38,6 @@ SKEW = HOUR
 
 LOOKED_EVERY = HOUR
 """How often the position is saved while nothing comes."""
-
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Reach(Struct, frozen=True, kw_only=True):
@@ -55,6 +59,30 @@ class Position(Struct, frozen=True, kw_only=True):
     begun: int
     looked: int
     older: Reach | None = None
+
+
+class Lost(Struct, frozen=True):
+    """A mail that cannot be had, and why (a stable word)."""
+
+    item: Item
+    header: bytes
+    reason: str
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """Mails that are taken together, by UID, of ``size`` bytes; then everything up to ``until`` has been looked at."""
+
+    mails: dict[int, bytes]
+    lost: list[Lost]
+    until: int
+    size: int
+
+
+class Done(Struct, frozen=True):
+    """The UIDs of a batch that were taken, and up to which one everything has been looked at."""
+
+    taken: tuple[int, ...]
+    until: int
 
 
 class Taker(Protocol):
@@ -131,34 +159,93 @@ class Mailbox:
     async def _go_through(self, uids: Sequence[int], older: Reach | None) -> None:
         """Look at these; ``UID n:*`` names the last mail even where that is below n (RFC 9051 section 9)."""
         wanted = [uid for uid in uids if uid > self._position.uid and (older is None or uid <= older.until)]
-        for start in range(0, len(wanted), MOST_AT_ONCE):
-            portion = wanted[start : start + MOST_AT_ONCE]
-            items = await self._server.items(portion)
-            for batch in batches([item for item in items if older is None or is_young(item, older)]):
-                await self._look_at(batch)
-            await self._save(replace(self._position, uid=portion[-1]))
+        async with aclosing(self._fetched(wanted, older)) as coming:
+            done, batch = None, await anext(coming, None)
+            while batch is not None:
+                done, batch = await self._look_at(batch, done, coming)
+            if done is not None:
+                await self._finish(done)
 
-    async def _look_at(self, batch: Sequence[Item]) -> None:
-        """Take a batch, mark it, then go on. When that fails it is looked at again, and what was taken is known."""
-        bodies = await self._bodies([item for item in batch if item.size <= self._largest])
-        for item in batch:
-            if item.uid not in bodies:
-                bodies |= await self._look_again(item)
-        uids = sorted(bodies)
-        taken = await self._taker.take([bodies.pop(uid) for uid in uids])
-        await self._mark([uid for uid, was_taken in zip(uids, taken, strict=True) if was_taken])
-        await self._save(replace(self._position, uid=batch[-1].uid))
+    async def _look_at(
+        self, batch: Batch, before: Done | None, coming: AsyncIterator[Batch]
+    ) -> tuple[Done, Batch | None]:
+        """Take a batch; meanwhile the one before it is marked and the next one comes. Gives both.
 
-    async def _look_again(self, item: Item) -> dict[int, bytes]:
-        """Give a mail that did not come with the others; one that cannot be had is given up."""
+        It is marked only when it is taken. When that fails it is looked at again, and what was taken is known. A large
+        mail is taken before the next ones come, so that they do not fill the memory together.
+        """
+        if batch.size > BATCH_BYTES:
+            return await self._take(batch), await self._go_on(before, coming)
+        taken, following = await asyncio.gather(
+            self._take(batch), self._go_on(before, coming), return_exceptions=True
+        )  # a command of which nobody awaits the answer would be the end of the connection
+        if isinstance(taken, BaseException):
+            raise taken
+        if isinstance(following, CommandRefused):
+            await self._finish(taken)
+        if isinstance(following, BaseException):
+            raise following
+        return taken, following
+
+    async def _take(self, batch: Batch) -> Done:
+        for lost in batch.lost:
+            await self._taker.give_up(lost.header, lost.item, lost.reason)
+        uids = sorted(batch.mails)
+        taken = await self._taker.take([batch.mails.pop(uid) for uid in uids])
+        return Done(tuple(uid for uid, was_taken in zip(uids, taken, strict=True) if was_taken), batch.until)
+
+    async def _go_on(self, done: Done | None, coming: AsyncIterator[Batch]) -> Batch | None:
+        if done is not None:
+            await self._finish(done)
+        return await anext(coming, None)
+
+    async def _finish(self, done: Done) -> None:
+        await self._mark(done.taken)
+        await self._save(replace(self._position, uid=done.until))
+
+    # --- fetching ---
+
+    async def _fetched(self, wanted: Sequence[int], older: Reach | None) -> AsyncGenerator[Batch, None]:
+        """Give batch after batch, in order; the last one of each portion also stands for what is gone or too old."""
+        for start in range(0, len(wanted), BATCH_MAILS):
+            portion = wanted[start : start + BATCH_MAILS]
+            items = [item for item in await self._items(portion) if older is None or is_young(item, older)]
+            *firsts, last = list(batches(items)) or [[]]
+            for some in firsts:
+                yield await self._fetch(some, some[-1].uid)
+            yield await self._fetch(last, portion[-1])
+
+    async def _items(self, uids: Sequence[int]) -> list[Item]:
+        """Describe mails, the small ones whole; a server that refuses because of one of them describes them only."""
+        try:
+            return await self._server.items(uids, below=SMALL)
+        except CommandRefused as exc:
+            self._log.info("email.not_fetched", count=len(uids), reason=str(exc))
+            return await self._server.items(uids)
+
+    async def _fetch(self, items: Sequence[Item], until: int) -> Batch:
+        """Have what is not there yet."""
+        mails = {item.uid: item.mail for item in items if item.mail is not None and item.size <= self._largest}
+        missing = [item for item in items if item.uid not in mails]
+        mails |= await self._bodies([item for item in missing if item.size <= self._largest])
+        lost: list[Lost] = []
+        for item in missing:
+            if item.uid not in mails:
+                mails |= await self._look_again(item, lost)
+        return Batch(mails=mails, lost=lost, until=until, size=sum(map(len, mails.values())))
+
+    async def _look_again(self, item: Item, lost: list[Lost]) -> dict[int, bytes]:
+        """Give a mail that did not come with the others; one that cannot be had is ``lost``."""
         body = await self._bodies([item]) if item.size <= self._largest else {}
         if not body and await self._server.items([item.uid]):  # else it was deleted meanwhile, and is nobody's any more
             reason = "too_large" if item.size > self._largest else "not_fetched"
-            await self._taker.give_up(await self._server.header(item.uid), item, reason)
+            lost.append(Lost(item, await self._server.header(item.uid), reason))
         return body
 
     async def _bodies(self, items: Sequence[Item]) -> dict[int, bytes]:
         """Fetch mails. A server that refuses because of one of them is asked for each by itself, by and by."""
+        if not items:
+            return {}
         try:
             return await self._server.bodies([item.uid for item in items])
         except CommandRefused as exc:

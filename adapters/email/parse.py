@@ -35,7 +35,7 @@ def parse_mail(raw: bytes, *, now_ms: int, ours: Ours, limits: Limits = Limits()
     recipients = headers.mailboxes("to", "cc")
     delivered = tuple(dict.fromkeys(box.address for box in headers.mailboxes(*_DELIVERED_TO)))
     reached = (*delivered, *(box.address for box in recipients))
-    written = headers.date()
+    written = headers.date
     ids = headers.ids("message-id")
     return ParsedMail(
         message_id=next(iter(ids), ""),
@@ -72,6 +72,6 @@ def _digest(root: Part, reader: Reader, headers: Headers) -> str:
     ids = headers.ids("message-id")
     said = "\n".join((*ids[:1], headers.first("from"), headers.first("date"), headers.first("subject")))
     digest = hashlib.sha256(said.encode("utf-8", "replace"))
-    if not ids or headers.date() is None:
+    if not ids or headers.date is None:
         digest.update(memoryview(reader.data)[root.start : root.end])
     return digest.hexdigest()[:_DIGEST]

@@ -10,6 +10,7 @@ import base64
 import hmac
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -58,7 +59,13 @@ def find(text: str, ours: Ours) -> Iterator[Token]:
 
 def loop_mark(ours: Ours) -> str:
     """Give the value of the header by which we know a mail of ours again, and take nobody else's for ours."""
-    return _hash(ours.key, "loop", "", _SIGNATURE)
+    return _loop_mark(ours.key)
+
+
+@lru_cache(maxsize=16)
+def _loop_mark(key: bytes) -> str:
+    """Every mail is looked at for it."""
+    return _hash(key, "loop", "", _SIGNATURE)
 
 
 def _hash(key: bytes, purpose: str, text: str, length: int) -> str:
