@@ -184,6 +184,17 @@ class ChannelLines:
         return record.person if record else None
 
     async def _read(self, conversation: str, person: Person | None, address: str, since: int) -> list[LineItem]:
+        """Give what one conversation shows to an address; a person's other conversations are none of its business."""
+        items = await self._shown(conversation, person, address, since)
+        if not items or any(map(_was_said, items)):
+            return items
+        known = self._following.state.conversations.get(conversation)
+        if known is not None:
+            return items if address in self._addresses(known) else []
+        whole = await self._shown(conversation, person, address, 0) if since else items
+        return items if any(map(_was_said, whole)) else []
+
+    async def _shown(self, conversation: str, person: Person | None, address: str, since: int) -> list[LineItem]:
         records = await self._following.history(conversation, person.id if person else "", after=since)
         return [
             item
@@ -317,6 +328,10 @@ def _conversations(person: Person | None, *, whole: bool) -> list[str]:
         return []
     last = [person.conversation] if person.conversation else []
     return [*person.past, *last] if whole else last
+
+
+def _was_said(item: LineItem) -> bool:
+    return item.kind in ("message", "reply")
 
 
 def _fits(address: str, addresses: list[str] | None) -> bool:

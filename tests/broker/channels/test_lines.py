@@ -149,6 +149,22 @@ async def test_a_customer_sees_nothing_of_the_persons_other_addresses(lines: Cha
     assert [item.id for item in items] == ["m1", "c2-4"]
 
 
+async def test_a_customer_sees_nothing_of_conversations_that_the_person_has_elsewhere(
+    lines: ChannelLines, log: Log
+) -> None:
+    log.add("c1", said(1))
+    first = log.add("c1", answered(2))
+    log.open("c2", (OTHER, "telegram"))
+    log.state.addresses[ALICE] = AddressState(address=ALICE, person="p1")
+    log.add("c2", said(1, address=OTHER, channel="telegram", conversation="c2"))
+    log.add("c2", Assigned(conversation="c2", operator="anna", epoch=1, units=20))
+    closed = log.add("c1", ConversationClosed(conversation="c1", by="anna"))
+    for _ in range(2):
+        assert kinds((await lines.history(ALICE, (STREAM, first)))[0]) == [("closed", closed, "")]
+        assert (await lines.history(ALICE, None))[0] == []
+        log.state.conversations.clear()  # they have left the memory
+
+
 async def test_history_goes_on_from_a_cursor_over_conversations(lines: ChannelLines, log: Log) -> None:
     log.add("c1", said(1))
     first = log.add("c1", answered(2))
