@@ -40,6 +40,13 @@ export function shown(chord: Chord): string[] {
   });
 }
 
+/** One forward, one back, or nothing: by the arrow that points along the line where the key was pressed. */
+export function along(event: KeyboardEvent): 1 | -1 | 0 {
+  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key] ?? 0;
+  const backwards = event.target instanceof Element && getComputedStyle(event.target).direction === "rtl";
+  return (backwards ? -by : by) as 1 | -1 | 0;
+}
+
 /** Whether the key would write something where the focus is. */
 export function isTyping(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;

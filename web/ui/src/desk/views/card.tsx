@@ -22,7 +22,7 @@ export function Card({ thread }: { thread: Thread }) {
     <aside class="card" aria-label={t("card.label")}>
       <header class="card-head">
         <Avatar name={name} id={thread.person.value} size="big" />
-        <h2>{name}</h2>
+        <h2 dir="auto">{name}</h2>
         {summary && summary.languages.length > 0 && (
           <p class="quiet">{summary.languages.map(languageName).join(", ")}</p>
         )}
@@ -194,7 +194,9 @@ function Past({ id, person }: { id: string; person: string }) {
     <li>
       <button type="button" class="past" onClick={() => places.open(id, person)}>
         <Icon name="history" size={15} />
-        <span class="past-words">{about.value?.words || "…"}</span>
+        <span class="past-words" dir="auto">
+          {about.value?.words || "…"}
+        </span>
         <span class="quiet">{about.value?.at ? moment(about.value.at) : ""}</span>
       </button>
     </li>

@@ -131,12 +131,18 @@ export function Said({ children }: { children: string }) {
 function TextView({ content, conversation, person }: { content: TextContent; conversation: string; person: string }) {
   return (
     <>
-      {content.subject && <strong class="subject">{content.subject}</strong>}
+      {content.subject && (
+        <strong class="subject" dir="auto">
+          {content.subject}
+        </strong>
+      )}
       {content.text && <Said>{content.text}</Said>}
       {content.full && content.full !== content.text && (
         <details>
           <summary>{t("content.quoted")}</summary>
-          <div class="text quiet">{content.full}</div>
+          <div class="text quiet" dir="auto">
+            {content.full}
+          </div>
         </details>
       )}
       {content.html && <Layout url={layoutUrl(conversation, person, content.html.name)} />}

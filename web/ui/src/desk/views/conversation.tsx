@@ -54,7 +54,9 @@ function Head({ thread }: { thread: Thread }) {
       <button type="button" class="who" onClick={() => places.toggleCard()} title={t("deed.card")}>
         <Avatar name={name} id={thread.person.value} />
         <span class="who-words">
-          <h2 id="title">{name}</h2>
+          <h2 id="title" dir="auto">
+            {name}
+          </h2>
           <span class="who-facts">{summary ? <HeadFacts summary={summary} /> : t("conversation.archived")}</span>
         </span>
       </button>
@@ -108,7 +110,7 @@ function Offered({ thread }: { thread: Thread }) {
       <div class="offer-words">
         <p class="big">{t("offer.title")}</p>
         {offer.from && <p>{t("offer.from", { who: desk.nameOf(offer.from) })}</p>}
-        {(offer.comment || summary.comment) && <blockquote>{offer.comment || summary.comment}</blockquote>}
+        {(offer.comment || summary.comment) && <blockquote dir="auto">{offer.comment || summary.comment}</blockquote>}
         {summary.unanswered > 0 && (
           <p>
             {t("offer.waits")} <Since at={summary.unanswered} />
@@ -153,7 +155,7 @@ function Standing({ thread }: { thread: Thread }) {
       {summary.comment && summary.owner === me && (
         <p class="standing note">
           <Icon name="transfer" size={15} />
-          {summary.comment}
+          <bdi>{summary.comment}</bdi>
         </p>
       )}
     </>

@@ -48,10 +48,20 @@ const PATHS = {
 
 export type IconName = keyof typeof PATHS;
 
+/** They point along the line: where it runs from right to left, so do they. */
+const POINTING: ReadonlySet<IconName> = new Set(["back", "send", "chat", "play", "queue"]);
+
 /** A picture beside words that say the same: screen readers leave it out. */
 export function Icon({ name, size = 18 }: { name: IconName; size?: number }) {
   return (
-    <svg class="icon" width={size} height={size} viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+    <svg
+      class={POINTING.has(name) ? "icon pointing" : "icon"}
+      width={size}
+      height={size}
+      viewBox="0 0 24 24"
+      aria-hidden="true"
+      focusable="false"
+    >
       <path d={PATHS[name]} />
     </svg>
   );

@@ -29,7 +29,7 @@ export function ItemView({ item: { value: item }, first, conversation, thread }:
       )}
       {first && (
         <p class="item-head">
-          <span class="item-who">{who}</span>
+          <bdi class="item-who">{who}</bdi>
           {item.kind === "note" && <span class="fact">{item.whisper ? t("item.whisper") : t("item.note")}</span>}
           {item.channel && (
             <ChannelBadge

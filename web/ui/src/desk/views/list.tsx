@@ -2,6 +2,7 @@
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { useApp } from "../app";
+import { along } from "../keys/chords";
 import type { Summary } from "../protocol/wire";
 import type { ListName, Order } from "../store/lists";
 import { t } from "../words";
@@ -31,7 +32,7 @@ function Tabs() {
     all: desk.lists.orders.all.value.ids.length,
   };
   const move = (event: KeyboardEvent) => {
-    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const by = along(event);
     if (!by) return;
     const next = names[(names.indexOf(desk.list.value) + by + names.length) % names.length] ?? "mine";
     desk.chooseList(next);

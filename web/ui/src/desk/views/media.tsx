@@ -1,6 +1,7 @@
 // Files: pictures, sound and video in place, everything else to be fetched; and the viewer for pictures.
 import { duration } from "../../shared/measures";
 import { useApp } from "../app";
+import { along } from "../keys/chords";
 import { fileUrl } from "../protocol/http";
 import type { Media } from "../protocol/wire";
 import type { Picture } from "../store/places";
@@ -78,8 +79,8 @@ export function Viewer({ pictures, at }: { pictures: readonly Picture[]; at: num
       <div
         class="viewer"
         onKeyDown={(event) => {
-          if (event.key === "ArrowRight") go(1);
-          if (event.key === "ArrowLeft") go(-1);
+          const by = along(event);
+          if (by) go(by);
         }}
       >
         <img src={picture.url} alt={picture.media.caption || name} />

@@ -73,6 +73,7 @@ function Join({ thread, other }: { thread: Thread; other: Candidate }) {
     places.shut();
     const outcome = await desk.do({ do: "link", person, other: other.person, evidence });
     if (outcome.status !== "confirmed") return;
+    desk.threads.watchAgain(thread.id); // what the other has said is part of its past now
     const [address, ...more] = other.addresses;
     const undo = () => void desk.do({ do: "unlink", person, address: address ?? "", evidence: t("action.undo") });
     // More than one address would not come back as one customer: those are separated on the card.

@@ -29,11 +29,15 @@ export function Row({ id }: { id: string }) {
       onClick={() => places.open(id)}
     >
       <Avatar name={calledIn(summary)} id={summary.person} />
-      <span class="row-name">{calledIn(summary)}</span>
+      <span class="row-name" dir="auto">
+        {calledIn(summary)}
+      </span>
       <span class="row-when">
         <Waiting summary={summary} />
       </span>
-      <span class="row-preview">{summary.preview || "…"}</span>
+      <span class="row-preview" dir="auto">
+        {summary.preview || "…"}
+      </span>
       {unread > 0 && (
         <span class="unread-count">
           <span aria-hidden="true">{unread}</span>

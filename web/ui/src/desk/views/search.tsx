@@ -175,7 +175,9 @@ function PersonButton({ person }: { person: PersonHit }) {
     >
       <Avatar name={name} id={person.person} size="small" />
       <span>
-        <b>{name}</b>
+        <b>
+          <bdi>{name}</bdi>
+        </b>
         <span class="quiet block">{addressOf(person)}</span>
       </span>
       <span class="quiet">{t("search.conversations", { n: person.conversations ?? 0 })}</span>
@@ -226,7 +228,9 @@ function HitButton({ hit }: { hit: Hit }) {
       <Avatar name={name} id={hit.person} />
       <span class="found-words">
         <span class="found-head">
-          <b>{name}</b>
+          <b>
+            <bdi>{name}</bdi>
+          </b>
           <ChannelBadge channel={hit.channel} address="" named />
           <span class="fact">{coded("status", hit.status)}</span>
           {hit.owner && <span class="fact">{desk.nameOf(hit.owner)}</span>}
@@ -244,8 +248,12 @@ function HitButton({ hit }: { hit: Hit }) {
 
 function MatchLine({ match }: { match: Match }) {
   return (
-    <span class={`match ${match.kind}`}>
-      {match.name && <span class="match-who">{match.name}: </span>}
+    <span class={`match ${match.kind}`} dir="auto">
+      {match.name && (
+        <span class="match-who">
+          <bdi>{match.name}</bdi>:{" "}
+        </span>
+      )}
       {marked(match.text, match.marks ?? []).map((piece, i) =>
         piece.hit ? <mark key={`${i}-${piece.text}`}>{piece.text}</mark> : piece.text,
       )}

@@ -111,7 +111,13 @@ export function Timeline({ thread }: { thread: Thread }) {
                   <i />
                   <i />
                 </span>
-                {typing ? <span class="typing-text">{typing}</span> : t("timeline.typing")}
+                {typing ? (
+                  <span class="typing-text" dir="auto">
+                    {typing}
+                  </span>
+                ) : (
+                  t("timeline.typing")
+                )}
               </span>
             )}
           </p>

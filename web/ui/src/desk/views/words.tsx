@@ -13,7 +13,9 @@ export function Words({ order }: { order: Order }) {
   return (
     <li class={`item pending first ${action.do}`} data-state={order.state}>
       <div class="bubble">
-        <div class="text">{textIn(action.content)}</div>
+        <div class="text" dir="auto">
+          {textIn(action.content)}
+        </div>
       </div>
       {order.code === "stale" ? <Stale order={order} /> : <State order={order} />}
     </li>
@@ -53,7 +55,9 @@ function Stale({ order }: { order: Order }) {
         {order.since.map((item) => (
           <li key={item.id}>
             <b>{item.name || t("item.automatic")}</b> <time>{clockTime(item.at)}</time>
-            <div class="text">{item.content ? textIn(item.content) : ""}</div>
+            <div class="text" dir="auto">
+              {item.content ? textIn(item.content) : ""}
+            </div>
           </li>
         ))}
       </ol>
