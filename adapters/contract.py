@@ -129,6 +129,7 @@ class Media(Protocol):
 
         Raises:
             FileTooBig: it is longer than ``limit``; nothing is kept.
+            NotAccepted: it could not be kept in time.
         """
         ...
 
@@ -153,7 +154,7 @@ class Memory(Protocol):
     """A channel's own small notes (a polling offset, a mailbox position); kept over restarts, shared by its nodes."""
 
     async def load(self, key: str) -> bytes | None:
-        """Give the value, or None."""
+        """Give the value, or None. Raises NotAccepted: it could not be read in time."""
         ...
 
     async def save(self, key: str, value: bytes) -> None:
@@ -280,15 +281,6 @@ class Adapter:
         """Say what can be shown at an address; the desk asks without making the channel."""
         del settings, address
         return cls.capabilities
-
-    @classmethod
-    def modules(cls, settings: Any) -> Sequence[str]:  # noqa: ANN401 - as in __init__
-        """Name what is imported when the channel is made: a big library takes seconds, in which nothing else would run.
-
-        A channel that comes while others serve has it imported beforehand, in a thread.
-        """
-        del settings
-        return ()
 
     async def check(self) -> Sequence[Finding]:
         """Look whether the channel can work: settings, credentials, the provider's side. Changes nothing.

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence, Sized
-from contextlib import suppress
-from importlib import import_module
 from typing import Any
 
 from aiohttp import web
@@ -71,18 +69,12 @@ class Serving:
 
     async def change(self, wanted: Mapping[str, Struct], types: Mapping[str, type[Adapter]]) -> None:
         """End what is not wanted any more or not so, start what is new; all others do not notice."""
-        coming = [settings for name, settings in wanted.items() if not self._runs(name, settings)]
-        await asyncio.to_thread(_import, [m for settings in coming for m in types[_type(settings)].modules(settings)])
         leaving = [name for name, one in self._running.items() if wanted.get(name) != one.settings]
         await asyncio.gather(*map(self._end, leaving))
         self._refused.clear()
         for name, settings in wanted.items():
             if name not in self._running and not self._closed:
                 self._add(name, types[_type(settings)], settings)
-
-    def _runs(self, name: str, settings: Struct) -> bool:
-        running = self._running.get(name)
-        return running is not None and running.settings == settings
 
     async def wait(self) -> None:
         """Wait until a channel ends that must not; its error is raised: ChannelRefused, or a fault of ours."""
@@ -198,10 +190,3 @@ class _ChannelRoutes(AbstractResource, Sized):
 
 def _type(settings: Struct) -> str:
     return str(settings.__struct_config__.tag)
-
-
-def _import(modules: Sequence[str]) -> None:
-    """Import what can be had; what cannot is told by the channel that needs it."""
-    for module in modules:
-        with suppress(ImportError):
-            import_module(module)

@@ -1,8 +1,6 @@
 """Channels that come, change and go while a process serves."""
 
 import asyncio
-import sys
-import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
@@ -20,7 +18,6 @@ from normalizer.capabilities import Capabilities
 from tests.broker.channels.conftest import Scene
 from tests.broker.channels.test_runner import Stage, until
 
-HEAVY = "tests.broker.channels.heavy_library"
 Client = TestClient[web.Request, web.Application]
 
 
@@ -48,10 +45,6 @@ class Fake(Adapter):
             raise BadSettings("no_word", "there is no such word", key="word")
         self.closed = False
         self.made.append(self)
-
-    @classmethod
-    def modules(cls, settings: Settings) -> Sequence[str]:
-        return (HEAVY, "no_such_library") if settings.word == "heavy" else ()
 
     async def check(self) -> Sequence[Finding]:
         match self.settings.word:
@@ -130,14 +123,6 @@ async def test_a_channel_whose_settings_change_is_made_anew(serving: Serving, cl
     assert await said(client, "/channels/one/word/a") == "servus"
     assert [one.closed for one in Fake.made] == [True, False]
     assert set(serving.statuses) == {"one"}
-
-
-async def test_what_a_new_channel_imports_is_imported_beside_the_event_loop(serving: Serving, client: Client) -> None:
-    serving.start({"one": Settings()}, TYPES)
-    assert HEAVY not in sys.modules
-    await serving.change({"one": Settings(), "two": Settings(word="heavy")}, TYPES)
-    assert sys.modules[HEAVY].IMPORTED_BY is not threading.current_thread()
-    assert await said(client, "/channels/two/word/a") == "heavy"
 
 
 async def test_paths_and_methods_that_a_channel_does_not_have_are_told_as_such(
