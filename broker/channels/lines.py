@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from adapters.contract import Cursor, Duty, FellBehind, LineItem, Typing
 from broker.bus.connection import Bus, LiveMessage
+from broker.bus.errors import NoAnswer
 from broker.bus.streams import Workspace
-from broker.routing.people import PeopleBucket
+from broker.routing.people import PeopleBucket, Stamps
 from normalizer.outbound import Author
 from router.facts import AnyFact, Assigned, ConversationClosed, EntriesRead, MessageTaken, ReplySent
 from router.hours import opens_at
@@ -45,11 +46,15 @@ _KINDS: dict[type[Change], Literal["read", "joined", "closed"]] = {
 
 
 class Following(Protocol):
-    """A follower, as far as lines are concerned; ``stream`` is when its log was created, in ns since the epoch."""
+    """A follower, as far as lines are concerned; ``stream`` is when its log was created, in ns since the epoch.
+
+    ``stamps`` say how new the values in the people bucket must be.
+    """
 
     state: State
     position: int
     stream: int
+    stamps: Stamps
 
     def subscribe(self, callback: Callable[[int, str, Record], None]) -> Callable[[], None]:
         """Call with each record right after it was folded."""
@@ -76,7 +81,7 @@ class ChannelLines:
         self._following = following
         self._channel = channel
         self._now = now
-        self._people = PeopleBucket(bus, workspace)
+        self._people = PeopleBucket(bus, workspace, following.stamps)
         self._policy = Policy(following.state.rules)
         self._recent: deque[LineItem] = deque(maxlen=RECENT)
         self._kept_from = 0
@@ -180,7 +185,10 @@ class ChannelLines:
         person = _person_in(self._following.state, address)
         if person is not None:
             return person
+        least = self._following.stamps.address(address)
         record = await self._people.address(address)
+        if (record.log if record else 0) < least:
+            raise NoAnswer(f"the store of people is behind record {least} of the log")
         return record.person if record else None
 
     async def _read(self, conversation: str, person: Person | None, address: str, since: int) -> list[LineItem]:

@@ -59,15 +59,11 @@ class Backlog:
 
     def __init__(self, records: Iterable[PersonRecord]) -> None:
         self._records = list(records)
-        self.stamps = Stamps()
-        for record in self._records:
-            self.stamps.note(record.person.id, record.person.addresses, record.log)
 
     def add(self, records: Iterable[PersonRecord], seq: int) -> None:
         """Parked by the record at `seq`."""
         for record in records:
             self._records.append(msgspec.structs.replace(record, log=seq))
-            self.stamps.note(record.person.id, record.person.addresses, seq)
 
     def forget(self, position: int) -> None:
         """The bucket is complete up to `position`."""
@@ -81,8 +77,8 @@ class Backlog:
 class Follower:
     """Folds the log into `state`; `position` is the sequence of the last message folded.
 
-    `state` changes between awaits only, never within synchronous code. With `keep_backlog` it remembers who was
-    parked, so that it can become the active router.
+    `state` changes between awaits only, never within synchronous code. `stamps` say how new the people bucket's values
+    must be. With `keep_backlog` it remembers who was parked, so that it can become the active router.
     """
 
     def __init__(self, bus: Bus, workspace: Workspace, *, keep_backlog: bool = False) -> None:
@@ -92,6 +88,7 @@ class Follower:
         self.stream = 0
         self.created = ""
         self.backlog = Backlog([])
+        self.stamps = Stamps()
         self.folded = 0
         self._bus = bus
         self._workspace = workspace
@@ -139,6 +136,8 @@ class Follower:
             self.state, self.position = snapshot.state, snapshot.manifest.log
             self.term = snapshot.manifest.term
             self.backlog = Backlog(snapshot.backlog)
+            for record in snapshot.backlog:
+                self.stamps.note(record.person.id, record.person.addresses, record.log)
         trimmed = await self._trimmed()
         if trimmed > self.position:
             reason = f"the log is trimmed up to {trimmed}, and no whole snapshot reaches beyond {self.position}"
@@ -277,8 +276,11 @@ class Follower:
         self.position = seq
 
     def _fold_record(self, seq: int, subject: str, record: Record) -> None:
+        parked = parked_by(self.state, record)
+        for one in parked:
+            self.stamps.note(one.person.id, one.person.addresses, seq)
         if self._keep_backlog:
-            self.backlog.add(parked_by(self.state, record), seq)
+            self.backlog.add(parked, seq)
         evolve.apply(self.state, record)
         self.folded += 1
         self._note_end(subject[self._line :].partition(".")[0], seq, record)

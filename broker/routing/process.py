@@ -204,9 +204,12 @@ class RouterProcess:
             stats=self._stats,
         )
         await follower.fold_through(barrier.begin)
-        backlog = follower.backlog
         return Footing(
-            state=follower.state, backlog=backlog.records(), stamps=backlog.stamps, term=term, tail=barrier.tail
+            state=follower.state,
+            backlog=follower.backlog.records(),
+            stamps=follower.stamps,
+            term=term,
+            tail=barrier.tail,
         )
 
     def _next_term(self, follower: Follower, least: int = 0) -> Term:

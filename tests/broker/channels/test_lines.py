@@ -10,6 +10,7 @@ import pytest
 from adapters.contract import FellBehind, LineItem, Typing
 from broker.channels import lines as lines_module
 from broker.channels.lines import ChannelLines
+from broker.routing.people import Stamps
 from normalizer.content import Text
 from normalizer.envelope import Envelope
 from normalizer.outbound import Author, Outbound
@@ -32,6 +33,7 @@ class Log:
         self.state = State(rules=RULES)
         self.position = 0
         self.stream = STREAM
+        self.stamps = Stamps()
         self.records: dict[str, list[tuple[int, Record]]] = {}
         self._callbacks: list[Callable[[int, str, Record], None]] = []
 
