@@ -104,7 +104,10 @@ def _address(
 
 
 def note(d: Draft, command: Command, action: AddNote) -> None:
-    """Add a note; any operator may, on a closed conversation too. Supervisors may whisper it to the owner."""
+    """Add a note; any operator may, on a closed conversation too. Supervisors may whisper it to the owner.
+
+    Who is mentioned may read it from then on, so nobody lets themselves in.
+    """
     conversation = find(d, action.conversation)
     if action.whisper:
         require_supervisor(d, command)
@@ -116,7 +119,7 @@ def note(d: Draft, command: Command, action: AddNote) -> None:
             n=conversation.n + 1,
             by=command.operator,
             content=action.content,
-            mentions=action.mentions,
+            mentions=tuple(name for name in dict.fromkeys(action.mentions) if name != command.operator),
             whisper=conversation.owner or "" if action.whisper else "",
         )
     )

@@ -145,6 +145,21 @@ async def test_nobody_lets_themselves_in_by_a_note(world: World, ben: Console, c
     assert (answer["status"], answer["code"]) == ("refused", "not_found")
 
 
+async def test_who_mentions_themselves_reads_no_longer_for_it(world: World, ben: Console, cleo: Console) -> None:
+    await cleo.do({"do": "presence", "state": "away"})
+    conversation = await taken(world, ben)
+    note = {"do": "note", "conversation": conversation, "content": {"kind": "text", "text": "?"}, "mentions": ["ben"]}
+    events = (await ben.do(note))["events"]
+    assert "mention" not in [event["event"] for event in events]
+    await cleo.do({"do": "presence", "state": "available"})
+    await ben.do({"do": "transfer", "conversation": conversation, "operator": "cleo"})
+    await cleo.until(lambda: cleo.lists.get(conversation, {}).get("offers"))
+    offer = cleo.lists[conversation]["offers"][0]["id"]
+    await cleo.do({"do": "accept", "conversation": conversation, "offer": offer})
+    await ben.until(lambda: conversation not in ben.lists)
+    assert (await ben.watch(conversation))["code"] == "not_found"
+
+
 async def test_typing_goes_both_ways_for_the_owner_only(world: World, ben: Console, cleo: Console) -> None:
     await cleo.do({"do": "presence", "state": "away"})
     conversation = await taken(world, ben)

@@ -8,7 +8,7 @@ from router import facts as f
 from router import inputs as i
 from router.explain import explain
 from tests.router.test_handover import refusal, served
-from tests.router.world import World, only
+from tests.router.world import World, make_rules, only
 
 
 def sent(state: ReceiptState) -> tuple[World, str, str]:
@@ -82,3 +82,11 @@ def test_what_was_read_can_be_marked_unread_for_oneself() -> None:
     assert only(world.order("ben", i.MarkUnread(conversation=name, upto=1)), f.EntriesUnread).upto == 1
     world.order("ben", i.MarkUnread(conversation=name, upto=9))
     assert world.conv(name).read == {"ben": 1, "anna": 2}
+
+
+def test_who_mentions_themselves_in_a_note_has_asked_nobody() -> None:
+    world = World(make_rules())
+    world.up("anna")
+    world.write("v1")
+    note = i.AddNote(conversation=world.of("v1").id, content=Text(text="?"), mentions=("ben", "anna", "ben"))
+    assert only(world.order("anna", note), f.NoteAdded).mentions == ("ben",)
