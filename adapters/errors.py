@@ -13,7 +13,7 @@
     │   ├── BadSettings           the configuration is wrong: refuse to start, name the key
     │   ├── BadCredentials        the provider says no: the channel is off, an alarm is raised
     │   └── NotReachable          try again with back-off
-    ├── NotAccepted               raised by ``accept``: not stored in time, the provider must keep it
+    ├── NotAccepted               raised by the store: it is away for now, the provider must keep the message
     └── EnvelopeRefused           raised by ``accept``: malformed or too big, kept with the dead letters
 
 An exception outside this tree is treated as :class:`OutcomeUnknown` while sending, and logged with its traceback.
@@ -82,7 +82,7 @@ class NotReachable(StartError):
 
 
 class NotAccepted(ChannelError):
-    """An envelope could not be stored in time; the provider must keep the message and deliver it again."""
+    """What a message needs could not be stored, or read, in time; the provider must keep it and deliver it again."""
 
 
 class EnvelopeRefused(ChannelError):

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from adapters.contract import Context
-from adapters.errors import ChannelError, EnvelopeRefused
+from adapters.errors import ChannelError, EnvelopeRefused, NotAccepted, StartError, TryLater
 from adapters.locks import Locks
 from adapters.telegram.client import BotApi, Call
 from adapters.telegram.contents import Fetched, Missing
@@ -25,6 +25,8 @@ LONGEST_LETTER, LONGEST_FAULT = 1_000_000, 1_000
 """Of a dead letter: one that is too long for the store would be tried again for ever, and hold up every other chat."""
 
 POISON = "poison_update"
+PASSING = (TryLater, NotAccepted, StartError, TimeoutError)
+"""What is over some time: a file that cannot be had now, a store that is away, a token that is no longer good."""
 
 
 class Numbered(Struct, frozen=True):
@@ -99,15 +101,22 @@ class Intake:
     async def take(self, heard: Heard) -> None:
         """Take an update. When this returns, it may be confirmed; those of one chat are taken one after the other.
 
+        What cannot pass by itself makes a dead letter of it: it would hold up its chat, and the offset, for ever.
+
         Raises:
-            TryLater: its file cannot be had now.
-            NotAccepted: it could not be stored.
+            PASSING: not now; it must come again.
         """
         async with self._turns.of(heard.place):
             if heard.update is None:
                 await self._bury(heard, heard.fault)
-            else:
-                await self._take(heard, heard.update)
+                return
+            try:
+                await self._take(heard.update)
+            except PASSING:
+                raise
+            except Exception as exc:
+                self._context.log.exception("telegram.update_failed", update_id=heard.update_id)
+                await self._bury(heard, f"{type(exc).__name__}: {exc}")
 
     async def close(self) -> None:
         """Let answers to buttons end."""
@@ -115,7 +124,7 @@ class Intake:
             task.cancel()
         await asyncio.gather(*self._answers, return_exceptions=True)
 
-    async def _take(self, heard: Heard, update: Update) -> None:
+    async def _take(self, update: Update) -> None:
         chat = update.chat
         if chat is None or CHAT_KINDS.get(chat.type) not in self._chats:
             self._context.count("not_served")
@@ -129,12 +138,7 @@ class Intake:
             new_id=self._context.new_id(),
             now=self._context.now(),
         )
-        try:
-            envelope = to_envelope(update, origin, file)
-        except Exception as exc:  # noqa: BLE001  # whatever a stranger sends, it must not stop what comes after it
-            await self._bury(heard, f"{type(exc).__name__}: {exc}")
-            return
-        await self._accept(envelope)
+        await self._accept(to_envelope(update, origin, file))
         self._answer(update)
 
     async def _accept(self, envelope: Envelope | None) -> None:

@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Sequence
 
 from adapters.contract import Context
-from adapters.errors import BadCredentials, ChannelError, NotAccepted, TryLater
+from adapters.errors import BadCredentials, ChannelError
 from adapters.telegram.client import BotApi
 from adapters.telegram.endurance import Endurance, Tempo
 from adapters.telegram.faults import Conflict
-from adapters.telegram.intake import POISON, Heard, Intake
+from adapters.telegram.intake import PASSING, POISON, Heard, Intake
 from adapters.telegram.notes import Notes, Offset
 from adapters.telegram.wire import ALLOWED_UPDATES, Poison
 
@@ -97,11 +97,8 @@ class Poller:
         for one in queue:
             try:
                 await self._intake.take(one)
-            except (TryLater, NotAccepted) as exc:
-                self._context.log.warning("telegram.update_waits", update_id=one.update_id, reason=exc.message)
-                return
-            except Exception:  # the store is away: what is not confirmed comes again
-                self._context.log.exception("telegram.update_waits", update_id=one.update_id)
+            except PASSING as exc:  # what is not confirmed comes again
+                self._context.log.warning("telegram.update_waits", update_id=one.update_id, reason=str(exc))
                 return
             taken.add(one.update_id)
 

@@ -11,7 +11,7 @@ import structlog
 from adapters.contract import FileTooBig, Lines, Media, Memory
 from adapters.errors import NotAccepted
 from broker.bus.connection import Bus
-from broker.bus.errors import BusError, KeyExists, MediaTooLarge, PublishRefused, PublishUnknown
+from broker.bus.errors import BusError, KeyExists, MediaTooLarge, NoAnswer, PublishRefused, PublishUnknown
 from broker.bus.kv import Bucket, kv_key
 from broker.bus.media import MediaRef, MediaStore
 from broker.bus.streams import Workspace
@@ -97,8 +97,11 @@ class ChannelMemory:
         self._prefix = f"{workspace.name}.mem.{channel}."
 
     async def load(self, key: str) -> bytes | None:
-        """Give the value, or None. Raises `NoAnswer`."""
-        entry = await self._bucket.get(self._prefix + kv_key(key))
+        """Give the value, or None. Raises NotAccepted."""
+        try:
+            entry = await self._bucket.get(self._prefix + kv_key(key))
+        except BusError as exc:
+            raise NotAccepted("not_read", f"a note of the channel could not be read: {exc}") from exc
         return entry.value if entry else None
 
     async def save(self, key: str, value: bytes) -> None:
@@ -121,17 +124,28 @@ class ChannelMedia:
         self._prefix = f"{workspace.name}.{channel}.file."
 
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int, key: str | None = None) -> StoredFile:
-        """Store a file of at most ``limit`` bytes, or give the one that was stored with the same ``key``."""
-        if key is None:
-            return await self._put(chunks, limit)
-        place = self._prefix + hashlib.sha256(key.encode()).hexdigest()
-        return await self._find(place) or await self._put_once(place, chunks, limit)
+        """Store a file of at most ``limit`` bytes, or give the one that was stored with the same ``key``.
+
+        Raises:
+            FileTooBig: it is longer.
+            NotAccepted: the store does not take it now.
+        """
+        try:
+            if key is None:
+                return await self._put(chunks, limit)
+            place = self._prefix + hashlib.sha256(key.encode()).hexdigest()
+            return await self._find(place) or await self._put_once(place, chunks, limit)
+        except BusError as exc:
+            raise NotAccepted("not_kept", f"a file could not be kept: {exc}") from exc
 
     async def read(self, file: StoredFile) -> AsyncIterator[bytes]:
-        """Give the decrypted bytes. Raises `MediaMissing`, `MediaDamaged`."""
+        """Give the decrypted bytes. Raises `MediaMissing`, `MediaDamaged`, NotAccepted."""
         ref = MediaRef(name=file.name, size=file.size, sha256=file.sha256, key=base64.urlsafe_b64decode(file.key))
-        async for chunk in self._store.read(ref):
-            yield chunk
+        try:
+            async for chunk in self._store.read(ref):
+                yield chunk
+        except NoAnswer as exc:
+            raise NotAccepted("not_read", f"a file could not be read now: {exc}") from exc
 
     async def _put(self, chunks: AsyncIterator[bytes], limit: int) -> StoredFile:
         try:

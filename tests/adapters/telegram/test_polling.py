@@ -68,6 +68,32 @@ async def test_the_offset_stops_before_what_is_not_stored_and_other_chats_go_on(
     await until(lambda: mine in rig.peer.queue.confirmed, "it is confirmed at last")
 
 
+async def test_what_does_not_pass_by_itself_ends_as_a_dead_letter_and_holds_nobody_up(rig: TelegramRig) -> None:
+    class Broken(FakeMemory):
+        def __init__(self) -> None:
+            super().__init__()
+            self.faults: list[Exception] = [
+                NotAccepted("not_read", "the store is away"),
+                RuntimeError("a fault of ours"),
+            ]
+
+        async def load(self, key: str) -> bytes | None:
+            if key.startswith("home") and self.faults:
+                raise self.faults.pop(0)
+            return await super().load(key)
+
+    rig.adapter._intake._notes._memory = memory = Broken()  # type: ignore[attr-defined]  # the notes of the channel
+    chat = {"id": -5, "type": "group", "title": "a group"}
+    broken = rig.peer.queue.add({"message": {**rig.peer.message(text="in the group"), "chat": chat}})
+    rig.peer.write("from somebody else")
+    await until(lambda: broken in rig.peer.queue.confirmed, "it is confirmed")
+    assert memory.faults == [], "a store that is away was waited for"
+    assert set(texts(rig.context)) == {"from somebody else"}, "which comes again, for it came behind"
+    assert [letter.reason for letter in rig.context.dead_letters] == ["poison_update"]
+    assert rig.context.dead_letters[0].detail == "RuntimeError: a fault of ours"
+    assert {"telegram.update_waits", "telegram.update_failed"} <= {*events(rig.context)}
+
+
 async def test_an_album_is_as_many_messages_in_order(rig: TelegramRig) -> None:
     photo: Json = {"photo": [{**rig.peer.add_file(PNG), "width": 1, "height": 1}], "media_group_id": "77"}
     for _ in range(10):

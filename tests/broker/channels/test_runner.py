@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from adapters import signature
 from adapters.contract import Adapter, Context, Finding
-from adapters.errors import BadCredentials, BadSettings, NotReachable
+from adapters.errors import BadCredentials, BadSettings, NotAccepted, NotReachable
 from adapters.session import Reach, open_session
 from adapters.testing import Answer, Cut, Simulator
 from adapters.webhook import Webhook
@@ -334,6 +334,19 @@ async def test_a_channel_remembers(stage: Stage) -> None:
     assert await memory.load("box/INBOX") is None
     await memory.save("box/INBOX", b"42")
     assert await memory.load("box/INBOX") == b"42"
+
+
+async def test_a_store_that_is_away_is_waited_for_by_whoever_has_the_message(stage: Stage) -> None:
+    scene = stage.scene
+    media = ChannelMedia(scene.bus, scene.workspace, CHANNEL)
+    memory = ChannelMemory(scene.bus, scene.workspace, CHANNEL)
+    kept = await media.put(chunks(b"ab"), limit=10)
+    await scene.bus.close()
+    for reading in (memory.load("note"), memory.save("note", b"1"), media.put(chunks(b"ab"), limit=10, key="m")):
+        with pytest.raises(NotAccepted):
+            await reading
+    with pytest.raises(NotAccepted):
+        await anext(media.read(kept))
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
