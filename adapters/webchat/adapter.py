@@ -155,7 +155,10 @@ class WebChat(Adapter):
         return self._grant(*self._tickets.admit(origin, known), request)
 
     async def _take_identity(self, request: web.Request) -> web.StreamResponse:
-        """Take the shop's word for who a visitor is; a stranger in the middle of a conversation keeps it."""
+        """Take the shop's word for who a visitor is; a stranger in the middle of a conversation keeps it.
+
+        That holds for one that begins with a message which is still being stored: its answer must find them.
+        """
         origin = self._origins.require(request)
         _take(self._sessions, network_key(client_ip(request)))
         known = self._session(request, origin)
@@ -164,7 +167,7 @@ class WebChat(Adapter):
             raise Refusal(404, "identity_off", "this chat has no key to check identities with: set `identify`")
         body = decode_json(_IDENTITY, await _short_body(request, MAX_IDENTITY))
         user = verify(body.token, settings.secrets, origin=origin, life=settings.life, now=self.context.now())
-        talking = await self.context.lines.conversation(known.address) is not None
+        talking = await self.context.lines.conversation(known.address) is not None or self._hub.writes(known.address)
         self.context.count("identified")
         return self._grant(*self._tickets.identify(known, user, keep=talking), request)
 

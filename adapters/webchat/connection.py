@@ -243,6 +243,7 @@ class Connection:
             self._hold([send.id], wait)
         else:
             self._turns.begin(send.id)
+            self._visitor.writing.add(send.id)
             self._queue(send)
 
     def _hold(self, ids: Sequence[str], wait: float) -> None:
@@ -306,6 +307,8 @@ class Connection:
             self._refuse("internal", "something went wrong on our side", ref, retry_after=RETRY_AFTER)
         if ref:
             self._turns.end(ref, stored=stored)
+            if not stored:
+                self._visitor.writing.discard(ref)
 
     async def _accept(self, send: Send) -> None:
         """Acknowledge a message only when it cannot be lost (promise P1)."""

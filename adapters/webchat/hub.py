@@ -46,9 +46,12 @@ class Tab(Protocol):
 
 
 class Visitor:
-    """One visitor with at least one connected tab; ``conversations`` are the latest ones they took part in."""
+    """One visitor with at least one connected tab; ``conversations`` are the latest ones they took part in.
 
-    __slots__ = ("address", "conversations", "id", "open", "tabs")
+    ``writing`` are messages that this node has read and not yet seen on the line.
+    """
+
+    __slots__ = ("address", "conversations", "id", "open", "tabs", "writing")
 
     def __init__(self, id: str, address: str) -> None:  # noqa: A002 - the word of the protocol
         self.id = id
@@ -56,9 +59,11 @@ class Visitor:
         self.tabs: list[Tab] = []
         self.open: str | None = None
         self.conversations: tuple[str, ...] = ()
+        self.writing: set[str] = set()
 
     def took_part(self, item: LineItem) -> None:
         """Note from an item of their line which conversation is theirs, and which one is open."""
+        self.writing.discard(item.id)
         self.open = None if item.kind == "closed" else item.conversation
         if item.conversation not in self.conversations:
             self.conversations = (*self.conversations, item.conversation)[-_MAX_CONVERSATIONS:]
@@ -129,6 +134,11 @@ class Hub:
         """Count the connected tabs of an address."""
         visitor = self._visitors.get(address)
         return len(visitor.tabs) if visitor else 0
+
+    def writes(self, address: str) -> bool:
+        """Tell whether a message of an address is on its way, of which the log does not know yet."""
+        visitor = self._visitors.get(address)
+        return visitor is not None and bool(visitor.writing)
 
     def note(self, visitor: Visitor, item: LineItem) -> None:
         """Learn from an item which conversation of a visitor is open, for typing both ways."""

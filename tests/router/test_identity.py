@@ -241,3 +241,21 @@ def test_notes_of_both_conversations_stay_where_they_were_written() -> None:
     link(world, person(world, "v1"), person(world, "v2"))
     assert only(world.order("ben", i.AddNote(conversation=younger, content=Text(text="late"))), f.NoteAdded).n == 3
     assert (world.conv(older).n, world.conv(younger).n) == (2, 3)
+
+
+def test_a_first_message_is_never_given_to_who_the_same_browser_turns_out_to_be() -> None:
+    """Who writes as a stranger and a moment later as the shop's user is two people until an operator links them."""
+    world = World(make_rules())
+    world.up("anna")
+    world.write("stranger", "hello", native_id="m1")
+    world.write("u42", "it is me", after=1, attributes={"user": "42"})
+    world.write("u42", "hello", after=1, native_id="m1", attributes={"user": "42"})
+    first, second = world.of("stranger"), world.of("u42")
+    assert (first.id != second.id, first.person != second.person) == (True, True)
+    assert (first.n, second.n) == (1, 2), (
+        "the same message over both addresses is taken twice: the page must not do that"
+    )
+    facts = world.reply("anna", first.id)
+    assert only(facts, f.ReplySent).outbound.address == "visitor:stranger"
+    world.order("anna", i.Link(person=first.person, other=second.person, evidence="wrote twice in a second"))
+    assert (world.of("u42").id, second.status) == (first.id, "closed")

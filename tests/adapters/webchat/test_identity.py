@@ -10,6 +10,7 @@ import jwt
 import msgspec
 import pytest
 
+from adapters.errors import EnvelopeRefused
 from adapters.webchat.settings import IdentifySettings
 from config import Secret
 from normalizer.content import Text
@@ -73,6 +74,44 @@ async def test_a_renewed_session_is_still_the_users(node: Node, context: FakeCon
     await tab.say(M1, "Hello")
     await tab.until("ack")
     assert context.accepted[0].attributes["user"] == "42"
+
+
+async def test_who_signs_in_while_the_first_message_is_being_stored_keeps_what_it_begins(
+    node: Node, context: FakeContext
+) -> None:
+    stored, storing = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        storing.set()
+        await stored.wait()
+
+    context.before_accept = wait
+    page = await node.visitor()
+    stranger = page.visitor
+    tab = await page.open()
+    await tab.say(M1, "Hello")
+    await storing.wait()
+    await become(page, context)
+    assert page.visitor == stranger, "the answer would go where nobody listens any more"
+    stored.set()
+    await tab.until("ack")
+
+
+async def test_who_signs_in_after_a_message_was_refused_or_a_conversation_is_over_is_the_user(
+    node: Node, context: FakeContext
+) -> None:
+    page = await node.visitor()
+    stranger = page.visitor
+    tab = await page.open()
+    context.refuse_next.append(EnvelopeRefused("too_big", "no"))
+    await tab.say(M1, "Hello")
+    assert (await tab.until("error"))["code"] == "refused"
+    await tab.say(M2, "Hello")
+    await tab.until("ack")
+    await context.lines.record(context.item("closed", f"visitor:{stranger}"))
+    await tab.has(2)
+    await become(page, context)
+    assert page.visitor != stranger
 
 
 async def test_who_signs_in_in_the_middle_of_a_conversation_keeps_it(node: Node, context: FakeContext) -> None:
