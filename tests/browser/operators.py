@@ -19,9 +19,9 @@ FLAGS = [
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 ]
-EXPECTED = ("401", "503", "Blocked script execution", "ERR_CONNECTION", "WebSocket connection")
-"""What the browser may say: the password was wrong, the script of a mail was kept from running, a node is
-away, a desk has no index."""
+EXPECTED = ("400", "401", "503", "Blocked script execution", "ERR_CONNECTION", "WebSocket connection")
+"""What the browser may say: a file could not be read, the password was wrong, the script of a mail was kept from
+running, a node is away, a desk has no index."""
 PATIENCE = 30_000
 
 

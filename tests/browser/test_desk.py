@@ -111,6 +111,24 @@ async def test_a_stale_reply_shows_what_was_not_seen_and_can_be_sent_anyway(
     await expect(page.locator("#items .item.reply:not(.pending)")).to_have_count(2)
 
 
+async def test_whoever_only_reads_is_not_taken_for_gone(world: World, page: Page) -> None:
+    await sign_in(page)
+    world.log.customer("Hello")
+    await page.locator("#list .row").first.click()
+    sent: list[str | bytes] = []
+
+    def keep(frame: str | bytes) -> None:  # Playwright takes no method of a builtin
+        sent.append(frame)
+
+    page.on("websocket", lambda socket: socket.on("framesent", keep))
+    await page.reload()  # nothing has been said on this page
+    await expect(page.locator(".item.message")).to_have_count(1)
+    assert '{"type":"active"}' not in sent
+    await page.mouse.wheel(0, 100)
+    await page.wait_for_timeout(1_000)
+    assert sent.count('{"type":"active"}') == 1
+
+
 async def test_a_session_that_ended_leads_back_to_the_sign_in(world: World, desk: Desk, page: Page) -> None:
     await sign_in(page)
     del world.accounts.accounts["ben"]
