@@ -4,6 +4,7 @@ import codecs
 import encodings
 import pkgutil
 from encodings.aliases import aliases
+from functools import lru_cache
 
 from charset_normalizer import from_bytes
 
@@ -64,16 +65,23 @@ def _small_letters(sample: bytes, charset: str) -> int:
 
 
 def _strictly(data: bytes, charset: str, *, cut: bool) -> str | None:
+    try:
+        codec = _codec(charset)
+        return None if codec is None else codecs.getincrementaldecoder(codec)().decode(data, final=not cut)
+    except (LookupError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _codec(charset: str) -> str | None:
+    """Give Python's name of a charset, None where it is none. Raises LookupError, ValueError."""
     name = charset.strip().strip("\"'").lower()
     name = encodings.normalize_encoding(ALIASES.get(name, name))
     if name not in _ENCODINGS:
         return None
-    try:
-        codec = codecs.lookup(name)
-        if codec.name in _NO_CHARSETS:
-            return None
-        if not codec._is_text_encoding:  # noqa: SLF001  # bytes.decode looks at the same mark
-            return None
-        return codecs.getincrementaldecoder(codec.name)().decode(data, final=not cut)
-    except (LookupError, ValueError):
+    codec = codecs.lookup(name)
+    if codec.name in _NO_CHARSETS:
         return None
+    if not codec._is_text_encoding:  # noqa: SLF001  # bytes.decode looks at the same mark
+        return None
+    return codec.name

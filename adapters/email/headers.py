@@ -55,7 +55,6 @@ class Headers:
         self._fields = fields
         self._unfolded: dict[str, list[str]] = {}
         self._mailboxes: dict[tuple[str, ...], tuple[Mailbox, ...]] = {}
-        self._parameters: dict[str, dict[str, str]] = {}
 
     @cached_property
     def _values(self) -> dict[str, list[bytes]]:
@@ -73,12 +72,10 @@ class Headers:
     def raw(self, name: str) -> list[str]:
         """Give the values as they stand, unfolded; bytes beyond ASCII are UTF-8 or what they look like."""
         wanted = name.lower()
-        values = self._values.get(wanted)
-        if values is None:
-            return []
-        if wanted not in self._unfolded:
-            self._unfolded[wanted] = [self._unfold(value) for value in values]
-        return self._unfolded[wanted]
+        found = self._unfolded.get(wanted)
+        if found is None:
+            found = self._unfolded[wanted] = [self._unfold(value) for value in self._values.get(wanted, ())]
+        return found
 
     def _unfold(self, value: bytes) -> str:
         text = _decoded(value)
@@ -123,9 +120,7 @@ class Headers:
 
     def parameter(self, name: str, parameter: str) -> str:
         """Give a parameter of a field (RFC 2231, and encoded words, which stand there against the rules)."""
-        if name not in self._parameters:
-            self._parameters[name] = _parameters(self.first(name))
-        return self._parameters[name].get(parameter, "")
+        return _parameters(self.first(name)).get(parameter, "")
 
 
 def read_headers(data: bytes, start: int, end: int) -> tuple[Headers, int]:
@@ -192,6 +187,7 @@ def _flush(parts: list[tuple[bytes, str]]) -> str:
     return text
 
 
+@lru_cache(maxsize=256)
 def _parameters(value: str) -> dict[str, str]:
     """Read the parameters of a field, the first of each name. ``get_param`` of the library takes quadratic time."""
     pieces = [piece[0].partition("=") for piece in _PIECE.finditer(value[:MAX_VALUE])]

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from adapters.email import Email
+from adapters.email.intake import READ_AT_ONCE
 from adapters.email.settings import (
     AcceptSettings,
     AfterSettings,
@@ -144,6 +145,16 @@ async def test_the_same_mail_found_again_is_not_taken_again(
         dovecot.deliver(mail(2))
         await until(lambda: context.counts["again"] == 3 and len(context.accepted) == 2)
     assert len({envelope.native_id for envelope in context.accepted}) == 2
+
+
+async def test_large_and_small_mails_of_one_customer_keep_their_order(
+    dovecot: Dovecot, adapter: Email, context: FakeContext
+) -> None:
+    async with reading(adapter):
+        dovecot.fill(*(mail(number, size=(number % 3) * READ_AT_ONCE) for number in range(60)))
+        await until(lambda: len(context.accepted) == 60)
+    subjects = [one.content.subject for one in context.accepted if isinstance(one.content, Text)]
+    assert subjects == [f"question {number}" for number in range(60)]
 
 
 async def test_files_and_html_are_stored_and_sniffed(dovecot: Dovecot, adapter: Email, context: FakeContext) -> None:

@@ -1,8 +1,11 @@
 """Single fields and charsets, as broken as they come."""
 
 import encodings
+from email.utils import getaddresses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.email.charsets import decode
 from adapters.email.headers import MAX_FIELDS, MAX_HEADER_BYTES, Headers, decode_words, mailbox, read_headers
@@ -272,6 +275,29 @@ def test_a_file_keeps_its_name_and_loses_its_path(disposition: bytes, name: str 
 )
 def test_a_parameter_is_found_in_any_value(value: bytes, expected: str) -> None:
     assert Headers([("content-type", value)]).parameter("content-type", "name") == expected
+
+
+_LIKE_AN_ADDRESS = st.from_regex(
+    r'("[^"\\\r\n]{1,9}" |[A-Za-z0-9 .]{0,9})<?[a-z.+-]{1,5}@[a-z.-]{1,5}>?',
+    fullmatch=True,
+    alphabet=st.characters(codec="utf-8"),
+)
+
+
+@given(_LIKE_AN_ADDRESS | st.text(alphabet='ab" <>@.\\(),;:-+\t1é', max_size=20))
+def test_an_address_is_read_as_the_library_reads_it(value: str) -> None:
+    one_line = " ".join(value.splitlines()).strip()
+    expected = [box for name, spelt in getaddresses([one_line]) if (box := mailbox(spelt, decode_words(name)))]
+    found = Headers([("from", one_line.encode())]).mailboxes("from")
+    assert list(found) == expected or not expected
+
+
+def test_the_value_of_a_field_does_not_depend_on_what_was_asked_before() -> None:
+    headers = Headers([("to", b" a@x.example"), ("cc", b" b@x.example"), ("to", b" c@x.example")])
+    assert [box.address for box in headers.mailboxes("to")] == ["a@x.example", "c@x.example"]
+    assert [box.address for box in headers.mailboxes("to", "cc")] == ["a@x.example", "c@x.example", "b@x.example"]
+    assert headers.raw("TO") == headers.raw("to") == ["a@x.example", "c@x.example"]
+    assert headers.raw("bcc") == []
 
 
 def test_an_unknown_transfer_encoding_is_left_as_it_stands() -> None:

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from adapters.email.imap import CommandRefused, Connection, Server
-from adapters.email.imap_words import fetched, mailbox_name, uid_set
+from adapters.email.imap_words import arrival, fetched, mailbox_name, uid_set
 from adapters.errors import BadCredentials, NotReachable
 from tests.adapters.email.conftest import mail, password, server
 from tests.fixtures.dovecot import USER, Dovecot
@@ -57,6 +57,19 @@ async def test_thousands_of_mails_can_be_asked_for(dovecot: Dovecot, connection:
     assert len(await connection.bodies(uids[:200])) == 200
     with pytest.raises(ValueError, match="too many"):
         await connection.items(uids[:201])
+
+
+async def test_small_mails_come_with_their_description(dovecot: Dovecot, connection: Connection) -> None:
+    dovecot.deliver(mail(1), mail(2, size=5_000), mail(3))
+    await connection.ask_for_news()
+    uids = await connection.search("UID 1:*")
+    bodies = await connection.bodies(uids)
+    described = await connection.items(uids, below=5_000)
+    assert [item.mail for item in described] == [bodies[uids[0]], None, bodies[uids[2]]]
+    assert [item.size for item in described] == [len(bodies[uid]) for uid in uids]
+    size = described[0].size
+    assert [item.mail is None for item in await connection.items(uids[:1], below=size)] == [True], "it may go on"
+    assert [item.mail is None for item in await connection.items(uids[:1], below=size + 1)] == [False]
 
 
 async def test_flags_and_folders(dovecot: Dovecot, connection: Connection) -> None:
@@ -206,6 +219,23 @@ async def test_an_idle_that_is_refused_leaves_the_connection_as_it_is() -> None:
         await connection.close()
 
 
+async def test_a_beginning_that_is_not_as_long_as_the_mail_is_said_to_be_is_not_taken_for_it() -> None:
+    lines = (
+        "* 1 FETCH (UID 4 RFC822.SIZE 90 BODY[]<0> {3}\r\nabc)\r\n"
+        "* 2 FETCH (UID 5 RFC822.SIZE 3 BODY[]<0> {3}\r\n(()\r\n FLAGS ())\r\n"
+        '* 3 FETCH (UID 6 RFC822.SIZE 0 BODY[]<0> "")\r\n'
+        "* 4 FETCH (UID 7 RFC822.SIZE 3)"
+    )
+    async with HostileImap(LOGGED_IN | {"UID FETCH": lines}) as imap:
+        connection = await hostile_connection(imap, within=20)
+        await connection.select("INBOX")
+        described = await connection.items([4, 5, 6, 7], below=100)
+        assert [(item.uid, item.size, item.mail) for item in described] == [
+            (4, 90, None), (5, 3, b"(()"), (6, 0, b""), (7, 3, None),
+        ]  # fmt: skip
+        await connection.close()
+
+
 async def test_a_refused_token_is_told_as_such() -> None:
     script = {
         "AUTHENTICATE": "+ eyJzdGF0dXMiOiI0MDAifQ== {tag}",
@@ -279,3 +309,18 @@ def test_uids_are_written_short(uids: list[int], written: str) -> None:
 )
 def test_a_folder_may_have_any_name(name: str, written: str) -> None:
     assert mailbox_name(name) == written
+
+
+@pytest.mark.parametrize(
+    ("written", "at"),
+    [
+        (b'INTERNALDATE "17-Jul-1996 02:44:25 -0730"', 837_598_465_000),
+        (b'INTERNALDATE " 1-jul-1996 02:44:25 +0200"', 836_181_865_000),
+        (b'INTERNALDATE "31-Feb-1996 02:44:25 +0000"', 0),
+        (b'INTERNALDATE "17-Jux-1996 02:44:25 +0000"', 0),
+        (b'INTERNALDATE "yesterday"', 0),
+        (b"INTERNALDATE NIL", 0),
+    ],
+)
+def test_the_time_of_arrival_is_read(written: bytes, at: int) -> None:
+    assert arrival(b"1 FETCH (UID 5 " + written + b")") == at

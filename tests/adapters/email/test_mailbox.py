@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
-from adapters.email.imap import Connection, Folder, Item
+from adapters.email.imap import CommandRefused, Connection, Folder, Item
 from adapters.email.mailbox import (
     BATCH_BYTES,
     BATCH_MAILS,
@@ -296,6 +296,115 @@ async def test_a_mail_that_the_server_cannot_give_is_told_and_passed_over(contex
         assert reader.desk.given_up == [("not_fetched", 10)]
         assert reader.desk.taken == [6]
         assert "UID STORE 6 +FLAGS.SILENT (\\Seen)" in imap.commands
+
+
+def numbered(first: int, last: int) -> Callable[[str], str]:
+    """Answer FETCH with small mails, in any order of asking."""
+
+    def fetch(command: str) -> str:
+        found = []
+        for span in command.split(" ")[2].split(","):
+            begin, _, end = span.partition(":")
+            found += [uid for uid in range(int(begin), int(end or begin) + 1) if first <= uid <= last]
+        texts = {uid: f"Subject: question {uid}\r\n" for uid in found}
+        return "\r\n".join(
+            f"* {uid} FETCH (UID {uid} RFC822.SIZE {len(text)} BODY[]<0> {{{len(text)}}}\r\n{text})"
+            for uid, text in texts.items()
+        )
+
+    return fetch
+
+
+def many(amount: int) -> dict[str, str | Callable[[str], str]]:
+    """Script a server with mails from UID 4 on."""
+    return {
+        "SELECT": "* 3 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 4] ok",
+        "UID SEARCH": f"* SEARCH {' '.join(map(str, range(4, 4 + amount)))}",
+        "UID FETCH": numbered(4, 3 + amount),
+    }
+
+
+def fetches(imap: HostileImap) -> list[str]:
+    return [command.split(" ")[2] for command in imap.commands if command.startswith("UID FETCH")]
+
+
+async def test_small_mails_take_one_question_for_a_batch(context: FakeContext) -> None:
+    async with HostileImap(many(2 * BATCH_MAILS)) as imap:
+        reader = Reader(context, imap.port)
+        await reader.look()
+        assert reader.desk.taken == list(range(4, 4 + 2 * BATCH_MAILS))
+        assert fetches(imap) == [f"4:{3 + BATCH_MAILS}", f"{4 + BATCH_MAILS}:{3 + 2 * BATCH_MAILS}"]
+
+
+class SlowDesk(Desk):
+    """Takes the first batch only when the mails of the next one were asked for."""
+
+    def __init__(self, imap: HostileImap) -> None:
+        super().__init__()
+        self.imap = imap
+        self.batches = 0
+        self.marked: list[int] = []
+
+    async def take(self, mails: Sequence[bytes]) -> list[bool]:
+        self.batches += 1
+        self.marked.append(sum("STORE" in command for command in self.imap.commands))
+        async with asyncio.timeout(20):
+            while self.batches == 1 and len(fetches(self.imap)) < 2:  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.01)
+        return await super().take(mails)
+
+
+async def test_the_next_mails_come_while_some_are_taken_and_are_taken_after_them(context: FakeContext) -> None:
+    async with HostileImap(many(3 * BATCH_MAILS)) as imap:
+        reader = Reader(context, imap.port)
+        reader.desk = desk = SlowDesk(imap)
+        await reader.look()
+        assert desk.taken == list(range(4, 4 + 3 * BATCH_MAILS))
+        assert desk.marked[0] == 0, "nothing is marked before it is taken"
+        assert sum("STORE" in command for command in imap.commands) == 3
+
+
+async def test_what_was_fetched_ahead_of_a_mail_that_is_not_stored_is_looked_at_again(context: FakeContext) -> None:
+    async with HostileImap(many(3 * BATCH_MAILS)) as imap:
+        reader = Reader(context, imap.port)
+        mailbox = await reader.start()
+        reader.desk.full = lambda: setattr(reader.desk, "fails", len(reader.desk.taken) == BATCH_MAILS)
+        with pytest.raises(NotAccepted):
+            await mailbox.catch_up()
+        assert reader.desk.taken == list(range(4, 4 + BATCH_MAILS))
+        assert [command.split(" ")[2] for command in imap.commands if "STORE" in command] == [f"4:{3 + BATCH_MAILS}"]
+        await mailbox.catch_up()
+        assert reader.desk.taken == list(range(4, 4 + 3 * BATCH_MAILS))
+        assert reader.desk.again == 0
+        await reader.close()
+
+
+async def test_a_server_that_refuses_the_next_mails_costs_no_mark_of_those_before(context: FakeContext) -> None:
+    script = many(2 * BATCH_MAILS)
+    first = numbered(4, 3 + BATCH_MAILS)
+    script["UID FETCH"] = lambda command: first(command) or "{tag} NO [SERVERBUG] not these"
+    async with HostileImap(script) as imap:
+        reader = Reader(context, imap.port)
+        mailbox = await reader.start()
+        with pytest.raises(CommandRefused):
+            await mailbox.catch_up()
+        assert [command.split(" ")[2] for command in imap.commands if "STORE" in command] == [f"4:{3 + BATCH_MAILS}"]
+        await reader.close()
+
+
+async def test_a_server_that_gives_no_beginnings_is_asked_for_the_whole(context: FakeContext) -> None:
+    text = "Subject: question 4\r\n"
+
+    def fetch(command: str) -> str:
+        if "<0." in command:
+            return "{tag} BAD what is that"
+        size = f"RFC822.SIZE {len(text)}" if "SIZE" in command else f"BODY[] {{{len(text)}}}\r\n{text}"
+        return f"* 4 FETCH (UID 4 {size})"
+
+    async with HostileImap(many(1) | {"UID FETCH": fetch}) as imap:
+        reader = Reader(context, imap.port)
+        await reader.look()
+        assert reader.desk.taken == [4]
 
 
 async def test_the_last_mail_is_not_taken_for_a_new_one(context: FakeContext) -> None:

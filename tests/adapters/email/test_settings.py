@@ -11,9 +11,8 @@ from broker.source import read_source
 from config import ConfigErrors, load
 
 PAGE = Path(__file__).parents[3] / "docs" / "email.md"
-SECRETS = {
-    name: f"secret of {name}"
-    for name in ("MAIL_PASSWORD", "MAIL_CLIENT_SECRET", "MAIL_REFRESH_TOKEN", "ANNA_PASSWORD_HASH")
+SECRETS = {name: f"secret of {name}" for name in ("MAIL_PASSWORD", "MAIL_CLIENT_SECRET", "MAIL_REFRESH_TOKEN")} | {
+    "ANNA_PASSWORD_HASH": "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$aGFzaA"
 }
 SERVERS = "imap: {host: imap.shop.example}\nsmtp: {host: smtp.shop.example}\n"
 RIGHT = f"type: email\naddress: support@shop.example\npassword: hunter2\n{SERVERS}"
