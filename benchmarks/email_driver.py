@@ -1,78 +1,39 @@
 """The e-mail channel: a real Dovecot whose mailbox fills up."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 
+from adapters.email.imap import Connection, Server
 from benchmarks.channel_driver import CHANNEL, SENDERS, TEXT, Bare, Driver, mark
 from tests.fixtures.dovecot import PASSWORD, USER, Dovecot, running_dovecot
 
 HOST = "127.0.0.1"
 AT_ONCE = 50
-LONGEST_LINE = 16 * 1024 * 1024
-
-
-class Imap:
-    """As much of IMAP (RFC 9051) as the floor needs, as quick as it can be."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self.news = True
-
-    async def ask(self, command: str) -> tuple[list[bytes], list[bytes]]:
-        """Give the lines and the literals of the answer."""
-        self._writer.write(f"t {command}\r\n".encode())
-        lines: list[bytes] = []
-        literals: list[bytes] = []
-        async for line in self._lines(literals):
-            if line.startswith(b"t "):
-                assert line.startswith(b"t OK"), line
-                return lines, literals
-            lines.append(line)
-        raise ConnectionError("the server has closed the connection")
-
-    async def wait(self) -> None:
-        """Wait for a push (RFC 2177)."""
-        self._writer.write(b"t IDLE\r\n")
-        async for line in self._lines([]):
-            if line.endswith(b"EXISTS\r\n"):
-                self._writer.write(b"DONE\r\n")
-            elif line.startswith(b"t "):
-                return
-
-    async def _lines(self, literals: list[bytes]) -> AsyncIterator[bytes]:
-        while line := await self._reader.readline():
-            while line.endswith(b"}\r\n"):
-                literals.append(await self._reader.readexactly(int(line[line.rindex(b"{") + 1 : -3])))
-                line += await self._reader.readline()
-            self.news = self.news or line.endswith(b"EXISTS\r\n")
-            yield line
+IDLE_SECONDS = 600.0
 
 
 class BareEmail(Bare):
-    """An IMAP client that fetches what is new, publishes it, and marks it as read."""
+    """The channel's own IMAP client, as the others' floors have the channel's own HTTP; it publishes mails as they are.
+
+    It fetches what is new, publishes it, marks it as read, and waits for more.
+    """
 
     async def run(self) -> None:
         """Read for ever."""
-        imap, last = Imap(*await asyncio.open_connection(HOST, int(self.peer), limit=LONGEST_LINE)), 0
-        await imap.ask(f'LOGIN "{USER}" "{PASSWORD}"')
-        await imap.ask("SELECT INBOX")
+        imap, last = await Connection.open(Server(host=HOST, port=int(self.peer), user=USER, secret=_password)), 0
+        await imap.select("INBOX")
         while True:
-            while imap.news:
-                imap.news = False
-                lines, _ = await imap.ask(f"UID SEARCH UID {last + 1}:*")
-                found = [int(word) for line in lines if b"SEARCH" in line for word in line.split()[2:]]
-                uids = [uid for uid in found if uid > last]
-                for start in range(0, len(uids), AT_ONCE):
-                    await self._take(imap, uids[start : start + AT_ONCE])
-                last = max(uids, default=last)
-            await imap.wait()
+            uids = [uid for uid in await imap.search(f"UID {last + 1}:*") if uid > last]
+            for start in range(0, len(uids), AT_ONCE):
+                await self._take(imap, uids[start : start + AT_ONCE])
+            last = max(uids, default=last)
+            await imap.wait_for_news(IDLE_SECONDS)
 
-    async def _take(self, imap: Imap, uids: Sequence[int]) -> None:
-        _, mails = await imap.ask(f"UID FETCH {uids[0]}:{uids[-1]} (UID BODY.PEEK[])")
-        await asyncio.gather(*(self.publish(mail, str(uid)) for mail, uid in zip(mails, uids, strict=True)))
-        await imap.ask(rf"UID STORE {uids[0]}:{uids[-1]} +FLAGS.SILENT (\Seen)")
+    async def _take(self, imap: Connection, uids: Sequence[int]) -> None:
+        mails = await imap.bodies(uids)
+        await asyncio.gather(*(self.publish(mail, str(uid)) for uid, mail in mails.items()))
+        await imap.flag(uids, r"\Seen")
 
 
 class EmailDriver(Driver):
@@ -117,6 +78,10 @@ class EmailDriver(Driver):
             "imap": {"host": HOST, "port": int(peer), "tls": "none"},
             "smtp": {"host": HOST, "port": 25, "tls": "none", "login": False},
         }
+
+
+async def _password() -> str:
+    return PASSWORD
 
 
 def _mail(number: int) -> bytes:
