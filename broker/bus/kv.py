@@ -13,7 +13,7 @@ from broker.bus.reader import Reader, Stored, last_by_subject, purge
 EXPECT = "Nats-Expected-Last-Subject-Sequence"
 OPERATION = "KV-Operation"
 STILL_UNDER_WAY = 10164  # on replicas: another write of the same key is not settled yet
-_SAFE = re.compile(rb"[A-Za-z0-9_-]")
+_UNSAFE = re.compile(rb"[^A-Za-z0-9_-]")
 _ESCAPED = re.compile(r"=([0-9A-F]{2})")
 _KEY = re.compile(r"[A-Za-z0-9_=-]+(\.[A-Za-z0-9_=-]+)*")
 
@@ -30,7 +30,7 @@ def kv_key(text: str) -> str:
 
     "email:a@b.c" is "email=3Aa=40b=2Ec"; the empty text is "=".
     """
-    return "".join(chr(b) if _SAFE.match(bytes((b,))) else f"={b:02X}" for b in text.encode()) or "="
+    return _UNSAFE.sub(lambda found: b"=%02X" % found[0][0], text.encode()).decode() or "="
 
 
 def kv_text(key: str) -> str:
