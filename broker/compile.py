@@ -7,14 +7,9 @@ from msgspec import Struct
 
 from broker.answers import canned
 from broker.hours import compile_hours
+from broker.routes import NeedSettings, RouteSettings
 from broker.staff import ChannelWork, OperatorSettings
-from broker.workspace import (
-    NeedSettings,
-    RouteSettings,
-    TimesSettings,
-    WorkspaceSettings,
-    channel_type,
-)
+from broker.workspace import TimesSettings, WorkspaceSettings, channel_type
 from router.inputs import RulesProposed
 from router.rules import (
     ChannelClass,

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
+from argon2 import extract_parameters
+from argon2.exceptions import InvalidHashError
 from msgspec import Meta, Struct, field
 
 from config import Duration, Secret, SettingError
@@ -43,6 +45,14 @@ class OperatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         dict[Token, Annotated[int, Meta(ge=0, le=10_000)]],
         Meta(description="`units` in all (100 by default), and conversations at once per kind of channel."),
     ] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.password_hash is not None:
+            try:
+                extract_parameters(self.password_hash.reveal())
+            except InvalidHashError as exc:
+                told = "is no argon2 hash: make one with `trunkline hash-password`, and keep its $ signs as they are"
+                raise SettingError(told, key="password_hash") from exc
 
 
 class ChannelWork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,19 +5,16 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, cast
 
-import re2
 from msgspec import Meta, Struct, defstruct, field
 
 from broker.answers import AnswerSettings, answer_problems
 from broker.bus.server import Durability
 from broker.hours import HoursSettings
-from broker.staff import ChannelWork, Level, OperatorSettings, Token, shared_phones
+from broker.routes import RouteSettings, WhenSettings, in_time, narrower, pattern_fault
+from broker.staff import ChannelWork, OperatorSettings, Token, shared_phones
 from config import Duration, ListenAddress, Secret, SettingError
 from config.problems import nearest
 from desk.settings import DeskSettings
-
-_QUIET = re2.Options()
-_QUIET.log_errors = False
 
 PARTS = ("router", "desk", "channels")
 """What ``--only`` names besides a channel."""
@@ -71,12 +68,14 @@ class Http(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
 
     def __post_init__(self) -> None:
-        for name in ("trusted_proxies", "monitors"):
-            for i, network in enumerate(getattr(self, name)):
-                try:
-                    ip_network(network)
-                except ValueError as exc:
-                    raise SettingError(f"no network: {exc}", key=(name, i)) from exc
+        problems = [
+            SettingError("is no network such as 10.0.0.0/8", key=(name, i))
+            for name in ("trusted_proxies", "monitors")
+            for i, network in enumerate(getattr(self, name))
+            if not _is_network(network)
+        ]
+        if problems:
+            raise ExceptionGroup("http", problems)
 
     @property
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -89,52 +88,12 @@ class Http(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return tuple(ip_network(network) for network in self.monitors)
 
 
-class NeedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an operator must have; never loosened silently."""
-
-    skills: Annotated[dict[Token, Level], Meta(description="Skill to the least level.")] = field(default_factory=dict)
-    languages: Annotated[list[Token], Meta(description="One of these; none: the customer's, where it is known.")] = (
-        field(default_factory=list)
-    )
-    operators: Annotated[list[Token], Meta(description="Only these operators.")] = field(default_factory=list)
-
-
-class RelaxSettings(NeedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A wider requirement, in force from a time on."""
-
-    after: Annotated[Duration, Meta(description="Counted from the first time in the queue.")]
-
-
-class WhenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Conditions, all of which must hold."""
-
-    channels: Annotated[list[Token], Meta(description="One of these channels.")] = field(default_factory=list)
-    languages: Annotated[list[Token], Meta(description="One of these languages.")] = field(default_factory=list)
-    text: Annotated[
-        list[str], Meta(description="One of these RE2 patterns is found in the first message; case is ignored.")
-    ] = field(default_factory=list)
-    attributes: Annotated[dict[str, list[str]], Meta(description="Attribute to the values of which it has one.")] = (
-        field(default_factory=dict)
-    )
-    hours: Annotated[
-        Literal["open", "closed"] | None, Meta(description="Only while the rule's hours are open, or closed.")
-    ] = None
-
-
-class RouteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One rule. The first that matches wins; the last one must match everything."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=100, description="Shown wherever a decision is explained.")]
-    when: Annotated[WhenSettings, Meta(description="Conditions; none: it matches everything.")] = WhenSettings()
-    need: Annotated[NeedSettings, Meta(description="What an operator must have.")] = NeedSettings()
-    relax: Annotated[list[RelaxSettings], Meta(description="Wider requirements after a time.")] = field(
-        default_factory=list
-    )
-    boost: Annotated[Duration, Meta(description="As if the customer had come that much earlier; 30m at most.")] = (
-        Duration(0)
-    )
-    tier: Annotated[int, Meta(ge=-9, le=9, description="Strict priority, smaller first; others may starve.")] = 0
-    hours: Annotated[Token | None, Meta(description="Its opening hours; none: `default`, if there are such.")] = None
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 class WaitingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -258,6 +217,13 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
         names = [route.name for route in self.routing]
         problems += [
             SettingError(
+                f'another rule is named "{name}" as well: decisions are told by it', key=("routing", i, "name")
+            )
+            for i, name in enumerate(names)
+            if name in names[:i]
+        ]
+        problems += [
+            SettingError(
                 f'there is no rule "{name}"; {nearest(name, names)}', key=("desk", "service_levels", "rules", name)
             )
             for name in self.desk.service_levels.rules
@@ -267,7 +233,7 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             SettingError(f'"{pattern}" is no RE2 pattern: {reason}', key=("routing", i, "when", "text", j))
             for i, route in enumerate(self.routing)
             for j, pattern in enumerate(route.when.text)
-            if (reason := _pattern_fault(pattern))
+            if (reason := pattern_fault(pattern))
         ]
         problems += [
             SettingError(
@@ -275,8 +241,8 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 key=("routing", i, "relax", j),
             )
             for i, route in enumerate(self.routing)
-            for before, (j, after) in _in_time(route)
-            if (fault := _narrower(before, after))
+            for before, (j, after) in in_time(route)
+            if (fault := narrower(before, after))
         ]
         if self.routing[-1].when != WhenSettings():
             last = len(self.routing) - 1
@@ -314,33 +280,6 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             for kind in operator.capacity
             if kind not in kinds
         ]
-
-
-def _pattern_fault(pattern: str) -> str:
-    try:
-        re2.compile(pattern, _QUIET)
-    except re2.error as exc:
-        return str(exc)
-    return ""
-
-
-def _in_time(route: RouteSettings) -> Iterator[tuple[NeedSettings, tuple[int, RelaxSettings]]]:
-    """Give each step of relaxation with its place in the file, behind what holds before it."""
-    before: NeedSettings = route.need
-    for j, step in sorted(enumerate(route.relax), key=lambda numbered: numbered[1].after):
-        yield before, (j, step)
-        before = step
-
-
-def _narrower(before: NeedSettings, after: NeedSettings) -> str:
-    for skill, level in after.skills.items():
-        if before.skills.get(skill, 0) < level:
-            return f"{skill} {level} was not needed"
-    if after.languages and not set(before.languages) <= set(after.languages):
-        return "a language is gone"
-    if after.operators and not (before.operators and set(before.operators) <= set(after.operators)):
-        return "operators are named who were not, or fewer"
-    return ""
 
 
 def secrets_in(settings: object) -> Iterator[str]:

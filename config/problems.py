@@ -53,7 +53,7 @@ class SettingError(ValueError):
     """
 
     def __init__(self, message: str, *, key: str | KeyPath = ()) -> None:
-        super().__init__(message)
+        super().__init__(message.removesuffix("; "))  # where `nearest` has found nothing
         self.key: KeyPath = _split(key) if isinstance(key, str) else key
 
 

@@ -7,6 +7,8 @@ from msgspec import Meta, Struct, field
 
 from config import Duration, SettingError, Size
 
+SHORTEST_SESSION = Duration(60_000)
+
 
 class ServiceLevel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long a customer may wait for an answer, as the desk colours it."""
@@ -53,3 +55,7 @@ class DeskSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     service_levels: Annotated[ServiceLevels, Meta(description="When a waiting customer shows as due and as late.")] = (
         ServiceLevels()
     )
+
+    def __post_init__(self) -> None:
+        if self.session < SHORTEST_SESSION:
+            raise SettingError("must be at least 1m: who signs in would be signed out at once", key="session")

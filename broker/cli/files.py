@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ from broker.doctor import examine
 from broker.logs import Scrubber, configure_logs
 from broker.place import DEFAULT_DATA
 from broker.source import Source, read_source
-from broker.workspace import secrets_in, settings_type
+from broker.workspace import WorkspaceSettings, secrets_in, settings_type
 from config import json_schema, reference
 from config.problems import nearest
 from normalizer.codec import envelope_schema
@@ -47,8 +48,25 @@ def check(
     say(f"  {len(settings.channels)} channels: {', '.join(settings.channels)}")
     say(f"  {len(settings.operators)} operators, {len(settings.routing)} routing rules")
     say(f"  durability {settings.durability}: {_DURABILITY[settings.durability.value]}")
-    for name in (name for name, operator in settings.operators.items() if operator.password_hash is None):
-        say(f"  operator {name} has no password_hash and cannot sign in")
+    for doubt in doubts(settings):
+        say(f"  {doubt}")
+
+
+def doubts(settings: WorkspaceSettings) -> Iterator[str]:
+    """Say what may stand so in a file, and is hardly ever meant: who cannot sign in, and what nobody can answer."""
+    for name, operator in settings.operators.items():
+        if operator.password_hash is None:
+            yield f"operator {name} has no password_hash and cannot sign in"
+    for route in settings.routing:
+        for need in (route.need, *route.relax):
+            skills = {skill: level for skill, level in need.skills.items() if not _known(settings, skill, level)}
+            if skills:
+                wanted = ", ".join(f"{skill} {level}" for skill, level in skills.items())
+                yield f'rule "{route.name}" needs {wanted}, and no operator has that'
+
+
+def _known(settings: WorkspaceSettings, skill: str, level: int) -> bool:
+    return any(operator.skills.get(skill, 0) >= level for operator in settings.operators.values())
 
 
 def _connect(source: Source, data: Path, only: list[str]) -> None:

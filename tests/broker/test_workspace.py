@@ -109,11 +109,6 @@ def test_rules_are_plain_json(tmp_path: Path) -> None:
     assert msgspec.json.decode(msgspec.json.encode(proposal), type=type(proposal)) == proposal
 
 
-def test_a_network_that_is_none_is_named(tmp_path: Path) -> None:
-    for key in ("trusted_proxies", "monitors"):
-        assert f"http.{key}[0]: no network" in mistakes(tmp_path, WHOLE + f"http: {{{key}: [everywhere]}}\n")
-
-
 def test_a_password_in_the_address_of_a_server_is_refused_and_not_repeated(tmp_path: Path) -> None:
     said = mistakes(tmp_path, WHOLE + 'nats: {servers: ["nats://bob:hunter2@n1:4222"]}\n')
     assert "write them under `user` and `password`" in said
@@ -121,11 +116,12 @@ def test_a_password_in_the_address_of_a_server_is_refused_and_not_repeated(tmp_p
 
 
 def test_every_secret_of_the_file_is_known_to_the_scrubber(tmp_path: Path) -> None:
-    text = WHOLE.replace("{name: Anna,", '{name: Anna, password_hash: "$argon2id$one",').replace(
+    hashed = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$aGFzaA"
+    text = WHOLE.replace("{name: Anna,", f'{{name: Anna, password_hash: "{hashed}",').replace(
         "channels:", "channels:\n  hook: {type: webhook, secrets: [a-secret-of-sixteen, another-of-sixteen]}"
     )
     settings = read(tmp_path, text + 'nats: {servers: ["nats://n1:4222"], user: bob, password: of-bob}\n')
-    assert set(secrets_in(settings)) == {"$argon2id$one", "a-secret-of-sixteen", "another-of-sixteen", "of-bob"}
+    assert set(secrets_in(settings)) == {hashed, "a-secret-of-sixteen", "another-of-sixteen", "of-bob"}
 
 
 def test_canned_answers_and_results_become_rules(tmp_path: Path) -> None:
@@ -166,3 +162,32 @@ def test_service_levels_belong_to_rules_that_exist_and_are_late_after_they_are_d
     assert 'there is no rule "invoicse"; did you mean "invoices"?' in said
     said = mistakes(tmp_path, WHOLE + levels.replace("9s", "5s"))
     assert "desk.service_levels.rules.invoices.late: must be longer than due (5s)" in said
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("name: Anna,", 'name: Anna, password_hash: "open sesame",', "operators.anna.password_hash: is no argon2 hash"),
+        ("boost: 120s", "boost: 31m", "routing[0].boost: must be at most 30m"),
+        ("name: everything else", "name: invoices", 'routing[1].name: another rule is named "invoices" as well'),
+        ("routing:", "desk: {session: 0s}\nrouting:", "desk.session: must be at least 1m"),
+    ],
+)
+def test_what_would_be_found_by_a_customer_is_a_mistake_in_the_file(
+    tmp_path: Path, right: str, wrong: str, said: str
+) -> None:
+    assert said in mistakes(tmp_path, WHOLE.replace(right, wrong, 1))
+
+
+def test_every_network_that_is_none_is_told_at_once(tmp_path: Path) -> None:
+    said = mistakes(tmp_path, WHOLE + "http: {trusted_proxies: [10.0.0.0/33, here], monitors: [there]}\n")
+    assert [line.split()[1] for line in said.splitlines()[1:]] == [
+        "http.trusted_proxies[0]:",
+        "http.trusted_proxies[1]:",
+        "http.monitors[0]:",
+    ]
+
+
+def test_a_word_that_is_near_to_none_is_told_without_a_guess(tmp_path: Path) -> None:
+    said = mistakes(tmp_path, WHOLE + "capacity: {zzz: {units: 3}}\n")
+    assert said.endswith('there is no channel "zzz"')
