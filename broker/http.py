@@ -178,7 +178,8 @@ class HttpServer:
             )
         except OSError as exc:
             await self._runner.cleanup()
-            raise OSError(f"cannot listen on {self._listen} ({exc.strerror}): change `http.listen`") from exc
+            remedy = "change `http.listen`, or name another address with --listen"
+            raise OSError(f"cannot listen on {self._listen} ({exc.strerror}): {remedy}") from exc
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

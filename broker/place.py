@@ -55,6 +55,10 @@ def find_bus(settings: WorkspaceSettings, data: Path) -> BusSettings:
             f"no bus has been started in {data}: run `trunkline up` with the same --data first, "
             "or name the servers of a cluster under `nats:`"
         ) from None
+    except PermissionError:
+        raise PermissionError(
+            f"{data / _CONNECTION} is its owner's alone: run this as the user that Trunkline runs as"
+        ) from None
     return BusSettings(servers=(found.url,), credentials=UserPassword(found.user, found.password))
 
 

@@ -77,7 +77,7 @@ def rollback(
             number, source = await _earlier(desk, version)
             by = f"rollback to {number} by {_who()}"
             await _put(desk, source, by, dry_run=dry_run, yes=yes)
-            if not dry_run:
+            if not dry_run and desk.session.source.document.digest != source.document.digest:
                 say(f"{file} still holds what was in force before: correct it before the next apply.")
 
     run_session(job())
@@ -111,7 +111,8 @@ async def _earlier(desk: _Desk, wanted: str) -> tuple[int, Source]:
     else:
         found = next((v for v in known if str(v.number) == wanted), None)
     if found is None:
-        fail(f"there is no version {wanted}: `trunkline versions` lists those that there are")
+        which = "earlier version that differs from the one in force" if wanted == PREVIOUS else f"version {wanted}"
+        fail(f"there is no {which}: `trunkline versions` lists those that there are")
     try:
         source = await desk.versions.load(found.hash, desk.session.source.document.folder, os.environ)
     except (VersionMissing, ConfigErrors) as exc:

@@ -61,10 +61,9 @@ def backup(
             )
 
     manifest = run_session(job())
-    if manifest is not None:
-        say(f"{target}: workspace {manifest.workspace} up to log position {manifest.log}, {_size(manifest.bytes)}")
-        if manifest.undecided:
-            say(f"No router is at work: {manifest.undecided} inputs are in it that are not decided yet.")
+    say(f"{target}: workspace {manifest.workspace} up to log position {manifest.log}, {_size(manifest.bytes)}")
+    if manifest.undecided:
+        say(f"No router is at work: {manifest.undecided} inputs are in it that are not decided yet.")
 
 
 def restore(
@@ -86,10 +85,9 @@ def restore(
         restored = run_session(_restore(found, settings_file, data))
     except (BadBackup, NotEmpty, CannotFold) as exc:
         fail(str(exc))
-    if restored is not None:
-        say(f"restored up to log position {restored.log}; start Trunkline now")
-        if restored.doubtful:
-            say(f"{restored.doubtful} answers were on their way: they are not sent again, and shown as unknown")
+    say(f"restored up to log position {restored.log}; start Trunkline now")
+    if restored.doubtful:
+        say(f"{restored.doubtful} answers were on their way: they are not sent again, and shown as unknown")
 
 
 async def _restore(source: Source, file: FileSource, data: Path) -> Restored:
@@ -119,9 +117,8 @@ async def _own_bus(file: FileSource, data: Path) -> AsyncIterator[BusSettings]:
 def _rehearse(source: Source, file: FileSource) -> None:
     with tempfile.TemporaryDirectory(dir=source.path.absolute().parent, prefix=".rehearsal-") as folder:
         counted = run_session(rehearse(source, Path(folder), unclaimed=_unclaimed(file), tell=_Progress().tell))
-    if counted is not None:
-        what = ", ".join(f"{number} {status}" for status, number in sorted(counted.items())) or "none"
-        say(f"{source.path} can be brought back. Conversations in memory: {what}")
+    what = ", ".join(f"{number} {status}" for status, number in sorted(counted.items())) or "none"
+    say(f"{source.path} can be brought back. Conversations in memory: {what}")
 
 
 def _verify(target: Path) -> None:

@@ -24,7 +24,7 @@ def list_(file: ConfigPath = DEFAULT_CONFIG, data: DataPath = DEFAULT_DATA, limi
         async with connected(file, data) as session:
             return await DeadLetters(session.bus).list(session.workspace, limit=limit)
 
-    letters = run_session(job()) or []
+    letters = run_session(job())
     for letter in letters:
         say(f"{letter.seq:>6}  {_time(letter)}  {letter.reason:<16} {letter.source}  {letter.detail}")
     if not letters:

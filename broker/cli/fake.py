@@ -12,7 +12,7 @@ import typer
 from adapters.testing.simulator import CONTROL, FaultOrder, Said, Simulator
 from adapters.testing.simulators import NoSimulator, make_simulator, simulator_names
 from adapters.testing.steps import Request
-from broker.cli.terminal import fail, say
+from broker.cli.terminal import fail, listen_address, say
 from config import ListenAddress
 
 LONGEST_BODY = 160
@@ -45,16 +45,18 @@ def fake(
     """Run the simulator of a provider: paste the YAML that it prints, and chat without any account."""
     try:
         orders = [read_fault(text) for text in fault]
-        address = ListenAddress.parse(listen)
     except ValueError as exc:
         fail(str(exc))
-    asyncio.run(_serve(name, address, orders, trunkline.rstrip("/")))
+    asyncio.run(_serve(name, listen_address(listen), orders, trunkline.rstrip("/")))
 
 
 def read_fault(text: str) -> FaultOrder:
     """Read a fault as ``--fault`` takes it. Raises ValueError."""
     if text.startswith("{"):
-        return msgspec.json.decode(text, type=FaultOrder)
+        try:
+            return msgspec.json.decode(text, type=FaultOrder)
+        except msgspec.MsgspecError as exc:
+            raise ValueError(f"--fault {text}: {exc}") from exc
     found = SHORT_FAULT.fullmatch(text)
     if found is None:
         raise ValueError(f"--fault {text}: write a status such as 503 or 429:7, hang, cut, lost, or JSON; *3 for three")
@@ -78,7 +80,10 @@ async def _serve(name: str, address: ListenAddress, orders: list[FaultOrder], tr
     simulator.on_request = Screen(simulator).tell
     for order in orders:
         simulator.order(order)
-    await simulator.start(address.host, address.port)
+    try:
+        await simulator.start(address.host, address.port)
+    except OSError as exc:
+        fail(f"cannot listen on {address} ({exc.strerror}): name another address with --listen")
     say(introduction(simulator))
     await _until_stopped(simulator)
     await simulator.go_down()

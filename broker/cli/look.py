@@ -45,7 +45,7 @@ def tail(file: ConfigPath = DEFAULT_CONFIG, data: DataPath = DEFAULT_DATA) -> No
             tasks.create_task(_follow(session, session.workspace.in_stream, describe_input))
             tasks.create_task(_follow(session, session.workspace.log_stream, describe_record))
 
-    run_session(job())
+    run_session(job(), endless=True)
 
 
 def explain(
@@ -100,6 +100,8 @@ def _status_lines(state: State) -> list[str]:
         units = rule.units if rule is not None else 0
         shown = operator.state if operator.nodes or operator.state == "offline" else f"{operator.state}, gone"
         lines.append(f"operator   {operator.id}: {shown}, load {operator.load} of {units}, {len(operator.held)} held")
+    if not any(operator.nodes for operator in state.operators.values()):
+        lines.append("operator   nobody is signed in")
     still_open = [c for c in state.conversations.values() if c.status != "closed"]
     lines.append(f"open       {len(still_open)} conversations")
     waiting = sorted((c for c in still_open if c.status == "waiting"), key=lambda c: (c.tier, c.v, c.seq))

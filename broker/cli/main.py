@@ -1,11 +1,14 @@
 """The command ``trunkline``."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
-from adapters.registry import RegistryError
+from adapters.registry import DISTRIBUTION, RegistryError
 from broker.bus.errors import BusError
 from broker.cli import apply, backup, channels, dead, fake, files, look, nats_users, new_adapter, passwords, run
-from broker.cli.terminal import fail
+from broker.cli.terminal import fail, say
 from broker.place import BusNotStarted
 from config import ConfigErrors
 
@@ -17,6 +20,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if asked:
+        say(f"trunkline {version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def trunkline(
+    _asked: Annotated[  # noqa: FBT002 - typer's way to say a flag
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which release this is.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 app.command("up")(run.up)
 app.command("demo")(run.demo)
 app.command("check")(files.check)
@@ -45,7 +65,14 @@ def main() -> None:
     except ConfigErrors as exc:
         fail(str(exc))
     except (BusNotStarted, BusError, RegistryError, OSError) as exc:
-        fail(f"{type(exc).__name__}: {exc}")
+        fail(_sentence(exc))
+
+
+def _sentence(exc: Exception) -> str:
+    """Say in words what the system or the bus has refused."""
+    if isinstance(exc, OSError) and exc.strerror:
+        return f"{exc.filename}: {exc.strerror}" if exc.filename else exc.strerror
+    return str(exc)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,11 @@ def hash_password() -> None:
     password = _ask() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     if len(password) < SHORTEST:
         fail(f"a password needs at least {SHORTEST} characters; nothing was hashed")
-    say(PasswordHasher().hash(password))
+    try:
+        hashed = PasswordHasher().hash(password)
+    except UnicodeEncodeError:
+        fail("the password is not text in UTF-8; nothing was hashed")
+    say(hashed)
 
 
 def _ask() -> str:

@@ -11,14 +11,13 @@ import typer
 import uvloop
 from msgspec.structs import replace
 
-from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, DataPath, fail, say
+from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, DataPath, fail, listen_address, say
 from broker.logs import Scrubber, configure_logs
 from broker.node import Node
 from broker.place import DEFAULT_DATA
 from broker.source import Source, read_source
 from broker.up import Plan, run
 from broker.workspace import PARTS, channel_type, secrets_in
-from config import ListenAddress
 
 DEMO_PASSWORD = "trunkline-demo"  # noqa: S105 - everybody may know it: the demo listens on loopback only
 
@@ -28,6 +27,15 @@ class LogFormat(StrEnum):
 
     CONSOLE = "console"
     JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """From which weight on lines are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 Only = Annotated[
@@ -42,7 +50,7 @@ Watch = Annotated[
 ]
 Listen = Annotated[str, typer.Option("--listen", help="Listen here instead of `http.listen`, as in 127.0.0.1:8081.")]
 Format = Annotated[LogFormat, typer.Option("--log-format", help="`console` for people, `json` for machines.")]
-LogLevel = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
+Level = Annotated[LogLevel, typer.Option("--log-level", help="The least weighty lines that are written.")]
 
 
 def up(  # noqa: PLR0913, PLR0917 - one argument for each option
@@ -52,7 +60,7 @@ def up(  # noqa: PLR0913, PLR0917 - one argument for each option
     listen: Listen = "",
     watch: Watch = False,  # noqa: FBT002 - typer's way to say a flag
     log_format: Format = LogFormat.CONSOLE,
-    log_level: LogLevel = "info",
+    log_level: Level = LogLevel.INFO,
 ) -> None:
     """Run the workspace: bus, router, channels and desk, or only some of it."""
     source = read_source(file, os.environ)
@@ -68,18 +76,23 @@ def demo(data: DataPath = DEFAULT_DATA, listen: Listen = "") -> None:
     """Run a small shop with a chat and a desk, to see how it feels. No account, no network."""
     with as_file(files("broker.demo") / "demo.yaml") as file:
         source = _listening(read_source(file, os.environ), listen)
-        plan = _plan(file, source, data, LogFormat.CONSOLE, "warning")
+        plan = _plan(file, source, data, LogFormat.CONSOLE, LogLevel.WARNING)
         say("Starting Trunkline ...")
         _run(plan, _welcome)
 
 
-def _plan(file: Path, source: Source, data: Path, log_format: LogFormat, log_level: str) -> Plan:
+def _plan(file: Path, source: Source, data: Path, log_format: LogFormat, log_level: LogLevel) -> Plan:
     """Set up the logs, and give the plan that hands the same on to child processes."""
     scrubber = Scrubber()
     scrubber.add(secrets_in(source.settings))
-    configure_logs(scrubber, format_=log_format.value, level=log_level)
+    configure_logs(scrubber, format_=log_format.value, level=log_level.value)
     return Plan(
-        file=file, source=source, data=data, scrubber=scrubber, log_format=log_format.value, log_level=log_level
+        file=file,
+        source=source,
+        data=data,
+        scrubber=scrubber,
+        log_format=log_format.value,
+        log_level=log_level.value,
     )
 
 
@@ -87,12 +100,8 @@ def _listening(source: Source, listen: str) -> Source:
     """Give the same with another address to listen on, where one is named."""
     if not listen:
         return source
-    try:
-        address = ListenAddress.parse(listen)
-    except ValueError as exc:
-        fail(f"--listen {listen}: {exc}; expected {ListenAddress.EXPECTED}")
     settings = source.settings
-    return replace(source, settings=replace(settings, http=replace(settings.http, listen=address)))
+    return replace(source, settings=replace(settings, http=replace(settings.http, listen=listen_address(listen))))
 
 
 def _run(plan: Plan, started: Callable[[Node], None]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from broker.bus.connection import Bus
+from broker.bus.errors import ApiError
+from broker.bus.reader import stream_state
 from broker.bus.streams import Workspace
+from broker.cli.terminal import INTERRUPTED, fail
 from broker.logs import Scrubber, configure_logs
 from broker.place import find_bus
 from broker.routing.follower import Follower
@@ -23,6 +27,9 @@ T = TypeVar("T")
 FOLD_TIMEOUT = 60.0
 """Seconds that a command waits until it has read the log."""
 
+NO_STREAM = 10_059
+"""JetStream's code for a stream that does not exist."""
+
 
 class Session(Struct, frozen=True):
     """A connection, what it is connected to, and the file that says so."""
@@ -34,16 +41,34 @@ class Session(Struct, frozen=True):
 
 @asynccontextmanager
 async def connected(file: Path, data: Path) -> AsyncIterator[Session]:
-    """Connect to the bus of the workspace in ``file``; raises ConfigErrors, BusNotStarted or NotConnected."""
+    """Connect to the bus of the workspace in ``file``, which must have been started there once.
+
+    Raises:
+        ConfigErrors, BusNotStarted, NotConnected: the file is wrong, or there is no way to the bus.
+    """
     scrubber = Scrubber()
     configure_logs(scrubber, level="warning")
     source = read_source(file, os.environ)
     scrubber.add(secrets_in(source.settings))
     bus = await Bus.connect(find_bus(source.settings, data), name="trunkline-cli")
+    workspace = Workspace(source.settings.workspace)
     try:
-        yield Session(bus, Workspace(source.settings.workspace), source)
+        await _look_for(bus, workspace)
+        yield Session(bus, workspace, source)
     finally:
         await bus.close()
+
+
+async def _look_for(bus: Bus, workspace: Workspace) -> None:
+    try:
+        await stream_state(bus, workspace.log_stream)
+    except ApiError as exc:
+        if exc.code != NO_STREAM:
+            raise
+        fail(
+            f"there is no workspace {workspace.name} on this bus: `trunkline up` makes it; "
+            "or are `workspace:` and `nats:` in the file not those that run?"
+        )
 
 
 @asynccontextmanager
@@ -60,9 +85,11 @@ async def folded(session: Session) -> AsyncIterator[Follower]:
         await asyncio.gather(running, return_exceptions=True)
 
 
-def run_session(job: Coroutine[Any, Any, T]) -> T | None:
-    """Run a coroutine until it ends or somebody presses Ctrl-C, which is no mistake."""
+def run_session(job: Coroutine[Any, Any, T], *, endless: bool = False) -> T:
+    """Run a coroutine to its end. Ctrl-C ends the process; of what is endless that is the right end."""
     try:
         return asyncio.run(job)
     except KeyboardInterrupt:
-        return None
+        if endless:
+            sys.exit(0)
+        fail("broken off by Ctrl-C", INTERRUPTED)

@@ -4,10 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
+
+from broker.bus.settings import UserPassword
+from broker.cli.session import run_session
+from tests.fixtures.nats import Servers
 
 pytestmark = pytest.mark.timeout(240)  # each command is a process of its own, and the machine may be busy
 
@@ -129,3 +134,65 @@ def test_channels_lists_what_is_installed() -> None:
     done = trunkline("channels")
     assert done.returncode == 0, done.stderr
     assert {"webchat", "webhook"} <= {line.split()[0] for line in done.stdout.splitlines()}
+
+
+def test_a_bus_without_the_workspace_is_said_in_a_sentence(file: Path, tmp_path: Path, nats_server: Servers) -> None:
+    (url,), login = nats_server.settings.servers, nats_server.settings.credentials
+    assert isinstance(login, UserPassword)
+    nats = f'nats: {{servers: ["{url}"], user: {login.user}, password: "{login.password}", replicas: 1}}\n'
+    file.write_text(f"{FILE.replace('acme', 'never-started')}{nats}")
+    for command in (("status",), ("tail",), ("dead", "list"), ("backup", tmp_path / "backup")):
+        done = trunkline(*command, file)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "there is no workspace never-started on this bus" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_words_that_an_option_does_not_know_are_refused_with_those_that_it_does(file: Path, tmp_path: Path) -> None:
+    done = trunkline("up", file, "--log-level", "loud", "--data", tmp_path / "data")
+    assert done.returncode == 2
+    assert "'debug', 'info', 'warning', 'error'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_password_that_is_no_text_is_not_hashed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "broker.cli.main", "hash-password"],
+        input=b"\xff\xfe long enough\n",
+        capture_output=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"the password is not text in UTF-8; nothing was hashed\n"
+
+
+def test_the_release_is_told() -> None:
+    done = trunkline("--version")
+    assert (done.returncode, done.stdout) == (0, f"trunkline {version('trunkline')}\n")
+
+
+def test_check_tells_who_cannot_sign_in_and_what_nobody_can_answer(file: Path) -> None:
+    rule = "  - {name: invoices, when: {text: [invoice]}, need: {skills: {bilingg: 4, tech: 2}}}\n  - name: everything"
+    file.write_text(FILE.replace("  - name: everything", rule).replace("name: Anna", "name: Anna, skills: {tech: 2}"))
+    done = trunkline("check", file)
+    assert done.returncode == 0, done.stderr
+    assert 'rule "invoices" needs bilingg 4, and no operator has that' in done.stdout
+
+
+async def _interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_no_result_and_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever asked for a backup, or for a dead letter, is not told that all is well, or that there is none."""
+    with pytest.raises(SystemExit) as ended:
+        run_session(_interrupted())
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "broken off by Ctrl-C\n"
+
+
+def test_ctrl_c_is_the_right_end_of_what_is_endless() -> None:
+    with pytest.raises(SystemExit) as ended:
+        run_session(_interrupted(), endless=True)
+    assert ended.value.code == 0

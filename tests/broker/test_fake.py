@@ -1,6 +1,7 @@
 """``trunkline fake``, run as a person runs it."""
 
 import json
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -66,3 +67,30 @@ def test_a_fault_is_written_in_a_word(text: str, order: FaultOrder) -> None:
 def test_a_fault_that_is_none_is_explained(text: str) -> None:
     with pytest.raises(ValueError, match=r"fault|stat"):
         read_fault(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--listen", "99"], "--listen 99: "),
+        (["--fault", "sometimes"], "--fault sometimes: "),
+        (["--fault", '{"bogus": 1}'], '--fault {"bogus": 1}: '),
+    ],
+)
+def test_an_option_that_is_not_understood_is_named(options: list[str], said: str) -> None:
+    done = run_to_end(*options)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(said)
+
+
+def test_an_address_in_use_is_said_with_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run_to_end("--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert done.returncode == 1
+    assert "name another address with --listen" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def run_to_end(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "broker.cli.main", "fake", "webhook", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603  # our own
