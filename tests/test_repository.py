@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS = {name: lines for name, lines in PROJECT["project"]["optional-dependencies"].items() if name != "all"}
 PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 LONGEST_FILE = 400
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "common", "manager", "misc", "base"}
@@ -30,7 +31,7 @@ def sources() -> Iterator[Path]:
     return (file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 
 
-@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
+@pytest.mark.parametrize("lock", ["runtime.txt", "runtime-all.txt", "dev.txt"])
 def test_lock_holds_versions_and_hashes_and_nothing_else(lock: str) -> None:
     lines = (ROOT / "requirements" / lock).read_text(encoding="utf-8").splitlines()
     pin = re.compile(r"[a-z0-9-]+==[^\s;]+( ; [^\\]+)? \\")
@@ -40,7 +41,11 @@ def test_lock_holds_versions_and_hashes_and_nothing_else(lock: str) -> None:
 
 @pytest.mark.parametrize(
     ("lock", "wanted"),
-    [("runtime.txt", PROJECT["project"]["dependencies"]), ("dev.txt", PROJECT["dependency-groups"]["dev"])],
+    [
+        ("runtime.txt", PROJECT["project"]["dependencies"]),
+        ("runtime-all.txt", [line for extra in EXTRAS.values() for line in extra]),
+        ("dev.txt", PROJECT["dependency-groups"]["dev"]),
+    ],
 )
 def test_lock_is_what_the_project_asks_for(lock: str, wanted: list[str]) -> None:
     text = (ROOT / "requirements" / lock).read_text(encoding="utf-8")
@@ -49,12 +54,12 @@ def test_lock_is_what_the_project_asks_for(lock: str, wanted: list[str]) -> None
     assert [str(one) for one in asked if pins.get(re.sub(r"[._]", "-", one.name), "0") not in one.specifier] == []
 
 
-def test_both_locks_agree() -> None:
+def test_the_locks_agree() -> None:
     def read(name: str) -> set[str]:
         text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
         return set(re.findall(r"^[a-z0-9-]+==.*", text, re.MULTILINE))
 
-    assert read("runtime.txt") <= read("dev.txt")
+    assert read("runtime.txt") <= read("runtime-all.txt") <= read("dev.txt")
 
 
 def test_licence_is_apache_2() -> None:

@@ -1,9 +1,11 @@
 """What cannot be run here (an engine for containers, a Kubernetes cluster, systemd) is checked for what it must say."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,8 +127,22 @@ def test_the_image_takes_in_only_what_is_named() -> None:
         for word in line.split()[1:-1]
     }
     allowed = {word[1:] for word in ignored if word.startswith("!")}
-    assert {path.split("/")[0] for path in copied} <= allowed
+    assert {path for path in copied if not {path, path.split("/")[0]} & allowed} == set()
     assert [path for path in copied if not (ROOT / path).exists()] == []
+
+
+def test_the_wheel_finds_in_the_image_what_its_build_asks_for() -> None:
+    """The hook of the build, which no package holds, and a lock that has no tools of the tests."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    hook = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["path"]
+    lines = stages()[1]
+    install = next(i for i, line in enumerate(lines) if "uv pip install" in line)
+    copied = [word.removeprefix("./") for line in lines[:install] if line.startswith("COPY") for word in line.split()]
+    assert {hook, "README.md", "LICENSE", *project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]} <= set(
+        copied
+    )
+    assert "--constraints requirements/runtime-all.txt" in lines[install]
+    assert any("UV_COMPILE_BYTECODE=1" in line for line in lines), "where it runs, nothing can be written"
 
 
 def test_the_image_has_no_secret_and_no_moving_tag() -> None:
@@ -188,6 +204,17 @@ def test_a_part_knows_its_own_password_alone(compose: dict[str, Any]) -> None:
         assert ("secrets/nats.env" in files) == (name in ("n1", "n2", "n3")), name
         secrets = [value for value in service["environment"].values() if "NATS_PASSWORD" in value]
         assert len(secrets) <= 1, name
+
+
+def test_the_nodes_of_the_bus_write_where_their_user_may(compose: dict[str, Any]) -> None:
+    """An empty volume takes its owner from the image's folder of the same name; elsewhere it would be root's."""
+    (volume,) = [line for line in stages()[-1] if line.startswith("VOLUME")]
+    for name in ("n1", "n2", "n3"):
+        service = compose["services"][name]
+        assert service["image"] == compose["services"]["router-a"]["image"]
+        assert service["volumes"][0] == f"{name}:{json.loads(volume.removeprefix('VOLUME '))[0]}"
+        assert service["environment"]["NATS_DATA"].startswith(f"{service['volumes'][0].split(':')[1]}/")
+        assert "user" not in service
 
 
 def test_a_process_gets_the_time_that_it_needs_to_stop(compose: dict[str, Any]) -> None:
