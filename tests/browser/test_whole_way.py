@@ -185,3 +185,48 @@ async def test_a_clean_stop_and_start_keeps_the_whole_conversation(demo: Demo, b
     await desk.locator("#list .row").first.click()
     await expect(desk.locator("#items")).to_contain_text("Do you sell laces?", timeout=PATIENCE)
     assert complaints == []
+
+
+async def test_what_was_said_is_found_and_counted_by_the_index_of_the_product(demo: Demo, browser: Browser) -> None:
+    complaints: list[str] = []
+    shop, desk = await new_page(browser, complaints), await new_page(browser, complaints)
+    await sign_in(desk, demo.url)
+    await open_shop(shop, demo.url)
+    await write(shop, "Do the Ridge boots come in 46?")
+    row = desk.locator("#list .row").first
+    await row.click()
+    called = await row.locator(".row-name").inner_text()
+    assert called.startswith("Visitor ")
+    await answer(desk, "Yes, they do, and waterproof ones as well.")
+    await expect(shop.get_by_role("log")).to_contain_text("waterproof", timeout=PATIENCE)
+
+    await desk.keyboard.press("Alt+s")
+    await _ask_until_found(desk, "ridge waterpr", 0)  # both in one message: nobody said that
+    await _ask_until_found(desk, "waterpr", 1)
+    hit = desk.locator(".found")
+    await expect(hit.locator("b")).to_have_text(called)
+    await expect(hit.locator("mark")).to_have_text("waterproof")
+    await desk.keyboard.press("ArrowDown")
+    await desk.keyboard.press("Enter")
+    await expect(desk.locator("#items")).to_contain_text("Ridge boots", timeout=PATIENCE)
+
+    await desk.keyboard.press("Alt+5")
+    for figure in ("Begun 1", "By customers 1", "Messages 1", "Answers 1", "Calls 0"):
+        await expect(desk.get_by_role("figure", name=figure)).to_be_visible(timeout=PATIENCE)
+    await expect(desk.locator("tr").filter(has_text="site")).to_have_count(1)
+    link = await desk.get_by_role("link", name="CSV").get_attribute("href")
+    table = await desk.evaluate("(link) => fetch(link).then((answer) => answer.text())", link)
+    assert [line for line in table.splitlines() if "site" in line and ",1," in line], table
+    assert complaints == []
+
+
+async def _ask_until_found(desk: Page, words: str, count: int) -> None:
+    """Search again and again until so much is found: the index follows the log a moment later."""
+    for _ in range(PATIENCE // 500):
+        await desk.get_by_role("searchbox").fill("")
+        async with desk.expect_response(lambda answer: "/desk/search?" in answer.url):
+            await desk.get_by_role("searchbox").fill(words)
+        await desk.wait_for_timeout(500)
+        if await desk.locator(".found").count() == count:
+            return
+    raise AssertionError(f"{words!r} is not found {count} times: {await desk.locator('.page').inner_text()}")
