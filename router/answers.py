@@ -49,7 +49,7 @@ def save(d: Draft, command: Command, action: SaveAnswer) -> None:
             raise Refused("answer_changed", said, now=str(known.version))
         owner, name = known.owner, known.id
     else:
-        owner, name = _owner(command, personal=action.personal), f"a{d.input}"
+        owner, name = _owner(command, personal=action.personal), f"a{d.number}"
     _enter(d, command, owner)
     _keep(d, command, owner, [(name, action)])
 
@@ -71,7 +71,7 @@ def take_in(d: Draft, command: Command, action: ImportAnswers) -> None:
         text = tidy(each)
         before = known.get(name_of(text))
         if before is None or not is_same(before, text):
-            name = before.id if before is not None else f"a{d.input}-{number}"
+            name = before.id if before is not None else f"a{d.number}-{number}"
             if name in given:
                 raise Refused("shortcut_taken", f"{name_of(text)} stands twice in what is imported.")
             given[name] = text

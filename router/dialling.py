@@ -32,7 +32,7 @@ def dial(d: Draft, command: Command, action: Dial) -> None:
     channel = d.policy.phone_channel(sending.channel if sending is not None else "")
     if channel is None:
         raise Refused("no_phone_channel", "No phone is connected to this desk: there is no such channel.")
-    name = f"{conversation.id}-{conversation.n + 1}"
+    name = d.next_outbound(conversation)
     asked = LiveCall(id=name, channel=channel, address=address, direction="out")
     wish(d, conversation, asked, "initiated", phone, by=command.operator, dials_until=d.now + DIALLING_FOR)
 
@@ -69,7 +69,7 @@ def hang_up(d: Draft, command: Command, action: HangUp) -> None:
             state="answered" if live.state == "answered" else "ringing",
             operator=live.operator,
             fresh=live.fresh,
-            hang_up=f"{conversation.id}-{conversation.n + 1}",
+            hang_up=d.next_outbound(conversation),
         )
     )
     wish(d, conversation, live, "ended", by=command.operator)

@@ -83,6 +83,15 @@ class Draft:
         """The rules in force."""
         return self.policy.rules
 
+    @property
+    def number(self) -> int:
+        """The number in the ids of what this step makes: nothing has ever had it, not even before a restore."""
+        return self.input + self.state.skipped
+
+    def next_outbound(self, conversation: Conversation) -> str:
+        """Give the id of the next answer in a conversation; providers take it for the same one wherever they see it."""
+        return f"{conversation.id}-{conversation.n + 1 + self.state.skipped}"
+
     def emit(self, fact: AnyFact) -> None:
         """Decide ``fact``: it is true from now on."""
         self._folds[type(fact)](self.change, fact)

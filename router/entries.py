@@ -31,7 +31,7 @@ _ON_THE_WAY = (ReceiptState.QUEUED, ReceiptState.UNKNOWN)
 
 def meet(d: Draft, envelope: Envelope) -> Person:
     """Make the acquaintance of somebody new."""
-    name = f"p{d.input}"
+    name = f"p{d.number}"
     d.emit(f.PersonCreated(person=name, address=envelope.address))
     return d.state.people[name]
 
@@ -53,7 +53,7 @@ def begin_anew(d: Draft, person: Person, envelope: Envelope) -> tuple[Conversati
 
 def open_new(d: Draft, person: Person, envelope: Envelope) -> Conversation:
     """Open a new conversation."""
-    name = f"c{d.input}"
+    name = f"c{d.number}"
     d.emit(
         f.ConversationOpened(conversation=name, person=person.id, channel=envelope.channel, address=envelope.address)
     )

@@ -192,10 +192,15 @@ def _answer_deleted(c: Change, fact: f.AnswerDeleted) -> None:
     c.drop(c.state.answers, fact.answer)
 
 
+def _restored(c: Change, fact: f.WorkspaceRestored) -> None:
+    c.set(c.state, "skipped", c.state.skipped + fact.skip)
+
+
 WORKSPACE: Mapping[type, Fold] = MappingProxyType(
     {
         f.RulesTaken: _rules_taken,
         f.ClockJumped: _clock_jumped,
+        f.WorkspaceRestored: _restored,
         f.Scheduled: _scheduled,
         f.TimerSet: _timer_set,
         f.AnswerSaved: _answer_saved,

@@ -101,7 +101,7 @@ def unlink(d: Draft, command: Command, action: Unlink) -> None:
         raise Refused("only_address", "It is the only address of this person: there is nothing to separate.")
     if any(call.address == action.address for call in _calls_of(d, person)):
         raise Refused("on_call", "There is a call with this number now. Separate it when the call is over.")
-    name = f"p{d.input}"
+    name = f"p{d.number}"
     d.emit(
         f.AddressTaken(
             person=name, address=action.address, before=person.id, evidence=action.evidence, by=command.operator

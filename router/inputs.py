@@ -17,6 +17,7 @@ from router.rules import CannedText, Rules
 TICK_SOURCE = "_tick"
 DESK_SOURCE = "_desk"
 RULES_SOURCE = "_rules"
+RESTORE_SOURCE = "_restore"
 
 Id = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_.-]+$")]
 Word = Annotated[str, Meta(max_length=1_000)]
@@ -45,6 +46,12 @@ class RulesProposed(Struct, frozen=True, kw_only=True, tag_field="kind", tag="ru
     hash: Id
     rules: Rules
     by: Word = ""
+
+
+class Restored(Struct, frozen=True, kw_only=True, tag_field="kind", tag="restored"):
+    """The workspace was brought back from a backup; since that was made at most ``skip`` numbers have been given."""
+
+    skip: Annotated[int, Meta(ge=0)]
 
 
 class DeskAlive(Struct, frozen=True, kw_only=True, tag_field="kind", tag="desk.alive"):
@@ -298,9 +305,22 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="kind", tag="command"
     position: Annotated[int, Meta(ge=0)] = 0
 
 
-Wire = Message | Receipt | Tick | RulesProposed | DeskAlive | OperatorUp | OperatorLost | OperatorIdle | Command
+Wire = (
+    Message | Receipt | Tick | RulesProposed | Restored | DeskAlive | OperatorUp | OperatorLost | OperatorIdle | Command
+)
 """What stands on IN."""
-Input = Message | Reported | Tick | RulesProposed | DeskAlive | OperatorUp | OperatorLost | OperatorIdle | Command
+Input = (
+    Message
+    | Reported
+    | Tick
+    | RulesProposed
+    | Restored
+    | DeskAlive
+    | OperatorUp
+    | OperatorLost
+    | OperatorIdle
+    | Command
+)
 """What the router takes."""
 
 _decoder = msgspec.json.Decoder(Wire)
@@ -310,6 +330,7 @@ _CHANNELS: tuple[type, ...] = (Message, Receipt)
 _OURS: dict[str, tuple[type, ...]] = {
     TICK_SOURCE: (Tick,),
     RULES_SOURCE: (RulesProposed,),
+    RESTORE_SOURCE: (Restored,),
     DESK_SOURCE: (Command, DeskAlive, OperatorUp, OperatorLost, OperatorIdle),
 }
 

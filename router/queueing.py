@@ -230,7 +230,7 @@ def offer(d: Draft, conversation: Conversation, operator: str, *, expires: int =
             expires=expires,
             transfer_from=conversation.owner,
             direct=direct,
-            ring=f"{conversation.id}-{conversation.n + 1}" if phone else "",
+            ring=d.next_outbound(conversation) if phone else "",
         )
     )
     if call is not None and phone:
@@ -253,7 +253,7 @@ def wish(  # noqa: PLR0913, PLR0917  # each stands for a word of the message
     sending = conversation.sendings.get(call.address)
     known = sending is not None and sending.channel == call.channel
     outbound = Outbound(
-        id=f"{conversation.id}-{conversation.n + 1}",
+        id=d.next_outbound(conversation),
         conversation=conversation.id,
         channel=call.channel,
         address=call.address,

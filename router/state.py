@@ -63,7 +63,8 @@ class State(Struct, kw_only=True, omit_defaults=True):
     """Everything the router knows. A function of the log alone.
 
     ``input`` and ``step`` are the identity of the last record, ``now`` its time. ``todo`` are steps that come before
-    the next input. ``timers`` maps a timer's id to its due time (ms); a timer fires by leaving it.
+    the next input. ``timers`` maps a timer's id to its due time (ms); a timer fires by leaving it. ``skipped`` is how
+    far ids have been moved on by restores: see :meth:`router.draft.Draft.number`.
     """
 
     input: int = 0
@@ -81,3 +82,4 @@ class State(Struct, kw_only=True, omit_defaults=True):
     timers: dict[str, int] = field(default_factory=dict)
     todo: list[tuple[str, str]] = field(default_factory=list)
     answers: dict[str, CannedAnswer] = field(default_factory=dict)
+    skipped: int = 0

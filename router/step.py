@@ -309,6 +309,10 @@ def _tick(_draft: Draft, _value: inputs.Tick) -> None:
     """Nothing but time: the timers have been fired already."""
 
 
+def _restore(d: Draft, value: inputs.Restored) -> None:
+    d.emit(f.WorkspaceRestored(skip=value.skip))
+
+
 def _refuse(d: Draft, value: Undecodable) -> None:
     d.emit(f.InputRefused(cause="input:", error=value.reason, release=d.release))
 
@@ -319,6 +323,7 @@ _INPUTS: Mapping[type, Callable[[Draft, Any], None]] = MappingProxyType(
         Reported: take_receipt,
         inputs.Tick: _tick,
         inputs.RulesProposed: take_rules,
+        inputs.Restored: _restore,
         inputs.DeskAlive: keep_node,
         inputs.OperatorUp: sign_in,
         inputs.OperatorLost: lose_socket,

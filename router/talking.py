@@ -91,7 +91,7 @@ def _address(
     if sending.channel not in d.rules.channels:
         return None
     return Outbound(
-        id=f"{conversation.id}-{conversation.n + 1}",
+        id=d.next_outbound(conversation),
         conversation=conversation.id,
         channel=sending.channel,
         address=address,

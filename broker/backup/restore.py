@@ -21,11 +21,13 @@ from broker.bus.errors import ApiError, BusError, RestoreUnfinished
 from broker.bus.kv import Bucket
 from broker.bus.reader import Reader, delete_message, purge, stream_state
 from broker.bus.streams import DEAD_STREAM, RESTORING, Workspace, ensure_shared, is_restoring
+from broker.channels.tally import wall_clock
 from broker.channels.worker import outbounds
 from broker.routing.positions import INDEX, Position
 from broker.routing.snapshots import MANIFEST
 from broker.routing.snapshots import Manifest as SnapshotManifest
 from normalizer.outbound import Outbound
+from router import inputs
 
 STREAMS = ("in", "log", "arc", "snap", "people", "media")
 """In this order; the inputs' one is marked as unfinished until everything is there."""
@@ -37,6 +39,9 @@ EXPECT = "Nats-Expected-Last-Sequence"
 PUBLISH_TIMEOUT = 30.0
 SETTLE_TIMEOUT = 120.0
 """Seconds that the replicas of a stream may take to have it all."""
+
+SKIPPED, SKIPPED_PER_MS = 1_000_000, 10
+"""Numbers that are passed over, at least and for each ms since the backup: far more than inputs can have come."""
 
 log = structlog.get_logger(__name__)
 
@@ -179,6 +184,7 @@ class _Restore:
             await self._stream(name)
         await self._tail("in-tail", self._streams["in"], self._workspace.in_subject("_tick"), manifest.input)
         await self._tail("log-tail", self._streams["log"], self._workspace.skip_subject, manifest.log)
+        await self._skip_numbers()
         created = (await stream_state(self._bus, self._workspace.log_stream)).created
         await self._rename_snapshots(created)
         marks = await self._notes(created)
@@ -224,6 +230,12 @@ class _Restore:
             await delete_message(self._bus, stream, ack.seq)
             last = ack.seq
         return last
+
+    async def _skip_numbers(self) -> None:
+        """Let no id be given again that was given after the backup: providers, receivers and screens remember it."""
+        skip = SKIPPED + SKIPPED_PER_MS * max(0, wall_clock() - self._source.manifest.at)
+        subject = self._workspace.in_subject(inputs.RESTORE_SOURCE)
+        await self._bus.publish(subject, inputs.encode_input(inputs.Restored(skip=skip)), timeout=PUBLISH_TIMEOUT)
 
     async def _rename_snapshots(self, created: str) -> None:
         """Let the snapshots be of this log."""

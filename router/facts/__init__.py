@@ -39,6 +39,7 @@ from router.facts.workspace import (
     RulesTaken,
     Scheduled,
     TimerSet,
+    WorkspaceRestored,
 )
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "Todo",
     "Unassigned",
     "Unroutable",
+    "WorkspaceRestored",
     "WrapUpEnded",
 ]
 
@@ -127,6 +129,7 @@ AnyFact = (
     | OperatorIdle
     | RulesTaken
     | ClockJumped
+    | WorkspaceRestored
     | Scheduled
     | TimerSet
     | AnswerSaved

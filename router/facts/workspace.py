@@ -19,6 +19,12 @@ class ClockJumped(Fact, frozen=True, kw_only=True, tag="clock.jumped"):
     gap: int
 
 
+class WorkspaceRestored(Fact, frozen=True, kw_only=True, tag="workspace.restored"):
+    """What was decided after a backup is lost, and ``skip`` numbers with it, none of which is given again."""
+
+    skip: int
+
+
 class Scheduled(Fact, frozen=True, kw_only=True, tag="todo"):
     """Steps still to be done before the next input; each is ``(what, id)``."""
 

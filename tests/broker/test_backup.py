@@ -146,7 +146,7 @@ async def test_everything_comes_back_and_goes_on(
         await bring_back(bus, source, unclaimed={"site"})
         workspace = Workspace(name)
         assert (await stream_state(bus, workspace.log_stream)).last == manifest.log
-        assert (await stream_state(bus, workspace.in_stream)).last == manifest.input
+        assert (await stream_state(bus, workspace.in_stream)).last == manifest.input + 1  # that it was restored
         play = await play_on(bus, name)
         async with play.following() as follower:
             assert follower.position <= manifest.log
@@ -254,6 +254,39 @@ async def test_what_was_on_its_way_is_in_doubt_and_nothing_else_is(
         times = await ensure_streams(bus, play.workspace)
         assert times.log_stream != play.times.log_stream
         assert await Positions(bus, play.workspace, times.log_stream).all() == {"hook.0": mark}  # no index
+
+
+async def test_no_id_that_was_given_after_the_backup_is_given_again(
+    play: Play, elsewhere: Servers, tmp_path: pathlib.Path
+) -> None:
+    """A receiver that knows the id of an answer takes the next one of that id for the same, and drops it."""
+
+    async def go_on(play: Play, run: Run, conversation: str) -> set[str]:
+        """Answer again, and meet somebody new; gives the ids of all that."""
+        before = len(await play.records())
+        await play.command(i.Reply(conversation=conversation, seen=0, anyway=True, content=Text(text="and this")))
+        await run.stepped(await play.say("visitor:new"))
+        facts = [fact for _, record in (await play.records())[before:] for fact in record.facts]
+        sent = {fact.outbound.id for fact in facts if isinstance(fact, f.ReplySent)}
+        return sent | {
+            n for fact in facts if isinstance(fact, f.ConversationOpened) for n in (fact.conversation, fact.person)
+        }
+
+    await play.open_desk()
+    async with play.running() as run:
+        await run.stepped(await play.say("visitor:old"))
+        opened = (await play.facts(f.ConversationOpened))[-1]
+        assert isinstance(opened, f.ConversationOpened)
+        source = await save(play, tmp_path / "backup")
+        lost = await go_on(play, run, opened.conversation)
+    async with connected(elsewhere) as bus:
+        await bring_back(bus, source)
+        again = await play_on(bus, play.workspace.name)
+        async with again.running() as run:
+            await run.stepped(await again.tick())
+            given = await go_on(again, run, opened.conversation)
+    assert (len(lost), len(given)) == (3, 3)
+    assert lost & given == set()
 
 
 async def test_a_channel_that_sends_without_claims_gets_none(
@@ -393,7 +426,7 @@ async def test_a_restore_that_was_killed_keeps_everybody_out_until_it_is_repeate
             await ensure_streams(bus, play.workspace)
         await bring_back(bus, source)
         await ensure_streams(bus, play.workspace)
-        assert (await stream_state(bus, play.workspace.in_stream)).messages == 5
+        assert (await stream_state(bus, play.workspace.in_stream)).messages == 6  # with that it was restored
 
 
 async def test_a_restore_that_fails_leaves_nothing(play: Play, elsewhere: Servers, tmp_path: pathlib.Path) -> None:
@@ -433,4 +466,4 @@ async def test_what_was_deleted_from_the_end_of_a_stream_leaves_its_gap(
         await bring_back(bus, source)
         async with Reader(bus, play.workspace.in_stream) as reader:
             found = [stored.seq async for batch in reader.read_all() for stored in batch]
-        assert found == [1, 4]
+        assert found == [1, 4, 5]  # the last one says that it was restored

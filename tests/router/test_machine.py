@@ -5,6 +5,7 @@ import typing
 import msgspec
 import pytest
 
+from normalizer.outbound import ReceiptState
 from router import facts as f
 from router import inputs as i
 from router.change import Change
@@ -283,3 +284,19 @@ def test_sources_say_only_what_they_may() -> None:
     for source, value in refused:
         with pytest.raises(i.NotAllowed):
             i.decode_input(source, i.encode_input(value))
+
+
+def test_after_a_restore_no_id_is_given_again() -> None:
+    world = World(make_rules())
+    world.up("anna")
+    world.write("v1")
+    first = world.of("v1")
+    world.feed(i.Restored(skip=500))
+    world.reply("anna", first.id)
+    world.write("v2")
+    assert list(first.outbounds) == [f"{first.id}-502"]
+    assert world.of("v2").id == f"c{world.seq + 500}"
+    assert world.of("v2").person == f"p{world.seq + 500}"
+    world.receipt(f"{first.id}-502", ReceiptState.SENT)
+    world.feed(i.Restored(skip=100))
+    assert world.state.skipped == 600
