@@ -40,6 +40,11 @@ class Operation:
 _CONVERSATION = "/conversations/{conversation}"
 _PERSON = Parameter("person", str, "The person, for a conversation that has left the memory.")
 _LIMIT = Parameter("limit", int, f"How many at once, at most {MAX_PAGE}.")
+_CHANNEL = Parameter("channel", str, "Names of channels, separated by commas.")
+_DAYS = (
+    Parameter("from", str, "The first day, as 2026-11-01, in the desk's time zone."),
+    Parameter("to", str, "The last day, included."),
+)
 
 
 def operations(api: Api) -> list[Operation]:
@@ -190,15 +195,14 @@ def answer_operations(files: AnswerFiles) -> list[Operation]:
 
 def finding_operations(finding: Finding) -> list[Operation]:
     """Give what belongs to search and reports; docs/search-and-reports.md says more."""
+    return [*_searching(finding), *_counting(finding)]
+
+
+def _searching(finding: Finding) -> list[Operation]:
     page = [
         Parameter("limit", int, f"How many at once, at most {MOST_HITS}."),
         Parameter("after", str, "What `next` of the page before said."),
     ]
-    days = [
-        Parameter("from", str, "The first day, as 2026-11-01, in the desk's time zone."),
-        Parameter("to", str, "The last day, included."),
-    ]
-    channel = Parameter("channel", str, "Names of channels, separated by commas.")
     return [
         Operation(
             "GET",
@@ -208,13 +212,13 @@ def finding_operations(finding: Finding) -> list[Operation]:
             {200: Found, 400: ErrorBody, 503: ErrorBody},
             query=[
                 Parameter("q", str, "What to look for."),
-                channel,
+                _CHANNEL,
                 Parameter("operator", str, "Who has answered in it, or has it."),
                 Parameter("state", str, "`open` or `closed`."),
                 Parameter("result", str, "What it was closed with."),
                 Parameter("person", str, "The customer's id."),
                 Parameter("kind", str, "`message`, `reply`, `note`, `result`, separated by commas."),
-                *days,
+                *_DAYS,
                 Parameter("sort", Sort, "Order; without `q` always the newest first."),
                 *page,
             ],
@@ -227,6 +231,11 @@ def finding_operations(finding: Finding) -> list[Operation]:
             {200: PeopleFound, 400: ErrorBody, 503: ErrorBody},
             query=[Parameter("q", str, "Whom to look for."), *page],
         ),
+    ]
+
+
+def _counting(finding: Finding) -> list[Operation]:
+    return [
         Operation(
             "GET",
             "/reports",
@@ -241,9 +250,9 @@ def finding_operations(finding: Finding) -> list[Operation]:
             "A report, as JSON or as a CSV file; for supervisors.",
             {200: Report, 400: ErrorBody, 403: ErrorBody, 404: ErrorBody, 503: ErrorBody},
             query=[
-                *days,
+                *_DAYS,
                 Parameter("by", By, "What is counted together."),
-                channel,
+                _CHANNEL,
                 Parameter("operator", str, "Ids of operators, separated by commas; for reports grouped by them."),
                 Parameter("within", int, "Seconds, for the share that was answered in time."),
                 Parameter("format", str, "`json` or `csv`."),

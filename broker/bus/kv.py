@@ -78,6 +78,10 @@ class Bucket:
         """Write only if the key still has `revision`; raises `WrongRevision`."""
         return await self._write(key, value, revision)
 
+    async def write(self, key: str, value: bytes, revision: int) -> int:
+        """Write over ``revision``, or where nothing is (0); raises `WrongRevision` or `KeyExists`."""
+        return await (self.update(key, value, revision) if revision else self.create(key, value))
+
     async def delete(self, key: str, *, revision: int | None = None) -> None:
         """Delete; with `revision` only if the key still has it, else `WrongRevision`.
 

@@ -71,7 +71,7 @@ class Claims:
         value, key = msgspec.json.encode(claim), self._key(message)
         while True:
             try:
-                return await self._write(key, value, revision)
+                return await self._bucket.write(key, value, revision)
             except (KeyExists, WrongRevision) as exc:
                 found, found_revision = await self.read(message)
                 if found == claim:  # our own, whose answer was lost
@@ -79,11 +79,6 @@ class Claims:
                 raise Overtaken(f"{message} was claimed by somebody else") from exc
             except (NoAnswer, PublishUnknown, PublishRefused):
                 await asyncio.sleep(PAUSE)
-
-    async def _write(self, key: str, value: bytes, revision: int) -> int:
-        if revision:
-            return await self._bucket.update(key, value, revision)
-        return await self._bucket.create(key, value)
 
     def _key(self, message: str) -> str:
         return self._prefix + kv_key(message)

@@ -259,10 +259,7 @@ class PeopleBucket:
             if entry is not None and _stamp(entry.value).log >= seq:
                 return
             try:
-                if entry is None:
-                    await self._bucket.create(key, value)
-                else:
-                    await self._bucket.update(key, value, entry.revision)
+                await self._bucket.write(key, value, entry.revision if entry is not None else 0)
             except (KeyExists, WrongRevision):
                 continue
             return

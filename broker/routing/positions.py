@@ -66,10 +66,7 @@ class Positions:
                 return
             value = msgspec.json.encode(Position(self._created, max(seq, known.seq), max(at, known.at)))
             try:
-                if entry is None:
-                    await self._bucket.create(key, value)
-                else:
-                    await self._bucket.update(key, value, entry.revision)
+                await self._bucket.write(key, value, entry.revision if entry is not None else 0)
             except (KeyExists, WrongRevision):
                 continue
             return
