@@ -153,6 +153,33 @@ async def test_the_desk_speaks_the_browsers_language(
         assert await page.evaluate("document.documentElement.lang") == ("en" if locale == "de-DE" else locale[:2])
 
 
+@pytest.mark.parametrize(("viewport", "scheme"), [(WIDE, "light"), (PHONE, "dark")])
+async def test_the_desk_runs_from_right_to_left_and_words_by_their_own_direction(
+    world: World, desk: Desk, browser: Browser, viewport: dict[str, int], scheme: str
+) -> None:
+    async with desk_page(browser, desk, viewport=viewport, color_scheme=scheme, has_touch=True) as page:
+        await sign_in_on_a_phone(page) if viewport == PHONE else await sign_in(page)
+        await page.evaluate("document.documentElement.dir = 'rtl'")
+        for text in ("שלום, יש לי שאלה!", "Hello (in English).", "مرحبا، أين طردي؟"):
+            world.log.customer(text)
+        row = page.locator("#list .row")
+        await row.click()
+        bubbles = page.locator(".item.message .text")
+        await expect(bubbles).to_have_count(3)
+        assert await bubbles.evaluate_all("all => all.map(each => getComputedStyle(each).direction)") == [
+            "rtl",
+            "ltr",
+            "rtl",
+        ]
+        await look(page, f"rtl-{scheme}-conversation")
+        middle = viewport["width"] / 2
+        for each in await page.locator(".item.message .bubble").all():
+            box = await each.bounding_box()
+            assert box
+            assert box["x"] + box["width"] > middle, "the customer stands at the beginning of the line"
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 async def test_the_desk_can_be_installed_and_keeps_built_files_only(world: World, desk: Desk, browser: Browser) -> None:
     async with desk_page(browser, desk) as page:
         await sign_in(page)
