@@ -76,6 +76,24 @@ def test_yaml_that_is_shown_is_a_right_part_of_a_workspace(block: str, tmp_path:
     assert decode_source(read(tmp_path), Anything(), CHANNELS).settings.channels
 
 
+SIGNS = {"mod": "Ctrl", "alt": "Alt", "ArrowDown": "↓", "ArrowUp": "↑", "Slash": "/", "Comma": ",", "Escape": "Esc"}
+
+
+def test_the_operators_page_names_every_key_of_the_desk_and_no_other() -> None:
+    desk = ROOT / "web" / "ui" / "src" / "desk"
+    words = dict(re.findall(r'^  "([\w.]+)": "(.*)",$', (desk / "words" / "en.ts").read_text(), re.MULTILINE))
+    deeds = re.findall(
+        r'label: "([\w.]+)",\s*group: "\w+",\s*chord: "([^"]+)"', (desk / "keys" / "deeds.ts").read_text()
+    )
+    keys = {
+        ("+".join(SIGNS.get(part, re.sub("^(Key|Digit)", "", part)) for part in chord.split("+")), words[label])
+        for label, chord in deeds
+    }
+    page = (ROOT / "docs" / "desk.md").read_text()
+    assert len(keys) > 30
+    assert set(re.findall(r"^\| `(.+)` \| (.+) \|$", page, re.MULTILINE)) == keys
+
+
 def test_pages_show_yaml_at_all() -> None:
     assert len(BLOCKS) > 3
 
