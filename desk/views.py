@@ -112,7 +112,7 @@ def summarize(
             for o in c.offers
         ),
         unanswered=c.unanswered,
-        waiting_since=c.enqueued_at if c.status in ("open", "waiting", "offered") else 0,
+        waiting_since=max(c.enqueued_at, c.woken_at) if c.status in ("open", "waiting", "offered") else 0,
         place=(c.tier, c.v, c.seq),
         rule=c.rule,
         languages=c.languages,

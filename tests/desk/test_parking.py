@@ -67,3 +67,18 @@ async def test_a_result_is_one_of_those_of_the_rules(world: World, ben: Console)
     close = {"do": "close", "conversation": conversation, "result": "sold"}
     assert (await ben.do(close))["code"] == "unknown_result"
     assert (await ben.do({**close, "result": "solved"}))["status"] == "confirmed"
+
+
+async def test_a_colleague_is_not_told_that_somebody_has_waited_who_was_put_aside(
+    world: World, ben: Console, cleo: Console
+) -> None:
+    await cleo.do({"do": "presence", "state": "away"})
+    conversation = await taken(world, ben)
+    await ben.do(reply(conversation, "Anything else?", seen=1))
+    await ben.do({"do": "park", "conversation": conversation})
+    for _ in range(3):
+        world.log.pass_time(3)
+    await cleo.do({"do": "presence", "state": "available"})
+    await ben.do({"do": "transfer", "conversation": conversation, "operator": "cleo"})
+    await cleo.until(lambda: cleo.lists.get(conversation, {}).get("offers"))
+    assert cleo.lists[conversation]["waiting_since"] == world.log.now
