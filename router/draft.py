@@ -41,11 +41,13 @@ class Surroundings(Struct):
 class Draft:
     """One step. ``emit`` applies a fact at once, so that what is decided next sees it.
 
+    ``now`` never goes back, ``at`` is what the bus's clock said of the input: less where that clock was set back since.
     ``line`` is whose record this becomes, ``freed`` are operators who may have room now, ``parked`` people who left.
     """
 
     __slots__ = (
         "_folds",
+        "at",
         "by",
         "change",
         "facts",
@@ -61,11 +63,12 @@ class Draft:
         "why",
     )
 
-    def __init__(self, change: Change, now: int, consumed: int, around: Surroundings) -> None:
+    def __init__(self, change: Change, now: int, at: int, consumed: int, around: Surroundings) -> None:
         change.now = now
         self.change = change
         self.state: State = change.state
         self.now = now
+        self.at = at
         self.input = consumed
         self.policy = around.policy
         self.waiting = around.waiting

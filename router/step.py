@@ -81,7 +81,7 @@ class Machine:
         self.release = release
         self.term = state.term
         self.failure: Exception | None = None
-        self._input, self._step, self._now = state.input, state.step, state.now
+        self._input, self._step, self._now, self._at = state.input, state.step, state.now, state.now
         waiting = {name for name, one in state.conversations.items() if one.status == "waiting"}
         self._around = Surroundings(policy=Policy(state.rules), waiting=waiting, folds=folds, release=release)
         self._heap = [(due, name) for name, due in state.timers.items()]
@@ -120,7 +120,7 @@ class Machine:
                 entries.append(self._other("clock", "", Draft.emit, f.ClockJumped(gap=gap)))
         if self._heap and self._heap[0][0] <= self._now:
             self._fire(entries, value)
-        self._input, self._step = seq, 0
+        self._input, self._step, self._at = seq, 0, at_ms
         entry = self._take(value, loaded)
         if entry is not None:
             entries.append(entry)
@@ -228,7 +228,7 @@ class Machine:
         return self._finish(draft, cause, ref, by, loaded)
 
     def _draft(self) -> Draft:
-        return Draft(Change(self.state), self._now, self._input, self._around)
+        return Draft(Change(self.state), self._now, self._at, self._input, self._around)
 
     def _instead(self, failed: Draft, cause: Cause, ref: str, fact: f.AnyFact, line: str) -> Draft:
         """Undo the step and record ``fact`` alone; what caused it is consumed, so that it does not come again."""

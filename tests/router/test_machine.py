@@ -300,3 +300,15 @@ def test_after_a_restore_no_id_is_given_again() -> None:
     world.receipt(f"{first.id}-502", ReceiptState.SENT)
     world.feed(i.Restored(skip=100))
     assert world.state.skipped == 600
+
+
+def test_commands_are_in_time_again_as_soon_as_a_clock_that_was_ahead_is_set_back() -> None:
+    world = World(make_rules())
+    world.up("anna")
+    before = world.now
+    world.tick(86_400_000)
+    world.now = before + 1_000
+    assert only(world.order("anna", i.SetPresence(state="away")), f.OperatorState).state == "away"
+    assert world.state.now == before + 86_400_000
+    expired = world.order("anna", i.SetPresence(state="available"), expires=world.now - 1)
+    assert only(expired, f.CommandRefused).code == "expired"
