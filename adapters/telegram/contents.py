@@ -141,8 +141,10 @@ def _quoted(message: Message, words: str) -> str:
 
 def with_links(text: str, entities: tuple[Entity, ...]) -> str:
     """Put the address of each hidden link behind its words. Offsets count UTF-16 units; impossible ones are ignored."""
-    units = text.encode("utf-16-le", "surrogatepass")
     links = sorted((e.offset + e.length, e.url) for e in entities if e.type == "text_link" and e.url)
+    if not links:
+        return text
+    units = text.encode("utf-16-le", "surrogatepass")
     for end, url in reversed(links):
         if 0 < 2 * end <= len(units) and not _inside(units, 2 * end):
             units = units[: 2 * end] + f" ({url})".encode("utf-16-le", "surrogatepass") + units[2 * end :]

@@ -17,7 +17,7 @@ from adapters.telegram.files import Files
 from adapters.telegram.mapping import CHAT_KINDS, Origin, file_of, to_envelope
 from adapters.telegram.notes import Notes
 from adapters.telegram.settings import ChatKind
-from adapters.telegram.wire import Json, Poison, Update, decode_update, read_known
+from adapters.telegram.wire import Chat, Json, Poison, Update, decode_update, read_known
 from normalizer.envelope import Envelope
 
 ANSWER_WITHIN = 10.0
@@ -36,18 +36,18 @@ class Numbered(Struct, frozen=True):
 
 
 class Heard(Struct, frozen=True):
-    """An update as it came, and what was read of it; None where nothing could be."""
+    """An update as it came, and what was read of it, with its chat; None where nothing could be."""
 
     update_id: int
     raw: bytes
     update: Update | None
+    chat: Chat | None = None
     fault: str = ""
 
     @property
     def place(self) -> int:
         """The chat in whose order it is taken."""
-        chat = self.update.chat if self.update is not None else None
-        return chat.id if chat is not None else 0
+        return self.chat.id if self.chat is not None else 0
 
 
 class Intake:
@@ -85,9 +85,10 @@ class Intake:
             raise Poison(f"this is no update: {exc}") from exc
         try:
             plain: Json = msgspec.json.decode(raw, type=dict[str, object])
-            return Heard(number, raw, read_known(plain) or decode_update(await self._driver.read(plain)))
+            update = read_known(plain) or decode_update(await self._driver.read(plain))
         except (Poison, msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
-            return Heard(number, raw, None, str(exc))
+            return Heard(number, raw, None, fault=str(exc))
+        return Heard(number, raw, update, update.chat)
 
     async def take_next(self, raw: bytes) -> None:
         """Read an update and take it; one that a library is imported for is not overtaken by what comes meanwhile.
@@ -111,7 +112,7 @@ class Intake:
                 await self._bury(heard, heard.fault)
                 return
             try:
-                await self._take(heard.update)
+                await self._take(heard.update, heard.chat)
             except PASSING:
                 raise
             except Exception as exc:
@@ -124,8 +125,7 @@ class Intake:
             task.cancel()
         await asyncio.gather(*self._answers, return_exceptions=True)
 
-    async def _take(self, update: Update) -> None:
-        chat = update.chat
+    async def _take(self, update: Update, chat: Chat | None) -> None:
         if chat is None or CHAT_KINDS.get(chat.type) not in self._chats:
             self._context.count("not_served")
             return
