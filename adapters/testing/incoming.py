@@ -215,7 +215,8 @@ class InboundProofs(Hooks[P]):
     async def _stored(self, rig: Rig[P], count: int, message: str) -> None:
         if not self.acknowledges:
             await self._until(rig, lambda: len(rig.context.accepted) >= count)
-        assert len(rig.context.accepted) >= count, message
+        letters = "; ".join(f"{letter.reason}: {letter.detail}" for letter in rig.context.dead_letters)
+        assert len(rig.context.accepted) >= count, f"{message} (dead letters: {letters})" if letters else message
 
     async def _until(self, rig: Rig[P], condition: Callable[[], bool]) -> None:
         """Wait for what a feed brings; what does not come in time is judged by the caller."""

@@ -87,6 +87,13 @@ class Forgetful(Bell):
             await super().store(envelope)
 
 
+class Puzzled(Bell):
+    """Reads another message than the one that comes."""
+
+    async def store(self, envelope: Envelope) -> None:
+        await self.context.dead("unreadable", b"", f"no such field in {envelope.native_id}")
+
+
 class Insisting(Bell):
     """Wants again what the store has refused for good."""
 
@@ -169,6 +176,11 @@ class Fragile(Bell):
         (Hasty, "nothing_is_acknowledged_before_it_is_stored", "told to forget a message that is not stored yet"),
         (Hasty, "what_was_not_stored_comes_again_and_is_taken", "and is lost"),
         (Forgetful, "what_was_not_stored_comes_again_and_is_taken", "and is lost"),
+        (
+            Puzzled,
+            "what_was_not_stored_comes_again_and_is_taken",
+            "and is lost (dead letters: unreadable: no such field",
+        ),
         (Insisting, "a_refused_envelope_does_not_stop_the_next", "delivered for ever"),
         (Numbering, "any_order_and_repetitions_give_the_same_native_ids", "5 messages have 10 native ids"),
         (Numbering, "what_was_not_stored_comes_again_and_is_taken", "another native_id"),
