@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from router.rules import ChannelRule, Need, OperatorRule, Route, Rules, Times, W
 READY = b"ready\n"
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 10.0
+CPU_CLOCK = 2
+"""The clock of another process's processor time: clock_getcpuclockid(3), which Python does not have, composes it so."""
 ROOT = Path(__file__).parent.parent
 
 CHANNEL = "site"
@@ -126,9 +129,8 @@ class Child:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time that a process has used, to the nanosecond: /proc counts in hundredths of a second."""
+    return time.clock_gettime(~pid << 3 | CPU_CLOCK)
 
 
 @asynccontextmanager
