@@ -219,6 +219,8 @@ def check_rest(state: State, *, kept: frozenset[str] = frozenset()) -> None:
     """After an event, when nothing is left to do: I5, P3, and no timer overdue."""
     policy = Policy(state.rules)
     assert not state.todo
+    for name, operator in state.operators.items():
+        assert name in state.rules.operators or not operator.parked, f"{name} is removed and keeps nothing"
     for name, due in state.timers.items():
         assert due > state.now or name in kept, f"{name} is overdue"
     open_of: dict[str, str] = {}
