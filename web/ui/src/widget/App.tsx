@@ -1,6 +1,6 @@
 // The chat as a whole: the button in the corner, the panel, what it holds at which time.
 import type { JSX } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { isRightToLeft } from "../shared/languages";
 import { dayAndTime } from "../shared/measures";
 import { FormCard, offlineQuestions, RatingCard } from "./Cards";
@@ -8,6 +8,7 @@ import { Composer } from "./Composer";
 import type { Chat } from "./chat";
 import { Icon, SignButton } from "./icons";
 import { Avatar, Log, localeOf, Said } from "./Log";
+import { inLanguage } from "./look";
 import type { Invitation, Texts, Theme } from "./protocol";
 import { type Catalogue, LANGUAGES, type Language, NAMES, type Say, speaker } from "./texts";
 
@@ -32,7 +33,7 @@ export interface Shell {
   speak(language: Language): void;
 }
 
-export const PHONE = "(max-width: 480px)";
+export const PHONE = "(max-width: 480px), (max-height: 420px)";
 
 export function App({ shell }: { shell: Shell }): JSX.Element | null {
   const { chat, opened, page, language, theme, texts } = shell;
@@ -42,7 +43,6 @@ export function App({ shell }: { shell: Shell }): JSX.Element | null {
   return (
     <div
       class={`root ${theme.position} ${page ? "page" : ""} ${opened ? "opened" : ""}`}
-      data-scheme={theme.scheme}
       dir={isRightToLeft(language) ? "rtl" : "ltr"}
       lang={language}
     >
@@ -81,7 +81,7 @@ function Launcher({ shell, say }: { shell: Shell; say: Say }): JSX.Element {
       aria-haspopup="dialog"
       onClick={opened ? shell.close : shell.open}
     >
-      <Icon name={opened ? "down" : "chat"} />
+      <Icon name={opened ? "down" : "talk"} />
       {words && <span>{words}</span>}
       {n > 0 && (
         <span class="badge" aria-hidden="true">
@@ -97,15 +97,11 @@ function Invite({ shell, invitation, say }: { shell: Shell; invitation: Invitati
     <section class="invite" aria-label={say("invitation")}>
       <button type="button" class="invited" onClick={shell.open}>
         <Avatar speaker={undefined} />
-        <span>{invitedBy(invitation, shell.language)}</span>
+        <span>{inLanguage(invitation.text, shell.language)}</span>
       </button>
       <SignButton sign="close" label={say("refuse")} class="small" onClick={shell.refuse} />
     </section>
   );
-}
-
-function invitedBy({ text }: Invitation, language: Language): string {
-  return text[language] ?? Object.values(text)[0] ?? "";
 }
 
 function Panel({ shell, say, title }: { shell: Shell; say: Say; title: string }): JSX.Element {
@@ -116,17 +112,24 @@ function Panel({ shell, say, title }: { shell: Shell; say: Say; title: string })
   const [anew, setAnew] = useState(false);
   const phone = !page && matchMedia(PHONE).matches;
 
-  useLayoutEffect(() => {
+  const focus = () => {
     const wanted = matchMedia("(pointer: coarse)").matches
       ? undefined
       : panel.current?.querySelector<HTMLElement>(".card :is(input, select, textarea), .composer textarea");
-    if (shell.asked) (wanted ?? panel.current)?.focus();
+    (wanted ?? panel.current)?.focus();
+  };
+  useEffect(() => {
+    if (shell.asked) focus();
   }, []);
   useEffect(() => {
     chat.look(true);
     return () => chat.look(false);
   }, []);
   useKeyboardRoom(panel);
+  const focused = (panel.current?.getRootNode() as ShadowRoot | undefined)?.activeElement;
+  useEffect(() => {
+    if (focused && !focused.isConnected) focus(); // what had the focus has gone: a form that was sent, a button
+  });
 
   const { open, closed, operator, rated } = chat.now;
   const begun = !!open || chat.waiting;
@@ -156,7 +159,7 @@ function Panel({ shell, say, title }: { shell: Shell; say: Say; title: string })
       onDragLeave={(event) => event.target === panel.current?.querySelector(".drop") && setDragging(false)}
       onDrop={(event) => {
         drag(event, false);
-        if (files && event.dataTransfer) chat.attach(event.dataTransfer.files);
+        if (files && event.dataTransfer) chat.files.attach(event.dataTransfer.files);
       }}
     >
       <Head shell={shell} say={say} title={title} />
@@ -176,7 +179,7 @@ function Panel({ shell, say, title }: { shell: Shell; say: Say; title: string })
             <Avatar speaker={operator} />
             <div class="said">
               <div class="bubble">
-                <Said text={shell.invitation ? invitedBy(shell.invitation, language) : say("greeting")} />
+                <Said text={shell.invitation ? (inLanguage(shell.invitation.text, language) ?? "") : say("greeting")} />
               </div>
             </div>
           </div>
@@ -184,6 +187,11 @@ function Panel({ shell, say, title }: { shell: Shell; say: Say; title: string })
       </Log>
       <div class="foot">
         {asks && <RatingCard chat={chat} say={say} />}
+        {over && (rated || chat.rating) && (
+          <p class="place" role="status">
+            {say("thanks")}
+          </p>
+        )}
         {begun && chat.ahead !== null && !operator && (
           <p class="place" role="status">
             {chat.ahead ? say("ahead", { n: chat.ahead }) : say("next")}
@@ -196,7 +204,7 @@ function Panel({ shell, say, title }: { shell: Shell; say: Say; title: string })
           </button>
         ) : form ? (
           <FormCard
-            key={form}
+            key={`${form} ${chat.session?.visitor}`}
             chat={chat}
             say={say}
             language={language}
@@ -282,17 +290,17 @@ function keys(event: KeyboardEvent, modal: boolean, close: (() => void) | undefi
 /** Keeps the panel above a phone's keyboard, which covers the page and does not shrink it. */
 function useKeyboardRoom(panel: { current: HTMLElement | null }): void {
   useEffect(() => {
-    const view = window.visualViewport;
+    const view = visualViewport as VisualViewport;
     const resize = () => {
-      panel.current?.style.setProperty("--room", `${view?.height ?? innerHeight}px`);
-      panel.current?.style.setProperty("--above", `${view?.offsetTop ?? 0}px`);
+      panel.current?.style.setProperty("--room", `${view.height}px`);
+      panel.current?.style.setProperty("--above", `${view.offsetTop}px`);
     };
     resize();
-    view?.addEventListener("resize", resize);
-    view?.addEventListener("scroll", resize);
+    view.addEventListener("resize", resize);
+    view.addEventListener("scroll", resize);
     return () => {
-      view?.removeEventListener("resize", resize);
-      view?.removeEventListener("scroll", resize);
+      view.removeEventListener("resize", resize);
+      view.removeEventListener("scroll", resize);
     };
   }, []);
 }

@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Chat } from "./chat";
 import { Icon, SignButton } from "./icons";
+import { inLanguage } from "./look";
 import type { Question } from "./protocol";
 import type { Language, Say } from "./texts";
 
@@ -33,19 +34,28 @@ interface FormProps {
 }
 
 export function FormCard({ chat, say, language, name, questions, intro }: FormProps): JSX.Element {
-  const [answers, setAnswers] = useState<Record<string, string>>(() => chat.keep.all.answers ?? {});
+  const [answers, setAnswers] = useState<Record<string, string>>(() => ({
+    ...chat.keep.all.answers,
+    ...chat.keep.tab.answers,
+  }));
   const [tried, setTried] = useState(false);
   const asked: Question[] = [...questions, { name: MESSAGE, label: { [language]: say("yourMessage") } }];
-  const answer = (question: Question) => answers[question.name] ?? "";
+  const answer = ({ name }: Question) => (name === MESSAGE ? chat.draft : (answers[name] ?? ""));
+  const write = ({ name }: Question, text: string) => {
+    if (name === MESSAGE) return chat.note(text);
+    const all = { ...answers, [name]: text };
+    setAnswers(all);
+    chat.keep.putTab({ answers: all });
+  };
   const submit = (event: Event) => {
     event.preventDefault();
     setTried(true);
     const wrong = asked.find((question) => problemOf(question, answer(question)));
     const form = event.currentTarget as HTMLFormElement;
     if (wrong) return form.querySelector<HTMLElement>(`[name="${wrong.name}"]`)?.focus();
-    const { [MESSAGE]: message = "", ...others } = answers;
-    chat.keep.put({ answers: others });
+    chat.keep.put({ answers });
     const given = asked.map((question) => [question.name, answer(question).trim()]).filter(([, text]) => text);
+    chat.note("");
     chat.say({ kind: "form", name, answers: Object.fromEntries(given) as Record<string, string> });
   };
   return (
@@ -59,7 +69,7 @@ export function FormCard({ chat, say, language, name, questions, intro }: FormPr
           language={language}
           value={answer(question)}
           problem={tried ? problemOf(question, answer(question)) : undefined}
-          write={(text) => setAnswers({ ...answers, [question.name]: text })}
+          write={(text) => write(question, text)}
         />
       ))}
       <button type="submit" class="primary">
@@ -80,7 +90,6 @@ interface FieldProps {
 
 function Field({ question, say, language, value, problem, write }: FieldProps): JSX.Element {
   const { name, kind = "text", required = true, options = [] } = question;
-  const words = (label: Record<string, string>) => label[language] ?? Object.values(label)[0];
   const shared = {
     name,
     value,
@@ -93,7 +102,7 @@ function Field({ question, say, language, value, problem, write }: FieldProps): 
     // biome-ignore lint/a11y/noLabelWithoutControl: one of the three is in it
     <label class="answering">
       <span>
-        {words(question.label)}
+        {inLanguage(question.label, language)}
         {!required && <small> ({say("optional")})</small>}
       </span>
       {kind === "choice" ? (
@@ -101,7 +110,7 @@ function Field({ question, say, language, value, problem, write }: FieldProps): 
           <option value="">{say("choose")}</option>
           {options.map((option) => (
             <option key={option.value} value={option.value}>
-              {words(option.label)}
+              {inLanguage(option.label, language)}
             </option>
           ))}
         </select>

@@ -15,8 +15,10 @@ interface Props {
 }
 
 export function Composer({ chat, say, language, warn }: Props): JSX.Element {
-  const [text, setText] = useState(chat.draft);
-  const [recording, setRecording] = useState<Recording>();
+  const text = chat.draft;
+  const [recording, setRecording] = useState<Recording | undefined>(undefined);
+  const held = useRef<{ recording?: Recording | undefined; gone?: boolean }>({});
+  held.current.recording = recording;
   const box = useRef<HTMLTextAreaElement>(null);
   const picker = useRef<HTMLInputElement>(null);
   const types = chat.session?.file_types ?? [];
@@ -29,25 +31,32 @@ export function Composer({ chat, say, language, warn }: Props): JSX.Element {
     area.style.height = `${area.scrollHeight}px`;
   }, [text, recording]);
 
-  const write = (value: string) => {
-    setText(value);
-    chat.type(value);
-  };
+  useEffect(
+    () => () => {
+      held.current.gone = true;
+      held.current.recording?.discard(); // nobody is listened to by a chat that is closed
+    },
+    [],
+  );
+
   const send = () => {
     const said = text.trim();
     if (!said) return;
-    setText("");
     chat.type("");
     chat.say({ kind: "text", text: said });
     box.current?.focus();
   };
-  const attach = (files: Iterable<File> | null | undefined) => files && chat.attach(files);
-  const begin = () => record().then(setRecording, () => warn(say("microphone")));
+  const attach = (files: Iterable<File> | null | undefined) => files && chat.files.attach(files);
+  const begin = () =>
+    record().then(
+      (begun) => (held.current.gone ? begun.discard() : setRecording(begun)),
+      () => warn(say("microphone")),
+    );
 
   if (recording) {
     const done = () => {
       setRecording(undefined);
-      void recording.stop().then(({ file, length }) => chat.attach([file], length));
+      void recording.stop().then(({ file, length }) => chat.files.attach([file], length));
     };
     const discard = () => {
       setRecording(undefined);
@@ -94,15 +103,16 @@ export function Composer({ chat, say, language, warn }: Props): JSX.Element {
           value={text}
           placeholder={say("write")}
           aria-label={say("message")}
-          onInput={(event) => write(event.currentTarget.value)}
+          onInput={(event) => chat.type(event.currentTarget.value)}
           onKeyDown={(event) => {
             if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
             event.preventDefault();
             send();
           }}
           onPaste={(event) => {
-            const files = event.clipboardData?.files;
-            if (!files?.length) return;
+            const { files, types = [] } = event.clipboardData ?? {};
+            const words = types.includes("text/plain") && types.includes("text/html"); // a table, and its picture
+            if (!files?.length || words) return;
             event.preventDefault();
             attach(files);
           }}

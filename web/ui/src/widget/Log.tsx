@@ -1,10 +1,12 @@
 // The conversation as it is shown.
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { pieces, safeAddress } from "../shared/links";
 import { duration, fileSize, timeOfDay } from "../shared/measures";
-import { type Chat, kindOf, type Sending } from "./chat";
+import type { Chat } from "./chat";
+import { kindOf, type Sending } from "./files";
 import { Icon, type Sign } from "./icons";
+import { inLanguage } from "./look";
 import type { Shown, ShownFile, Speaker } from "./protocol";
 import type { Key, Language, Say } from "./texts";
 import { type Bubble, isBubble, type Note, type Tick } from "./transcript";
@@ -31,9 +33,9 @@ export function Log({ children, ...around }: Around & { children: ComponentChild
   const entries = chat.entries;
   const last = entries.filter(isBubble).at(-1);
   const toEnd = () => box.current?.scrollTo({ top: box.current.scrollHeight });
-  useLayoutEffect(() => {
+  useEffect(() => {
     if (!away || last?.kind === "own") toEnd();
-  }, [last?.key, chat.uploads.length, chat.typing, chat.now.closed]);
+  }, [last?.key, chat.files.uploads.length, chat.typing, chat.now.closed]);
   useEffect(() => {
     const watch = new ResizeObserver(() => {
       if (!box.current?.classList.contains("away")) toEnd();
@@ -46,47 +48,45 @@ export function Log({ children, ...around }: Around & { children: ComponentChild
     setAway(scrollHeight - scrollTop - clientHeight > NEAR);
   };
   return (
-    <>
-      <div
-        ref={box}
-        class={`log ${away ? "away" : ""}`}
-        role="log"
-        aria-live="off"
-        aria-label={say("log")}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also for those without a mouse
-        tabIndex={0}
-        onScroll={scrolled}
-      >
-        <div class="flow">
-          {children}
-          {entries.map((entry) =>
-            isBubble(entry) ? (
-              <BubbleLine key={entry.key} bubble={entry} {...around} />
-            ) : (
-              <NoteLine key={entry.key} note={entry} {...around} />
-            ),
-          )}
-          {chat.uploads.map((sending) => (
-            <UploadLine key={sending.id} sending={sending} {...around} />
-          ))}
-          {chat.typing !== undefined && (
-            <div class="line typing">
-              <Avatar speaker={chat.now.operator} />
-              <div class="bubble dots" role="img" aria-label={say("typing", { name: chat.typing || say("someone") })}>
-                <i />
-                <i />
-                <i />
-              </div>
+    <div
+      ref={box}
+      class={`log ${away ? "away" : ""}`}
+      role="log"
+      aria-live="off"
+      aria-label={say("log")}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also for those without a mouse
+      tabIndex={0}
+      onScroll={scrolled}
+    >
+      <div class="flow">
+        {children}
+        {entries.map((entry) =>
+          isBubble(entry) ? (
+            <BubbleLine key={entry.key} bubble={entry} {...around} />
+          ) : (
+            <NoteLine key={entry.key} note={entry} {...around} />
+          ),
+        )}
+        {chat.files.uploads.map((sending) => (
+          <UploadLine key={sending.id} sending={sending} {...around} />
+        ))}
+        {chat.typing !== undefined && (
+          <div class="line typing">
+            <Avatar speaker={chat.now.operator} />
+            <div class="bubble dots" role="img" aria-label={say("typing", { name: chat.typing || say("someone") })}>
+              <i />
+              <i />
+              <i />
             </div>
-          )}
-        </div>
+          </div>
+        )}
       </div>
       {away && chat.unread > 0 && (
         <button type="button" class="newer" onClick={toEnd}>
           {say("newMessages")} <Icon name="down" />
         </button>
       )}
-    </>
+    </div>
   );
 }
 
@@ -99,7 +99,7 @@ export function Avatar({ speaker }: { speaker: Speaker | undefined }): JSX.Eleme
       {source && !broken ? (
         <img src={source} alt="" onError={() => setBroken(true)} />
       ) : (
-        (letter ?? <Icon name="chat" />)
+        (letter ?? <Icon name="talk" />)
       )}
     </span>
   );
@@ -212,31 +212,22 @@ function Content({ content, ...around }: Around & { content: Shown }): JSX.Eleme
 
 function FormView({ answers, chat, language, say }: Around & { answers: Record<string, string> }): JSX.Element {
   const asked = chat.session?.look.questions ?? [];
-  const words = (name: string): string => {
-    const question = asked.find((each) => each.name === name);
-    return question?.label[language] ?? Object.values(question?.label ?? {})[0] ?? say(name as Key);
-  };
   const { message, ...others } = answers;
   return (
     <>
-      {Object.entries(others).map(([name, answer]) => (
-        <span class="answer" key={name}>
-          <small>{words(name)}</small>
-          {label(asked.find((each) => each.name === name)?.options, answer, language)}
-        </span>
-      ))}
+      {Object.entries(others).map(([name, answer]) => {
+        const question = asked.find((each) => each.name === name);
+        const option = question?.options?.find(({ value }) => value === answer);
+        return (
+          <span class="answer" key={name}>
+            <small>{inLanguage(question?.label, language) ?? say(name as Key)}</small>
+            {inLanguage(option?.label, language) ?? answer}
+          </span>
+        );
+      })}
       <Said text={message ?? ""} />
     </>
   );
-}
-
-function label(
-  options: { value: string; label: Record<string, string> }[] | undefined,
-  value: string,
-  language: string,
-): string {
-  const words = options?.find((option) => option.value === value)?.label;
-  return words?.[language] ?? Object.values(words ?? {})[0] ?? value;
 }
 
 function Options({ content, chat }: { content: Shown & { kind: "choice" }; chat: Chat }): JSX.Element {
@@ -263,12 +254,12 @@ function FileView({ file, chat, say, language }: Around & { file: ShownFile }): 
   const [url, setUrl] = useState("");
   const [failed, setFailed] = useState(false);
   useEffect(() => {
-    if (kind) chat.url(file).then(setUrl, () => setFailed(true));
+    if (kind) chat.files.url(file).then(setUrl, () => setFailed(true));
   }, [file.file]);
   const name = file.name || say("file");
   const save = async () => {
     const link = document.createElement("a");
-    link.href = await chat.url(file);
+    link.href = await chat.files.url(file);
     link.download = file.name || "file";
     link.click();
   };
@@ -338,7 +329,7 @@ function UploadLine({ sending, chat, say, language }: Around & { sending: Sendin
         </div>
         <span class="meta">
           {problem && !hopeless && (
-            <button type="button" onClick={() => void chat.retry(sending)}>
+            <button type="button" onClick={() => void chat.files.retry(sending)}>
               {say("again")}
             </button>
           )}

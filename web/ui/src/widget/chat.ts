@@ -1,12 +1,14 @@
 // The visitor's chat without its looks: session, connection, what was said, what waits, files. It tells `changed` when
 // something has to be shown anew, and `happened` what a shop's own script may want to know.
 import { newId } from "../shared/ids";
-import { Ended, Line, type LineState } from "../shared/socket";
+import { Line, type LineState } from "../shared/socket";
 import { type Attributes, bounded, cut } from "./bounds";
-import type { Keep } from "./keep";
-import type { ClientFrame, Message, ServerFrame, Session, Shown, ShownFile } from "./protocol";
-import { Refused, type Server } from "./server";
-import { type Bubble, entries, type Note, type Standing, standing, Transcript } from "./transcript";
+import { Files } from "./files";
+import type { Keep, Kept } from "./keep";
+import type { ClientFrame, Message, ServerFrame, Session, Shown } from "./protocol";
+import type { Server } from "./server";
+import { type Bubble, entries, isChange, type Note, type Standing, standing, Transcript } from "./transcript";
+import { Visitor } from "./visitor";
 
 /** What the page knows of itself and its visitor, for operators and rules. */
 export interface Page {
@@ -16,17 +18,6 @@ export interface Page {
   department: string;
 }
 
-/** A file on its way; `problem` is the code of what is in its way. */
-export interface Sending {
-  id: string;
-  file: File;
-  share: number;
-  picture: string;
-  problem?: string;
-  voice?: number;
-  cancel(): void;
-}
-
 export type Happened = "message" | "sent" | "unread" | "conversation" | "closed" | "identified" | "error";
 
 const TYPING_EVERY = 300;
@@ -34,7 +25,6 @@ const TYPING_SHOWN = 8_000;
 const REPORT_AFTER = 300;
 
 export class Chat {
-  session: Session | undefined;
   /** `idle`: nothing was said yet, so there is no connection. */
   state: LineState | "idle" = "idle";
   staffed = true;
@@ -42,7 +32,6 @@ export class Chat {
   /** When somebody will be here by the opening hours (ms); 0: nothing is known. */
   opensAt = 0;
   typing: string | undefined;
-  uploads: Sending[] = [];
   /** What a screen reader says next. */
   news: { name: string; text: string; at: number } | undefined;
   /** The invitation that the visitor has answered by opening the chat. */
@@ -50,11 +39,11 @@ export class Chat {
   now: Standing = standing([]);
   changed: () => void = () => {};
   happened: (event: Happened, data?: unknown) => void = () => {};
+  readonly files: Files;
+  private readonly visitor: Visitor;
   private readonly transcript = new Transcript();
   private readonly acked = new Set<string>();
   private accepted: Message[] = [];
-  private failed: Message[] = [];
-  private readonly urls = new Map<string, Promise<string>>();
   private attributes: Attributes = {};
   private line: Line<ServerFrame> | undefined;
   private cursor: string | undefined;
@@ -63,7 +52,6 @@ export class Chat {
   private fresh = false;
   private told = "";
   private reported: Record<string, string> = {};
-  private asking: Promise<Session> | undefined;
   private held: ReturnType<typeof setTimeout> | undefined;
   private reporting: ReturnType<typeof setTimeout> | undefined;
   private typingEnds: ReturnType<typeof setTimeout> | undefined;
@@ -76,10 +64,22 @@ export class Chat {
     readonly page: Page,
   ) {
     this.draft = keep.tab.draft ?? "";
+    this.files = new Files(this);
+    this.visitor = new Visitor(
+      server,
+      keep,
+      page.language,
+      (session, before) => this.become(session, before),
+      () => {
+        this.state = "ended";
+        this.changed();
+      },
+    );
     keep.onChange(() => {
       const { session, talked } = keep.all;
       if (talked) this.connect();
       if (session && this.session && session.visitor !== this.session.visitor) this.known().catch(() => {});
+      this.report();
       this.changed();
     });
     document.addEventListener("visibilitychange", () => this.report());
@@ -88,9 +88,10 @@ export class Chat {
   // --- the session ---
 
   /** Becomes known to the server, and connects if there is anything to read or to send. Throws what `session` throws. */
-  async begin(): Promise<void> {
-    await this.known();
+  async begin(): Promise<Session> {
+    const session = await this.known();
     if (this.keep.all.talked || this.keep.pending.length) this.connect();
+    return session;
   }
 
   /** Connects, for good; does nothing if it has. */
@@ -115,68 +116,33 @@ export class Chat {
 
   /** Takes the shop's word for who the visitor is; null: nobody any more. Throws Refused. */
   async identify(identity: string | null): Promise<void> {
-    await this.inTurn(async () => {
-      if (identity === null) {
-        this.keep.put({ session: undefined, pending: [], talked: false, answers: {} });
-        this.type("");
-        return this.renew(undefined);
-      }
-      const { token } = await this.current();
-      return this.become(await this.server.identify(token, identity, this.page.language()));
-    });
-    if (identity !== null) this.connect(); // there may be a conversation, begun on another device
+    if (identity === null) {
+      await this.visitor.leave(() => {
+        this.keep.put({ session: undefined, pending: [], failed: [], talked: false, answers: {} });
+        this.keep.putTab({ answers: {} });
+        this.note("");
+      });
+    } else {
+      await this.visitor.identify(identity);
+      this.connect(); // there may be a conversation, begun on another device
+    }
     this.happened("identified", { user: this.session?.user ?? "" });
   }
 
-  /** Asks for the words of the language that was chosen. */
-  async speak(): Promise<void> {
-    await this.inTurn(() => this.renew(this.keep.all.session?.token));
+  /** Asks for the words of the language that was chosen; again with the next connection if there is none. */
+  speak(): void {
+    this.visitor.speak().catch(() => {});
   }
 
-  private known(): Promise<Session> {
-    return this.asking ?? this.inTurn(() => this.current());
+  get session(): Session | undefined {
+    return this.visitor.session;
   }
 
-  /** Asks who the visitor is when that is settled which was asked before: the last word stands. */
-  private inTurn(ask: () => Promise<Session>): Promise<Session> {
-    const asking = Promise.resolve(this.asking)
-      .catch(() => {})
-      .then(ask)
-      .finally(() => {
-        if (this.asking === asking) this.asking = undefined;
-      });
-    this.asking = asking;
-    return asking;
+  known(): Promise<Session> {
+    return this.visitor.known();
   }
 
-  private async current(): Promise<Session> {
-    const kept = this.keep.all.session;
-    if (this.session && kept?.visitor === this.session.visitor && Date.now() < kept.renew_at) {
-      this.session.token = kept.token; // another tab may have renewed it
-      return this.session;
-    }
-    return this.renew(kept?.token);
-  }
-
-  private async renew(token: string | undefined): Promise<Session> {
-    try {
-      return this.become(await this.server.session(token, this.page.language()));
-    } catch (error) {
-      if (error instanceof Refused && token) {
-        this.keep.put({ session: undefined }); // too old, or another key: a new visitor
-        return this.become(await this.server.session(undefined, this.page.language()));
-      }
-      if (error instanceof Ended) {
-        this.state = "ended";
-        this.changed();
-      }
-      throw error;
-    }
-  }
-
-  private become(session: Session): Session {
-    const before = this.session ?? this.keep.all.session;
-    this.session = session;
+  private become(session: Session, before: Kept["session"]): void {
     this.staffed = session.staffed;
     this.opensAt = session.opens_at ?? 0;
     const { token, visitor, renew_at, user, look, texts, words, language } = session;
@@ -187,12 +153,11 @@ export class Chat {
     const other = before && before.visitor !== visitor;
     if (other) {
       this.forget();
-      if (before.user) this.failed = [];
-      this.keep.put({ seen: "", rated: "", ...(before.user && user && { pending: [] }) });
+      if (before.user) this.keep.put({ failed: [], ...(user && { pending: [] }) });
+      this.keep.put({ seen: "", rated: "" });
     }
     if (other || before?.user !== user) this.line?.again();
     this.changed();
-    return session;
   }
 
   private forget(): void {
@@ -226,6 +191,7 @@ export class Chat {
     switch (frame.type) {
       case "welcome":
         this.reported = {};
+        if (this.session?.language !== this.page.language()) this.speak();
         this.flush();
         break;
       case "items":
@@ -259,7 +225,7 @@ export class Chat {
     for (const item of fresh) {
       if (item.id && item.kind === "message") this.keep.drop(item.id);
       if (item.kind === "closed" || item.kind === "reply") this.showTyping(undefined);
-      if (item.kind !== "reply" || history) continue;
+      if (item.kind !== "reply" || history || isChange(item.content)) continue;
       const { content, author } = item;
       const text = content && "text" in content ? (content.text ?? "") : "";
       this.news = { name: author?.name ?? "", text, at: item.at };
@@ -292,7 +258,7 @@ export class Chat {
       }, wait * 1000);
     } else if (message) {
       this.keep.drop(message.id);
-      this.failed.push(message);
+      this.keep.put({ failed: [...this.failed, message] });
     }
     this.happened("error", { code, message: fault.message });
   }
@@ -327,20 +293,26 @@ export class Chat {
   /** Sends again, or forgets, what was refused. */
   settle(id: string, again: boolean): void {
     const message = this.failed.find((each) => each.id === id);
-    this.failed = this.failed.filter((each) => each.id !== id);
+    this.keep.put({ failed: this.failed.filter((each) => each.id !== id) });
     if (message && again) this.say(message.content);
     this.changed();
   }
 
   /** Tells operators that the visitor types, at most every 300 ms. */
   type(text: string): void {
-    this.draft = text;
-    this.keep.putTab({ draft: text });
+    this.note(text);
     if (this.state !== "open" || this.typingTold) return;
     this.typingTold = setTimeout(() => {
       this.typingTold = undefined;
       this.tellTyping();
     }, TYPING_EVERY);
+  }
+
+  /** Keeps what is half written, and tells nobody. */
+  note(text: string): void {
+    this.draft = text;
+    this.keep.putTab({ draft: text });
+    this.changed();
   }
 
   /** What stands in the field now. */
@@ -379,27 +351,38 @@ export class Chat {
 
   /** Everything to show. */
   get entries(): (Bubble | Note)[] {
-    return entries(this.transcript.items, [...this.accepted, ...this.keep.pending], this.acked, this.failed);
+    return entries(this.transcript.items, this.ours, this.acked, this.failed);
+  }
+
+  /** What is not in the log yet. */
+  private get ours(): Message[] {
+    return [...this.accepted, ...this.keep.pending];
+  }
+
+  /** What was refused, until the visitor sends it again or removes it. */
+  private get failed(): Message[] {
+    return this.keep.all.failed ?? [];
   }
 
   get empty(): boolean {
-    return !this.transcript.items.length && !this.accepted.length && !this.keep.pending.length && !this.failed.length;
+    return !this.entries.length;
   }
 
   /** Whether something that the visitor has written is not in the log yet. */
   get waiting(): boolean {
-    return [...this.accepted, ...this.keep.pending].some((message) => message.content.kind !== "rating");
+    return this.ours.some((message) => message.content.kind !== "rating");
   }
 
   /** Whether a rating is on its way. */
   get rating(): boolean {
-    return [...this.accepted, ...this.keep.pending].some((message) => message.content.kind === "rating");
+    return this.ours.some((message) => message.content.kind === "rating");
   }
 
   /** How many answers came since the visitor looked. */
   get unread(): number {
-    const replies = this.transcript.items.filter((item) => item.kind === "reply" && !isChange(item.content));
-    return replies.length - 1 - replies.map((item) => item.id).lastIndexOf(this.keep.all.seen ?? "");
+    const replies = this.transcript.items.filter((item) => item.kind === "reply");
+    const seen = replies.map((item) => item.id).lastIndexOf(this.keep.all.seen ?? "");
+    return replies.slice(seen + 1).filter((item) => !isChange(item.content)).length;
   }
 
   /** Whether the visitor has the conversation before their eyes. */
@@ -423,84 +406,4 @@ export class Chat {
       if (this.line?.send({ type: state, upto: lastReply } as ClientFrame)) this.reported[state] = lastReply;
     }, REPORT_AFTER);
   }
-
-  // --- files ---
-
-  /** Sends files; `voice` is the length (ms) of a recording. */
-  attach(files: Iterable<File>, voice?: number): void {
-    for (const file of files) void this.upload(file, voice);
-  }
-
-  private async upload(file: File, voice?: number): Promise<void> {
-    const picture = file.type.startsWith("image/") ? URL.createObjectURL(file) : "";
-    const sending: Sending = {
-      id: newId(),
-      file,
-      share: 0,
-      picture,
-      cancel: () => this.drop(sending),
-      ...(voice && { voice }),
-    };
-    this.uploads = [...this.uploads, sending];
-    await this.retry(sending);
-  }
-
-  /** Tries a file that did not go through again. */
-  async retry(sending: Sending): Promise<void> {
-    delete sending.problem;
-    sending.share = 0;
-    this.changed();
-    try {
-      if (sending.file.size > (this.session?.file_bytes ?? Infinity)) throw new Refused("too_large", "", 413, 0);
-      const { token } = await this.known();
-      const upload = this.server.upload(token, sending.file, sending.id, (share) => {
-        sending.share = share;
-        this.changed();
-      });
-      sending.cancel = () => {
-        upload.cancel();
-        this.drop(sending);
-      };
-      const grant = await upload.done;
-      if (sending.picture) this.urls.set(grant.file, Promise.resolve(sending.picture));
-      this.drop(sending);
-      this.say({ ...grant, ...(sending.voice && { voice: true, duration: Math.round(sending.voice) }) });
-    } catch (error) {
-      sending.problem = error instanceof Refused ? error.code || "failed" : "failed";
-      this.changed();
-    }
-  }
-
-  private drop(sending: Sending): void {
-    this.uploads = this.uploads.filter((each) => each !== sending);
-    this.changed();
-  }
-
-  /** Gives an address of a file's content, good in this page. `type` is ours, so that no file becomes a page. */
-  url(file: ShownFile): Promise<string> {
-    const known = this.urls.get(file.file);
-    if (known) return known;
-    const fetched = this.known()
-      .then(({ token }) => this.server.file(token, file.file))
-      .then((blob) => URL.createObjectURL(new Blob([blob], { type: shownType(file) })));
-    this.urls.set(file.file, fetched);
-    fetched.catch(() => this.urls.delete(file.file));
-    return fetched;
-  }
-}
-
-/** The kind of a file that may be shown in place, else nothing: only what cannot hold a script. */
-export function kindOf(file: ShownFile): "image" | "audio" | "video" | undefined {
-  if (file.voice) return "audio";
-  return /^image\/(png|jpeg|gif|webp|avif)$/.test(file.type)
-    ? "image"
-    : (/^(audio|video)\//.exec(file.type)?.[1] as "audio" | "video" | undefined);
-}
-
-function shownType(file: ShownFile): string {
-  return kindOf(file) ? file.type : "application/octet-stream";
-}
-
-function isChange(content: Shown | undefined): boolean {
-  return content?.kind === "edit" || content?.kind === "delete";
 }

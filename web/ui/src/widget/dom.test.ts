@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import { Fragment, jsx, render, useEffect, useLayoutEffect, useRef, useState } from "./dom";
+import { Fragment, jsx, render, useEffect, useRef, useState } from "./dom";
 
 const box = document.createElement("div");
 const settled = () => new Promise((resolve) => setTimeout(resolve));
@@ -72,22 +72,21 @@ test("state is shown anew once for all changes of a moment", async () => {
   expect([text(), shown]).toEqual(["2", 2]);
 });
 
-test("effects run when their reasons change, the early ones first, and are undone at the end", async () => {
+test("effects run when their reasons change, and are undone at the end", async () => {
   const log: string[] = [];
   const Part = ({ n }: { n?: number }) => {
     const ref = useRef<Element | null>(null);
     useEffect(() => {
-      log.push(`late ${n} ${ref.current?.tagName}`);
+      log.push(`run ${n} ${ref.current?.tagName}`);
       return () => log.push(`undo ${n}`);
     }, [n]);
-    useLayoutEffect(() => void log.push("early"), []);
     return el("p", { ref });
   };
   render(jsx(Part as never, { n: 1 }), box);
   render(jsx(Part as never, { n: 1 }), box);
   render(jsx(Part as never, { n: 2 }), box);
   render(null, box);
-  expect(log).toEqual(["early", "late 1 P", "undo 1", "late 2 P", "undo 2"]);
+  expect(log).toEqual(["run 1 P", "undo 1", "run 2 P", "undo 2"]);
 });
 
 test("a list shows its value although its options come with it", () => {

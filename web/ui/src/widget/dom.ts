@@ -34,7 +34,6 @@ interface Slot {
 const SVG = "http://www.w3.org/2000/svg";
 const TEXT = "#";
 const LIST = "[]";
-const handlers = new WeakMap<Element, Record<string, (event: Event) => void>>();
 
 export function Fragment({ children }: Props): Child {
   return children;
@@ -52,16 +51,16 @@ let top: { tree: Child; box: Node; places: Place[] } | undefined;
 let owner: Place;
 let slot = 0;
 let due = false;
-let effects: [Slot, boolean][] = [];
+let effects: Slot[] = [];
 
 /** Shows a tree in a box, or shows it anew. One tree for each page. */
 export function render(tree: Child, box: Node): void {
   top = { tree, box, places: top?.places ?? [] };
   due = false;
   top.places = match(box, top.places, [tree], null);
-  const now = effects.sort(([, one], [, other]) => Number(other) - Number(one));
+  const now = effects;
   effects = [];
-  for (const [each] of now) {
+  for (const each of now) {
     if (typeof each.undo === "function") each.undo();
     each.undo = each.run?.();
   }
@@ -122,9 +121,11 @@ function show(box: Node, place: Place, props: Props): void {
     const svg = type === "svg" || (box as Element).namespaceURI === SVG;
     place.node ??= svg ? document.createElementNS(SVG, type) : document.createElement(type);
     const element = place.node as Element;
-    place.inner = match(element, place.inner, [props.children], null);
-    for (const name of Object.keys({ ...before, ...props })) {
-      if (name === "value" || before[name] !== props[name]) write(element, name, props[name]);
+    const { children, ...others } = props;
+    place.props = others;
+    place.inner = match(element, place.inner, [children], null);
+    for (const name of Object.keys({ ...before, ...others })) {
+      if (name === "value" || before[name] !== others[name]) write(element, name, others[name]);
     }
   }
 }
@@ -139,24 +140,16 @@ function nodes(place: Place): Node[] {
 }
 
 function write(element: Element, name: string, value: unknown): void {
-  if (name === "children") return;
   if (name === "ref") {
     if (value) (value as { current: unknown }).current = element;
   } else if (name.startsWith("on")) {
-    listen(element, name.slice(2).toLowerCase(), value as (event: Event) => void);
+    Object.assign(element, { [name.toLowerCase()]: value ?? null });
   } else if (name === "value") {
     const field = element as HTMLInputElement;
     if (field.value !== value) field.value = (value ?? "") as string;
   } else if (value === undefined || value === null || (value === false && !name.startsWith("aria"))) {
     element.removeAttribute(name);
   } else element.setAttribute(name, value === true && !name.startsWith("aria") ? "" : String(value));
-}
-
-function listen(element: Element, type: string, handler: (event: Event) => void): void {
-  const all = handlers.get(element) ?? {};
-  if (!all[type]) element.addEventListener(type, (event) => all[type]?.(event));
-  all[type] = handler;
-  handlers.set(element, all);
 }
 
 function remove(place: Place, inside = false): void {
@@ -196,17 +189,9 @@ export function useRef<T>(first: T): { current: T } {
 
 /** Runs after everything is in the document; what it gives back undoes it. */
 export function useEffect(run: () => unknown, deps?: readonly unknown[]): void {
-  effect(run, deps, false);
-}
-
-export function useLayoutEffect(run: () => unknown, deps?: readonly unknown[]): void {
-  effect(run, deps, true);
-}
-
-function effect(run: () => unknown, deps: readonly unknown[] | undefined, early: boolean): void {
   const mine = next();
   if (mine.deps && deps?.every((each, place) => Object.is(each, mine.deps?.[place]))) return;
   mine.deps = deps ?? [];
   mine.run = run;
-  effects.push([mine, early]);
+  effects.push(mine);
 }

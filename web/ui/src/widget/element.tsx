@@ -7,7 +7,8 @@ import { Keep, type Known } from "./keep";
 import { inkOn, isColour, readable, textsFor, themeFor } from "./look";
 import type { Invitation, Theme } from "./protocol";
 import { Server } from "./server";
-import styles from "./style.css?inline";
+import styles from "./styles/chat.css?inline";
+import darkness from "./styles/dark.css?inline";
 import { chooseLanguage, type Language } from "./texts";
 
 export type ChatEvent = Happened | "ready" | "open" | "close" | "invitation";
@@ -15,6 +16,7 @@ type Listener = (data: unknown) => void;
 
 const LIGHT = "#f1f3f5";
 const DARK = "#25282d";
+const DARKNESS = { auto: "(prefers-color-scheme: dark)", light: "not all", dark: "all" };
 const LATE = 4_000;
 
 export class TrunklineChat extends HTMLElement {
@@ -25,6 +27,7 @@ export class TrunklineChat extends HTMLElement {
   private inviter!: Inviter;
   private root!: ShadowRoot;
   private readonly colours = new CSSStyleSheet();
+  private readonly dark = new CSSStyleSheet();
   private readonly listeners = new Map<string, Set<Listener>>();
   private opened = false;
   private asked = false;
@@ -38,8 +41,9 @@ export class TrunklineChat extends HTMLElement {
     if (this.root) return;
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(styles);
+    this.dark.replaceSync(darkness);
     this.root = this.attachShadow({ mode: "open" });
-    this.root.adoptedStyleSheets = [sheet, this.colours];
+    this.root.adoptedStyleSheets = [sheet, this.dark, this.colours];
     const base = new URL(this.option("base") ?? ".", TrunklineChat.base);
     const keep = new Keep(`trunkline ${base.href}`);
     const campaign = new URLSearchParams(location.search).get("utm_campaign") ?? "";
@@ -76,8 +80,7 @@ export class TrunklineChat extends HTMLElement {
   private async begin(): Promise<void> {
     const late = setTimeout(() => this.reveal(), LATE); // the server is slow: what is written waits for it
     try {
-      await this.chat.begin();
-      this.inviter.watch(this.chat.session?.look ?? raise());
+      this.inviter.watch((await this.chat.begin()).look);
       this.tell("ready", {});
     } catch {
       if (this.chat.state !== "ended") this.chat.connect(); // it tries again by itself
@@ -170,12 +173,12 @@ export class TrunklineChat extends HTMLElement {
   /** What the tag says; the shop's own word needs no more judging than its own styles would. */
   private own(): Theme {
     const color = this.option("color");
-    const radius = this.option("radius");
+    const radius = Number.parseInt(this.option("radius") ?? "", 10);
     const position = this.option("position") as Theme["position"];
     const scheme = this.option("scheme") as Theme["scheme"];
     return {
       ...(isColour(color) && { color }),
-      ...(radius && { radius: Number(radius) }),
+      ...(radius >= 0 && { radius }),
       ...(position && { position }),
       ...(scheme && { scheme }),
     };
@@ -202,7 +205,8 @@ export class TrunklineChat extends HTMLElement {
     this.paint(theme);
     if (page) {
       document.documentElement.lang = language;
-      document.title = texts.title ?? words.title.toString();
+      const name = texts.title ?? words.title.toString();
+      document.title = chat.unread ? `(${chat.unread}) ${name}` : name;
     }
     return {
       ...{ chat, opened, asked, page, language, words, launcher, invitation, theme, texts },
@@ -217,14 +221,15 @@ export class TrunklineChat extends HTMLElement {
       speak: (chosen) => {
         this.language = chosen;
         chat.keep.put({ language: chosen });
-        void chat.speak();
+        chat.speak();
       },
     };
   }
 
   private painted = "";
 
-  private paint({ color, radius }: Required<Theme>): void {
+  private paint({ color, radius, scheme }: Required<Theme>): void {
+    this.dark.media.mediaText = DARKNESS[scheme] ?? DARKNESS.auto;
     const rule = `:host{--accent:${color};--ink:${inkOn(color)};--on-light:${readable(color, LIGHT)};--on-dark:${readable(color, DARK)};--radius:${radius}px}`;
     if (rule !== this.painted) this.colours.replaceSync(rule);
     this.painted = rule;
@@ -233,8 +238,4 @@ export class TrunklineChat extends HTMLElement {
 
 function outside(referrer: string): string {
   return referrer.startsWith(location.origin) ? "" : referrer;
-}
-
-function raise(): never {
-  throw new Error("there is no session");
 }

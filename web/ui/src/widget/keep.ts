@@ -7,6 +7,8 @@ export type Known = Pick<Session, "look" | "texts" | "words" | "language">;
 export interface Kept {
   session?: Pick<Session, "token" | "visitor" | "renew_at" | "user"> | undefined;
   pending?: Message[];
+  /** Messages that the server has refused. */
+  failed?: Message[];
   /** There is, or was, something to read: connect without being asked. */
   talked?: boolean;
   /** The newest answer that was seen. */
@@ -26,6 +28,8 @@ export interface Kept {
 export interface Tab {
   opened?: boolean;
   draft?: string;
+  /** What stands in a form that is not sent yet. */
+  answers?: Record<string, string>;
 }
 
 /** One visit: the tabs and pages of one person without a pause of half an hour. */

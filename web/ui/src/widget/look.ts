@@ -1,5 +1,5 @@
 // How the chat looks on this page: the shop's theme and words, and colours that can be read on one another. Pure.
-import type { Look, Texts, Theme, Variant } from "./protocol";
+import type { Look, Texts, Theme, Variant, Words } from "./protocol";
 
 export const DEFAULT: Required<Theme> = { color: "#1b5e4b", position: "end", radius: 18, scheme: "auto" };
 
@@ -51,6 +51,11 @@ export function textsFor(
 ): Texts {
   const pick = (from: Record<string, Texts> | undefined) => from?.[language] ?? Object.values(from ?? {})[0];
   return { ...pick(texts), ...pick(variantFor(look?.variants ?? [], place)?.texts) };
+}
+
+/** The words of one language, else of the first there is. */
+export function inLanguage(words: Words | undefined, language: string): string | undefined {
+  return words?.[language] ?? Object.values(words ?? {})[0];
 }
 
 type Rgb = [number, number, number];

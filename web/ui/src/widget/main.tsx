@@ -17,7 +17,7 @@ TrunklineChat.script = { ...script.dataset };
 if (!customElements.get("trunkline-chat")) {
   customElements.define("trunkline-chat", TrunklineChat);
   const chat = (document.querySelector("trunkline-chat") ??
-    document.body.appendChild(document.createElement("trunkline-chat"))) as TrunklineChat;
+    (document.body ?? document.documentElement).appendChild(document.createElement("trunkline-chat"))) as TrunklineChat;
   const waiting = Array.isArray(window.Trunkline) ? (window.Trunkline as Call[]) : [];
   const bound = Object.fromEntries(METHODS.map((name) => [name, (chat[name] as () => unknown).bind(chat)]));
   window.Trunkline = bound;

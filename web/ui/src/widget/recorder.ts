@@ -2,7 +2,7 @@
 
 export const LONGEST = 5 * 60_000;
 
-const TYPES = ["audio/webm;codecs=opus", "audio/mp4", "audio/ogg;codecs=opus"];
+const TYPES = ["audio/webm;codecs=opus", "audio/mp4"];
 
 /** Whether this browser can record. */
 export function canRecord(): boolean {

@@ -66,8 +66,7 @@ export class Server {
       request.setRequestHeader("X-Upload-Id", id);
       request.responseType = "json";
       request.upload.onprogress = (event) => progress(event.total ? event.loaded / event.total : 0);
-      request.onerror = () => reject(new Error("the network failed"));
-      request.onabort = () => reject(new Refused("cancelled", "cancelled", 0, 0));
+      request.onerror = request.onabort = reject;
       request.onload = () => {
         const body = request.response;
         if (request.status === 200 && body) resolve({ kind: "file", ...body });

@@ -171,3 +171,8 @@ function together(one: Bubble, next: Bubble): boolean {
 function dayOf(at: number): string {
   return new Date(at).toDateString();
 }
+
+/** Whether something changes what was said, and says nothing new. */
+export function isChange(content: Shown | undefined): boolean {
+  return content?.kind === "edit" || content?.kind === "delete";
+}
