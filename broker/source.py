@@ -50,7 +50,7 @@ def decode_source(document: Document, env: Mapping[str, str], built_in: Mapping[
         loaded = decode(document, settings_type(structs), env=env)
     except ConfigErrors as exc:
         others = (problem for problem in exc.problems if not f"{problem.key}.".startswith(about))
-        raise ConfigErrors([*problems, *others]) from exc
+        raise ConfigErrors([*problems, *others], partial=exc.partial) from exc
     if problems:
         raise ConfigErrors(problems)
     return Source(loaded.value, loaded.document, types)

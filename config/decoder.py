@@ -36,6 +36,8 @@ class Decoder:
 
     around: Surroundings
     problems: list[Problem] = field(default_factory=list)
+    whole: bool = False
+    """Whether every part could be read, so that the checks across them have been made."""
 
     def read(self, node: Node, info: inspect.Type, path: KeyPath = ()) -> object:
         """Return the value of `node` as type `info`, or BROKEN.
@@ -132,6 +134,7 @@ class Decoder:
 
     def _build(self, struct: inspect.StructType, values: dict[str, object], table: Table, path: KeyPath) -> object:
         built: object = BROKEN
+        self.whole = self.whole or not path
         try:
             built = struct.cls(**values)
         except* ValueError as group:

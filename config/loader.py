@@ -109,7 +109,7 @@ def decode(document: Document, type_: type[T], *, env: Mapping[str, str]) -> Loa
     decoder = Decoder(Surroundings(env, document.folder), list(document.problems))
     value = decoder.read(document.root, inspect.type_info(type_))
     if decoder.problems:
-        raise ConfigErrors(decoder.problems)
+        raise ConfigErrors(decoder.problems, partial=not decoder.whole)
     return Loaded(cast("T", value), document)
 
 

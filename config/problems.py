@@ -8,6 +8,8 @@ import msgspec
 CHOICES = "one of: "
 """How an `expected` that lists words begins."""
 
+MORE = "What spans several parts of the file, such as names and what they name, is looked at when this is mended."
+
 KeyPath = tuple[str | int, ...]
 """The way to a value from the top of the file: keys and list positions (from 0)."""
 
@@ -32,17 +34,21 @@ class Problem(msgspec.Struct, frozen=True, order=True):
 
 
 class ConfigErrors(Exception):
-    """Every mistake of a file or folder at once, in the order of the text."""
+    """Every mistake of a file or folder at once, in the order of the text.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    `partial`: what spans several parts of the file (a name here, what it names there) could not be looked at yet.
+    """
+
+    def __init__(self, problems: Iterable[Problem], *, partial: bool = False) -> None:
         self.problems = tuple(sorted(problems))
+        self.partial = partial
         super().__init__(self.problems)
 
     def __str__(self) -> str:
-        """Render one line per problem, after a line that counts them."""
+        """Render one line per problem, after a line that counts them, and before one if there may be more."""
         count = len(self.problems)
         head = "1 mistake in the configuration" if count == 1 else f"{count} mistakes in the configuration"
-        return "\n".join([head, *map(str, self.problems)])
+        return "\n".join([head, *map(str, self.problems), *([MORE] if self.partial else [])])
 
 
 class SettingError(ValueError):

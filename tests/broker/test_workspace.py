@@ -181,7 +181,7 @@ def test_what_would_be_found_by_a_customer_is_a_mistake_in_the_file(
 
 def test_every_network_that_is_none_is_told_at_once(tmp_path: Path) -> None:
     said = mistakes(tmp_path, WHOLE + "http: {trusted_proxies: [10.0.0.0/33, here], monitors: [there]}\n")
-    assert [line.split()[1] for line in said.splitlines()[1:]] == [
+    assert [line.split()[1] for line in said.splitlines()[1:-1]] == [
         "http.trusted_proxies[0]:",
         "http.trusted_proxies[1]:",
         "http.monitors[0]:",
@@ -191,3 +191,12 @@ def test_every_network_that_is_none_is_told_at_once(tmp_path: Path) -> None:
 def test_a_word_that_is_near_to_none_is_told_without_a_guess(tmp_path: Path) -> None:
     said = mistakes(tmp_path, WHOLE + "capacity: {zzz: {units: 3}}\n")
     assert said.endswith('there is no channel "zzz"')
+
+
+def test_what_could_not_be_looked_at_yet_is_said(tmp_path: Path) -> None:
+    """Names of rules, channels and hours are compared when every part can be read."""
+    across = WHOLE + "capacity: {zzz: {units: 3}}\n"
+    assert "is looked at when this is mended" not in mistakes(tmp_path, across)
+    said = mistakes(tmp_path, across.replace("name: Anna", "nam: Anna"))
+    assert "zzz" not in said
+    assert said.endswith("is looked at when this is mended.")
