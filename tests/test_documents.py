@@ -116,6 +116,6 @@ def test_every_alarm_is_described_where_alarms_are_described() -> None:
 
 
 def known_words() -> set[str]:
-    """Subcommands of the command line."""
+    """Subcommands of the command line, and the option that stands before none."""
     group = typer.main.get_command(app)
-    return set(getattr(group, "commands", {}))
+    return {"--version", *getattr(group, "commands", {})}
