@@ -62,6 +62,7 @@ async def test_an_address_is_separated_from_the_palette_and_from_the_card(world:
     await page.keyboard.press("Control+k")
     await page.keyboard.type("separate")
     await page.keyboard.press("Enter")
+    assert await page.locator("#text").input_value() == ""  # nothing of it was typed to the customer
     await page.get_by_label("Which one").select_option("visitor:x2")
     await page.get_by_label("How do you know?").fill("a neighbour")
     await page.keyboard.press("Enter")

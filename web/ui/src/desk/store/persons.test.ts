@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { wholeSummary } from "../protocol/whole";
-import { known } from "./persons";
+import { known, together } from "./persons";
 
 const row = (id: string, person: string, more: { name?: string; preview?: string; others?: string[] } = {}) =>
   wholeSummary({
@@ -26,4 +26,10 @@ test("customers of the lists are found by name and words, each once, and never t
   expect(known(rows, "", "p1").map((each) => each.person)).toEqual(["p2", "p3"]);
   expect(known(rows, "maria", "p1")[0]?.addresses).toEqual(["visitor:p2", "email:m@shop.example"]);
   expect(known(rows, "ben", "p1")[0]?.addresses).toEqual(["visitor:p3"]);
+});
+
+test("those of the index are added once, and never the one at hand", () => {
+  const one = (person: string) => ({ person, name: person, addresses: [], about: "" });
+  const found = together([one("p2")], [one("p1"), one("p2"), one("p3")], "p1");
+  expect(found.map((each) => each.person)).toEqual(["p2", "p3"]);
 });

@@ -27,14 +27,20 @@ export function known(rows: Iterable<Summary>, words: string, but: string): Cand
   return [...found.values()];
 }
 
-/** Adds those that the index knows; without an index it is `here` alone. */
-export async function candidates(here: readonly Candidate[], words: string, but: string): Promise<Candidate[]> {
+/** Those that the index knows; nobody while there is none. */
+export async function indexed(words: string): Promise<Candidate[]> {
   const path = `/search/people?limit=${SHOWN}&q=${encodeURIComponent(words)}`;
   const answer = words ? await ask<{ people: PersonHit[] }>("GET", path).catch(() => null) : null;
+  return (answer?.people ?? []).map(({ person, name = "", addresses = [] }) => ({
+    person,
+    name,
+    addresses,
+    about: addresses[0] ?? "",
+  }));
+}
+
+/** `here`, and those of `more` that are not among them; `but` is left out. */
+export function together(here: readonly Candidate[], more: readonly Candidate[], but: string): Candidate[] {
   const seen = new Set([but, ...here.map((each) => each.person)]);
-  const more = (answer?.people ?? []).filter((each) => !seen.has(each.person));
-  return [
-    ...here,
-    ...more.map(({ person, name = "", addresses = [] }) => ({ person, name, addresses, about: addresses[0] ?? "" })),
-  ];
+  return [...here, ...more.filter((each) => !seen.has(each.person))];
 }

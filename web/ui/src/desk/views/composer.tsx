@@ -9,7 +9,7 @@ import { short, size } from "../words/times";
 import { DeedButton } from "./bits";
 import { Completion, completions } from "./completion";
 import { channelIcon, Icon } from "./icons";
-import { calledIn } from "./naming";
+import { addressShown, calledIn } from "./naming";
 
 export function Composer({ thread }: { thread: Thread }) {
   const { desk, editor } = useApp();
@@ -102,7 +102,7 @@ function RoutePicker({ thread }: { thread: Thread }) {
       >
         {ways.map((each) => (
           <option key={each.address} value={each.address}>
-            {each.channel}: {each.address.replace(/^\w+:/, "")}
+            {each.channel}: {addressShown(each.address)}
           </option>
         ))}
       </select>
@@ -187,7 +187,8 @@ function Box({ thread, blocked }: { thread: Thread; blocked: boolean }) {
     const text = editor.text.peek();
     element.focus({ preventScroll: true });
     requestAnimationFrame(() => {
-      if (document.activeElement !== element || element.value !== text) return; // somebody types already
+      const untouched = element.value === text && element.selectionStart === element.selectionEnd;
+      if (document.activeElement !== element || !untouched) return; // somebody types or selects already
       const at = Math.min(wanted.at, element.value.length);
       element.setSelectionRange(at, at);
       caret.value = at;

@@ -7,6 +7,7 @@ import { reasonOf } from "../store/desk";
 import { type AnswerSeen, lookAt, worthwhile } from "../store/importing";
 import { t } from "../words";
 import { Dialog } from "./bits";
+import { Icon } from "./icons";
 
 export function ImportAnswers() {
   const { desk, places } = useApp();
@@ -79,19 +80,22 @@ function Source({
           {t("canned.only_mine")}
         </label>
       )}
-      <label for="import-file">{t("import.file")}</label>
-      <input
-        id="import-file"
-        type="file"
-        autofocus
-        accept=".csv,.tsv,.json,.yaml,.yml,text/csv,application/json"
-        aria-describedby="import-about"
-        onChange={(event) => {
-          const file = event.currentTarget.files?.[0];
-          if (file) void look(file);
-          event.currentTarget.value = "";
-        }}
-      />
+      <label class="button file-pick">
+        <Icon name="file" size={16} />
+        {t("import.file")}
+        <input
+          type="file"
+          class="unseen"
+          autofocus
+          accept=".csv,.tsv,.json,.yaml,.yml,text/csv,application/json"
+          aria-describedby="import-about"
+          onChange={(event) => {
+            const file = event.currentTarget.files?.[0];
+            if (file) void look(file);
+            event.currentTarget.value = "";
+          }}
+        />
+      </label>
       <label for="import-text">{t("import.paste")}</label>
       <textarea
         id="import-text"

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { type App, useApp } from "../app";
-import { type Candidate, candidates, known } from "../store/persons";
+import { type Candidate, indexed, known, together } from "../store/persons";
 import type { Thread } from "../store/threads";
 import { addressesOf } from "../store/ways";
 import { t } from "../words";
@@ -20,24 +20,26 @@ const nameOf = ({ name, addresses, person }: Candidate): string =>
 export function LinkWith() {
   const { desk, places } = useApp();
   const wanted = useSignal("");
-  const found = useSignal<readonly Candidate[]>([]);
+  const more = useSignal<readonly Candidate[]>([]);
   const other = useSignal<Candidate | null>(null);
   const thread = desk.threads.current.value;
   const me = thread?.person.value ?? "";
+  const words = wanted.value.trim();
   useEffect(() => {
     let current = true;
-    const words = wanted.value.trim();
-    const here = known(desk.lists.all(), words, me);
-    found.value = here;
+    more.value = [];
     const timer = setTimeout(async () => {
-      const all = await candidates(here, words, me);
-      if (current) found.value = all;
+      const found = await indexed(words);
+      if (current) more.value = found;
     }, PAUSE);
     return () => {
       current = false;
       clearTimeout(timer);
     };
-  }, [wanted.value, me]);
+  }, [words]);
+  // Followed, so that who comes meanwhile is found as well.
+  const rows = desk.lists.orders.all.value.ids.flatMap((id) => desk.lists.row(id)?.value ?? []);
+  const found = together(known(rows, words, me), more.value, me);
   if (!thread) return null;
   if (other.value) return <Join thread={thread} other={other.value} />;
   return (
@@ -46,7 +48,7 @@ export function LinkWith() {
       title={t("deed.link")}
       label={t("link.find")}
       wanted={wanted}
-      found={found.value}
+      found={found}
       keyOf={(each) => each.person}
       draw={(each) => (
         <>

@@ -1,7 +1,7 @@
 // A box to type in and what fits below it: arrows choose, Enter takes, the focus stays in the box.
 import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Dialog } from "./bits";
 
 interface Props<T> {
@@ -23,7 +23,7 @@ export function Picker<T>({ id, title, label, wanted, found, keyOf, draw, none, 
   const chosen = useSignal(0);
   const box = useRef<HTMLInputElement>(null);
   const at = Math.min(chosen.value, found.length - 1);
-  useEffect(() => box.current?.focus(), []);
+  useLayoutEffect(() => box.current?.focus(), []);
   useEffect(() => document.getElementById(`${id}-${at}`)?.scrollIntoView({ block: "nearest" }), [at]);
   const onKeyDown = (event: KeyboardEvent) => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
