@@ -19,13 +19,14 @@ from desk.library import HistoryUnavailable, Library, NotKnown
 from desk.ports import Account, NotReadable, NotStored, Outside
 from desk.reach import NotThere, settle
 from desk.reading import require_reader
+from desk.search import IndexAway, Page, Query, Reach
 from desk.transcript import Transcript, files, naming, with_files
 from desk.views import card, lists, may_open, touched
 from desk.wire import Answer, Confirmed, ConversationChanged, Event, Item, NotConfirmed, OperatorChanged, Refused
 from desk.writing import own_words
 from normalizer.content import Media
 from router.facts import CommandRefused, InputRefused
-from router.inputs import Action, AddNote, Command, Reply, Resend, Take
+from router.inputs import Action, AddNote, Command, Link, Reopen, Reply, Resend, Take, Unlink
 from router.record import Record
 
 CONFIRMED_WITHIN: Final = 2.0
@@ -78,6 +79,7 @@ class Commands:
             yield known
             return
         try:
+            await self._require_reach(who, action)
             action = await self._recall(who, own_words(action))
             action = await self._complete(who, self._settle((who.id, id), action))
         except NotThere as exc:
@@ -192,6 +194,40 @@ class Commands:
         async with self._library.open(action.conversation, person) as transcript:
             require_reader(self._feed, who, transcript)
             return replace(action, content=with_files(action.content, lambda media: _with_key(media, transcript)))
+
+    async def _require_reach(self, who: Account, action: Action) -> None:
+        """Refuse to open or join what is not theirs to read: they could read it from then on.
+
+        Raises:
+            NotKnown: the conversation, or the customer, is none that they may find.
+            HistoryUnavailable: it cannot be looked up now.
+        """
+        match action:
+            case Reopen():
+                if not may_open(self._feed.state, who.id, who.role, action.conversation, action.person):
+                    async with self._library.open(action.conversation, action.person) as transcript:
+                        require_reader(self._feed, who, transcript)
+            case Link():
+                await self._require_customer(who, action.person)
+                await self._require_customer(who, action.other)
+            case Unlink():
+                await self._require_customer(who, action.person)
+            case _:
+                return
+
+    async def _require_customer(self, who: Account, person: str) -> None:
+        """Raises like :meth:`_require_reach`."""
+        state, index = self._feed.state, self._outside.search
+        known = state.people.get(person)
+        theirs = [name for name in (*known.past, known.conversation) if name] if known else []
+        if who.role == "supervisor" or any(may_open(state, who.id, who.role, name, person) for name in theirs):
+            return
+        try:
+            found = index and (await index.conversations(Query(person=person), Page(1), Reach(who.id, (), ())))[0]
+        except IndexAway as exc:
+            raise HistoryUnavailable(str(exc)) from exc
+        if not found:
+            raise NotKnown(f"there is no customer {person}")
 
     async def _recall(self, who: Account, action: Action) -> Action:
         """Put in what is sent again, as it was sent: what a browser says of it is not believed.

@@ -6,6 +6,8 @@ from desk.faces import Faces
 from desk.library import Library, NotKnown
 from desk.sessions import TRIES_AT_ONCE, Sessions
 from router.record import Record
+from tests.desk.conftest import at_work
+from tests.desk.test_flows import reply, taken
 from tests.desk.world import PASSWORD, Console, Desk, MemoryLedger, World
 from web.errors import Refusal
 
@@ -98,3 +100,24 @@ async def test_too_many_passwords_at_once_are_a_clear_answer(desk: Desk) -> None
         await door.sign_in("ben", PASSWORD, OFFICE)
     assert (refused.value.status, refused.value.error.code) == (503, "unavailable")
     assert refused.value.retry_after
+
+
+async def test_nobody_comes_to_read_a_colleagues_conversation_by_joining_or_opening_it(
+    world: World, desk: Desk, ben: Console
+) -> None:
+    """Ids of customers and conversations are counted, so they can be guessed."""
+    his = await taken(world, ben)
+    await ben.do(reply(his, "It is on its way.", seen=1))
+    await ben.do({"do": "presence", "state": "away"})
+    cleo = await at_work(world, desk, "cleo")
+    hers = await taken(world, cleo, who="v2")
+    people = {name: world.log.machine.state.conversations[name].person for name in (his, hers)}
+    link = {"do": "link", "person": people[hers], "other": people[his], "evidence": "curiosity"}
+    unlink = {"do": "unlink", "person": people[his], "address": "visitor:v1", "evidence": "curiosity"}
+    assert [(await cleo.do(each))["code"] for each in (link, unlink)] == ["not_found", "not_found"]
+    await ben.do({"do": "close", "conversation": his})
+    for asked in (link, {"do": "reopen", "conversation": his, "person": people[his]}):
+        assert (await cleo.do(asked))["code"] == "not_found"
+    assert his not in cleo.lists
+    anna = await world.console(desk, "anna")
+    assert (await anna.do(link))["status"] == "confirmed"

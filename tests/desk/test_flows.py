@@ -213,6 +213,7 @@ async def test_new_rules_are_shown_at_once(world: World, ben: Console) -> None:
 
 async def test_a_link_of_two_people_shows_at_once(world: World, ben: Console) -> None:
     first = await taken(world, ben)
+    await ben.do(reply(first, "Bye", seen=1))
     await ben.do({"do": "close", "conversation": first})
     second = await taken(world, ben, who="v2")
     people = world.log.machine.state.conversations
