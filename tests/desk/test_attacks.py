@@ -4,6 +4,7 @@ import pytest
 
 from desk.faces import Faces
 from desk.library import Library, NotKnown
+from desk.search import Conversations, Hit, IndexAway, IndexState, Page, Query, Reach
 from desk.sessions import TRIES_AT_ONCE, Sessions
 from router.record import Record
 from tests.desk.conftest import at_work
@@ -121,3 +122,24 @@ async def test_nobody_comes_to_read_a_colleagues_conversation_by_joining_or_open
     assert his not in cleo.lists
     anna = await world.console(desk, "anna")
     assert (await anna.do(link))["status"] == "confirmed"
+
+
+async def test_who_has_left_the_memory_is_looked_up_in_the_index_before_they_are_joined(
+    world: World, ben: Console
+) -> None:
+    class Index:
+        """Finds one customer of ben's; then it is away."""
+
+        async def conversations(self, query: Query, page: Page, reach: Reach | None) -> Conversations:
+            assert (page.limit, reach) == (1, Reach("ben", (), ()))
+            if query.person == "away":
+                raise IndexAway("the index is being built")
+            hit = Hit(conversation="c1", person="p777", channel="site", status="closed", opened_at=1, last_at=1)
+            return ((hit,) if query.person == "p777" else ()), None, IndexState(state="ready", done=1.0, as_of=1)
+
+    his = await taken(world, ben)
+    link = {"do": "link", "person": world.log.machine.state.conversations[his].person, "evidence": "same"}
+    world.index = Index()
+    again = await world.console(await world.desk(), "ben")
+    answers = [(await again.do({**link, "other": other}))["code"] for other in ("p777", "p778", "away")]
+    assert answers == ["unknown_person", "not_found", "unavailable"]  # the router has been asked for the first
