@@ -275,3 +275,36 @@ async def test_who_signs_out_takes_the_half_written_words_along(visit: Visit) ->
     await page.get_by_label("Write a message").fill("My secret")
     await page.evaluate("Trunkline.identify(null)")
     await expect(page.get_by_label("Write a message")).to_have_value("")
+
+
+async def test_who_rates_is_thanked(shop: Page, context: FakeContext) -> None:
+    visitor = await address(context, shop)
+    await context.lines.record(context.item("closed", visitor))
+    await shop.get_by_role("button", name="Good").click()
+    await shop.locator(".rating").get_by_role("button", name="Send").click()
+    await expect(shop.locator(".place")).to_have_text("Thank you for telling us.")
+
+
+async def test_the_page_of_its_own_counts_in_its_title_what_came_while_nobody_looked(
+    visit: Visit, context: FakeContext
+) -> None:
+    page = await visit("page")
+    visitor = await address(context, page)
+    await page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    await context.reply(visitor, "Hello")
+    await expect(page).to_have_title("(1) Chat with us")
+    await page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    await context.reply(visitor, "There")
+    await expect(page).to_have_title("Chat with us")
+
+
+async def test_a_page_is_not_left_silently_while_a_file_is_on_its_way(shop: Page) -> None:
+    leave = "() => !dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    assert await shop.evaluate(leave) is False
+    await shop.route("**/files", lambda _: None)
+    picture = {"name": "cat.png", "mimeType": "image/png", "buffer": PNG}
+    await shop.locator("input[type=file]").set_input_files(picture)  # type: ignore[arg-type] # a FilePayload by shape
+    await shop.locator(".upload").wait_for()
+    assert await shop.evaluate(leave) is True
+    await shop.get_by_role("button", name="Cancel").click()
+    assert await shop.evaluate(leave) is False
