@@ -15,7 +15,14 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 """What a name that stands in a subject may be: a wildcard would read everything."""
 
 READ_WITHIN = 10.0
-"""Seconds that reading a history may take."""
+"""Seconds that reading a history may take, once it is its turn."""
+
+TURN_WITHIN = 60.0
+"""Seconds that a history may wait for its turn."""
+
+READ_AT_ONCE = 4
+"""When a desk comes back, all its operators open all they have. Read side by side, each history would take as long as
+all of them together: none would be ready in time, and everybody would ask again for ever."""
 
 
 class NotKnown(Exception):
@@ -43,6 +50,7 @@ class Library:
         self._ledger = ledger
         self._faces = faces
         self._shelves: dict[str, _Shelf] = {}
+        self._turns = asyncio.Semaphore(READ_AT_ONCE)
         self._name_of = naming(lambda: ledger.state)
 
     def take(self, seq: int, record: Record, conversations: tuple[str, ...]) -> dict[str, list[ItemEvent]]:
@@ -84,11 +92,7 @@ class Library:
 
     async def _load(self, shelf: _Shelf, conversation: str, person: str) -> Transcript:
         """Read the history and join it with what has come since: no record is left out or taken twice."""
-        try:
-            async with asyncio.timeout(READ_WITHIN):
-                history = await self._ledger.history(conversation, person)
-        except (TimeoutError, NotReadable) as exc:
-            raise HistoryUnavailable(str(exc) or f"the history could not be read within {READ_WITHIN:g} s") from exc
+        history = await self._history(conversation, person)
         records = {seq: record for seq, record in history if seq <= self._ledger.position}
         records.update(shelf.early)
         transcript = Transcript(conversation, self._name_of)
@@ -100,3 +104,12 @@ class Library:
         shelf.transcript = transcript
         shelf.early.clear()
         return transcript
+
+    async def _history(self, conversation: str, person: str) -> list[tuple[int, Record]]:
+        """Read from the log or the archive, after those that asked before."""
+        try:
+            async with asyncio.timeout(TURN_WITHIN) as patience, self._turns:
+                patience.reschedule(asyncio.get_running_loop().time() + READ_WITHIN)
+                return await self._ledger.history(conversation, person)
+        except (TimeoutError, NotReadable) as exc:
+            raise HistoryUnavailable(str(exc) or "the history could not be read in time") from exc

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from desk import feed
+from desk.library import READ_AT_ONCE
 from desk.socket import WATCHED_AT_ONCE
 from normalizer.outbound import Receipt, ReceiptState
 from tests.desk.conftest import at_work
@@ -250,6 +251,20 @@ async def test_what_comes_while_a_history_is_read_is_neither_lost_nor_doubled(wo
     await ben.until(lambda: conversation in ben.open)
     numbers = [item["n"] for item in ben.open[conversation].values() if item["kind"] == "message"]
     assert numbers == [1, 2, 3]
+
+
+async def test_what_many_open_at_once_is_read_in_turn(ben: Console) -> None:
+    ledger = ben.browser.desk.ledger
+    ledger.slow = asyncio.Event()
+    seen = len(ben.frames)
+    for n in range(WATCHED_AT_ONCE):
+        await ben.send({"type": "watch", "conversation": f"c9{n}"})
+    await ben.until(lambda: ledger.reading == READ_AT_ONCE)
+    await ben.do({"do": "presence", "state": "available"})  # whatever was asked for before has been begun
+    assert ledger.reading == READ_AT_ONCE < WATCHED_AT_ONCE
+    ledger.slow.set()
+    await ben.until(lambda: sum(frame["type"] == "error" for frame in ben.frames[seen:]) == WATCHED_AT_ONCE)
+    assert ledger.reading == 0
 
 
 async def test_a_history_that_cannot_be_read_now_is_said_so_and_the_socket_stays(world: World, ben: Console) -> None:

@@ -119,6 +119,7 @@ class MemoryLedger:
         self.ready = True
         self.held = False
         self.slow: asyncio.Event | None = None
+        self.reading = 0
         self.away = False
         self._taken = 0
         self._followers: list[Callable[[int, str, Record], None]] = []
@@ -152,10 +153,12 @@ class MemoryLedger:
             for seq, subject, payload in self._log.records
             if subject.split(".")[3] == conversation
         ]
+        self.reading += 1
         if self.slow is not None:
             await self.slow.wait()
         else:
             await asyncio.sleep(0)
+        self.reading -= 1
         return found
 
 
