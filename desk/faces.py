@@ -79,8 +79,10 @@ def look(face: Face, fact: AnyFact) -> Face:
     match fact:
         case MessageTaken(envelope=envelope):
             return replace(face, name=envelope.sender.name or face.name, preview=preview(envelope.content))
+        case ReplySent(by=""):  # a phrase of the system: what the customer said is what somebody has to know
+            return face
         case ReplySent(outbound=outbound):
-            return Face(face.name, preview(outbound.content), face.comment if fact.wish or not fact.by else "")
+            return Face(face.name, preview(outbound.content), face.comment if fact.wish else "")
         case NoteAdded(handover=True, content=content):
             return replace(face, comment=_words(content))
         case ConversationClosed():
