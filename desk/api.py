@@ -12,6 +12,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from desk.bodies import Alarms, Conversations, Do, Explained, Operators, SignIn, Uploaded
+from desk.events import Answer, Confirmed, NotConfirmed, Refused
 from desk.layout import HEADERS, TooLong, lay_out
 from desk.library import READ_WITHIN, HistoryUnavailable, NotKnown
 from desk.lists import FIRST, Key, key
@@ -23,7 +24,7 @@ from desk.sessions import Session
 from desk.socket import me, serve
 from desk.transcript import Transcript
 from desk.views import card
-from desk.wire import Answer, Channels, Confirmed, NotConfirmed, Refused, View, encode
+from desk.wire import Channels, View, encode
 from normalizer.content import Media
 from router.explain import explain, why_not
 from web.errors import Refusal, client_ip, decode_json

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from desk.wire import AnswerChanged, AnswerGone, AnswerShown, Choices
+from desk.events import AnswerChanged, AnswerGone
+from desk.wire import AnswerShown, Choices
 from router.answers import FROM_FILE, VARIABLES
 from router.facts import AnswerDeleted, AnswerSaved, AnyFact
 from router.rules import Rules

@@ -14,6 +14,7 @@ import structlog
 from msgspec.structs import replace
 
 from desk.canned import tell_answers
+from desk.events import Answer, Confirmed, ConversationChanged, Event, NotConfirmed, OperatorChanged, Refused
 from desk.feed import Feed
 from desk.library import HistoryUnavailable, Library, NotKnown
 from desk.ports import Account, NotReadable, NotStored, Outside
@@ -22,7 +23,7 @@ from desk.reading import require_reader
 from desk.search import IndexAway, Page, Query, Reach
 from desk.transcript import Transcript, files, naming, with_files
 from desk.views import card, lists, may_open, touched
-from desk.wire import Answer, Confirmed, ConversationChanged, Event, Item, NotConfirmed, OperatorChanged, Refused
+from desk.wire import Item
 from desk.writing import own_words
 from normalizer.content import Media
 from router.facts import CommandRefused, InputRefused

@@ -2,8 +2,9 @@
 
 from msgspec import Struct
 
+from desk.events import AnswerChanged, ConversationChanged, Event, ItemEvent
 from desk.views import Audience, Touched
-from desk.wire import AnswerChanged, ConversationChanged, Event, ItemEvent, encode
+from desk.wire import encode
 from router.facts import NoteAdded
 
 

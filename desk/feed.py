@@ -13,6 +13,15 @@ import structlog
 
 from desk.canned import choices, list_answers, tell_answers
 from desk.effects import Effect, EventEncoder, Past
+from desk.events import (
+    ConversationChanged,
+    ConversationGone,
+    Event,
+    Mentioned,
+    OperatorChanged,
+    WaitingChanged,
+    Whispered,
+)
 from desk.faces import Faces
 from desk.frames import AnswersFrame, Beat, Changes, QueuesFrame, ViewFrame
 from desk.library import HistoryUnavailable, Library, NotKnown
@@ -23,18 +32,7 @@ from desk.reach import routes
 from desk.screen import Place, Screen
 from desk.transcript import Transcript
 from desk.views import Audience, Touched, card, lists, operator_name, summarize, touched
-from desk.wire import (
-    ConversationChanged,
-    ConversationGone,
-    Event,
-    Mentioned,
-    OperatorCard,
-    OperatorChanged,
-    Summary,
-    WaitingChanged,
-    Whispered,
-    encode,
-)
+from desk.wire import OperatorCard, Summary, encode
 from normalizer.content import Text
 from router.facts import NoteAdded
 from router.people import Conversation

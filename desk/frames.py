@@ -4,8 +4,8 @@ import msgspec
 from msgspec import Struct
 
 from desk.bodies import Opened
+from desk.events import Answer
 from desk.wire import (
-    Answer,
     AnswerShown,
     ChannelShown,
     Choices,

@@ -5,10 +5,10 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from desk.events import ItemEvent
 from desk.faces import Faces
 from desk.ports import Ledger, NotReadable
 from desk.transcript import Transcript, naming
-from desk.wire import ItemEvent
 from router.record import Record
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")

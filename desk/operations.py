@@ -7,10 +7,11 @@ from desk.answer_files import AnswerFiles, AnswersFile, Format, Scope
 from desk.answer_preview import AnswersSeen
 from desk.api import MAX_PAGE, Api, Handler
 from desk.bodies import Alarms, Conversations, Do, Explained, Opened, Operators, SignIn, Uploaded
+from desk.events import Confirmed, NotConfirmed, Refused
 from desk.finding import MOST_HITS, Finding
 from desk.reports import By, Report, Reports
 from desk.search import Found, PeopleFound, Sort
-from desk.wire import Channels, Confirmed, Me, NotConfirmed, Refused, View
+from desk.wire import Channels, Me, View
 from web.errors import ErrorBody
 
 

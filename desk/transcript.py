@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
+from desk.events import ItemAdded, ItemEvent, ReceiptChanged
 from desk.views import operator_name
-from desk.wire import Attempt, Item, ItemAdded, ItemEvent, ReceiptChanged
+from desk.wire import Attempt, Item
 from normalizer.content import Call, Content, Media, Text
 from normalizer.outbound import RECEIPT_RANK, ReceiptState
 from router.facts import (
