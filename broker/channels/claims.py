@@ -8,6 +8,7 @@ import asyncio
 from typing import Literal
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from broker.bus.connection import Bus
@@ -16,6 +17,8 @@ from broker.bus.kv import Bucket, kv_key
 from broker.bus.streams import Workspace
 
 PAUSE = 0.2
+
+log = structlog.get_logger(__name__)
 
 
 class Overtaken(Exception):
@@ -69,6 +72,7 @@ class Claims:
             Overtaken: somebody else wrote it since.
         """
         value, key = msgspec.json.encode(claim), self._key(message)
+        told = ""
         while True:
             try:
                 return await self._bucket.write(key, value, revision)
@@ -77,7 +81,10 @@ class Claims:
                 if found == claim:  # our own, whose answer was lost
                     return found_revision
                 raise Overtaken(f"{message} was claimed by somebody else") from exc
-            except (NoAnswer, PublishUnknown, PublishRefused):
+            except (NoAnswer, PublishUnknown, PublishRefused) as exc:
+                if str(exc) != told:
+                    log.warning("claim.not_written", message=message, reason=str(exc))
+                    told = str(exc)
                 await asyncio.sleep(PAUSE)
 
     def _key(self, message: str) -> str:
