@@ -204,9 +204,10 @@ def ahead(state: State, policy: Policy, waiting: Iterable[Conversation]) -> dict
         alike = msgspec.json.encode(need)
         if alike not in able:
             able[alike] = _able(state, policy, need)
-        if able[alike] and one.owner is None:
-            places[one.id] = sum(count for others, count in before.items() if others & able[alike])
-        before[able[alike] - {one.owner}] += 1
+        takers = able[alike]
+        if takers and one.owner is None:
+            places[one.id] = sum(count for others, count in before.items() if not takers.isdisjoint(others))
+        before[takers - {one.owner} if one.owner else takers] += 1
     return places
 
 

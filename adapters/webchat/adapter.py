@@ -175,7 +175,7 @@ class WebChat(Adapter):
         language = request.query.get("language", "")
         if language not in self._words:
             language = FALLBACK if language and FALLBACK in self._words else ""
-        duty = self.context.lines.duty()
+        duty = self._hub.duty()
         grant = SessionGrant(
             token=token,
             visitor=session.visitor,

@@ -156,8 +156,13 @@ class Hub:
 
     def status(self, visitor: Visitor) -> Status:
         """Say whether somebody is on duty, and how many wait before this visitor."""
-        duty = self._duty = self._duty or self._lines.duty()
+        duty = self.duty()
         return Status(duty.staffed, duty.ahead.get(visitor.open or ""), duty.opens_at)
+
+    def duty(self) -> Duty:
+        """Say who is on duty and who waits, as of two seconds ago at most: it takes a whole queue, and strangers ask."""
+        self._duty = self._duty or self._lines.duty()
+        return self._duty
 
     async def close(self, closing: Closing) -> None:
         """Close every tab and wait until all are gone; to be bounded by the caller."""
