@@ -160,7 +160,7 @@ class Hub:
         return Status(duty.staffed, duty.ahead.get(visitor.open or ""), duty.opens_at)
 
     def duty(self) -> Duty:
-        """Say who is on duty and who waits, as of two seconds ago at most: it takes a whole queue, and strangers ask."""
+        """Say who is on duty and who waits, as of two seconds ago at most: it takes a queue, and strangers ask."""
         self._duty = self._duty or self._lines.duty()
         return self._duty
 
