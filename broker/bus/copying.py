@@ -13,7 +13,7 @@ import msgspec
 
 from broker.bus.api import A, Fault, StreamInfo
 from broker.bus.connection import Bus
-from broker.bus.errors import ApiError, CopyFailed, PublishUnknown
+from broker.bus.errors import ApiError, CopyFailed, NobodyThere, PublishUnknown
 from broker.bus.reader import stream_state
 from broker.bus.wire import Arrived
 
@@ -21,6 +21,8 @@ CHUNK = 128 * 1024  # bytes; well below the largest message of any server
 WINDOW = 4 * 1024 * 1024  # bytes that the server may have sent without an answer
 SILENCE = 30.0  # seconds without a chunk after which a copy has failed
 COMPLETE = "204"  # the status of the empty message behind the last chunk; older servers give none
+HEARSAY = 10.0  # seconds after which every node of a cluster knows who listens where
+RETRY_PAUSE = 0.05
 SETTLE = 900.0  # seconds that the server may take to check all checksums, and to unpack what it was given
 
 
@@ -97,10 +99,23 @@ async def restore_stream(bus: Bus, saved: SavedStream, chunks: AsyncIterator[byt
     stream = str(saved.config["name"])
     answer = await _ask(bus, f"STREAM.RESTORE.{stream}", saved, _RestoreAnswer)
     async for chunk in chunks:
-        _check((await bus.ask(answer.deliver_subject, chunk, SILENCE)).data)
-    done = await bus.ask(answer.deliver_subject, b"", SETTLE)
-    _check(done.data)
-    return msgspec.json.decode(done.data, type=StreamInfo)
+        _check(await _give(bus, answer.deliver_subject, chunk, SILENCE))
+    done = await _give(bus, answer.deliver_subject, b"", SETTLE)
+    _check(done)
+    return msgspec.json.decode(done, type=StreamInfo)
+
+
+async def _give(bus: Bus, subject: str, chunk: bytes, seconds: float) -> bytes:
+    """Hand over a chunk; the node that we are at hears a moment after us which of the others takes them."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + HEARSAY
+    while True:
+        try:
+            return (await bus.ask(subject, chunk, seconds)).data
+        except NobodyThere:
+            if loop.time() > until:
+                raise
+            await asyncio.sleep(RETRY_PAUSE)
 
 
 async def _ask(bus: Bus, operation: str, body: object, kind: type[A]) -> A:

@@ -67,7 +67,8 @@ def test_a_mistake_names_its_key(plain: dict[str, object], changes: dict[str, ob
 
 PAGE = Path(__file__).parents[3] / "docs" / "phone.md"
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-ENVIRONMENT = {"HASH": "$argon2id$v=19$m=8,t=1,p=1$eIY4tC+LEIpol2xGicMsuw$SMrv6/jqRz8tPSkPmFsN/3Gjmt7u4zE230mBoiNyWQg"}
+HASH = "$argon2id$v=19$m=8,t=1,p=1$eIY4tC+LEIpol2xGicMsuw$SMrv6/jqRz8tPSkPmFsN/3Gjmt7u4zE230mBoiNyWQg"
+ENVIRONMENT = {"HASH": HASH, "ANNA_PASSWORD_HASH": HASH}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))

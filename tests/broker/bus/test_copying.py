@@ -5,11 +5,12 @@ import os
 from collections.abc import AsyncIterator
 
 import pytest
+from nats.aio.msg import Msg
 
 from broker.bus.api import Done, call
 from broker.bus.connection import Bus
 from broker.bus.copying import CHUNK, SavedStream, restore_stream, save_stream
-from broker.bus.errors import ApiError, NoAnswer
+from broker.bus.errors import ApiError, NoAnswer, NobodyThere
 from broker.bus.reader import Reader, Stored, purge, read_message, stream_state
 from tests.broker.bus.case import EXPECT, BusCase, publish_all
 from tests.fixtures.nats import Servers
@@ -102,6 +103,33 @@ class CopyingContract(BusCase):
         metadata = info.config["metadata"]
         assert isinstance(metadata, dict)
         assert (info.config["num_replicas"], metadata["mark"]) == (1, "yes")
+
+    async def test_a_node_that_has_not_heard_yet_who_takes_the_chunks_is_asked_again(
+        self, bus: Bus, stream: str
+    ) -> None:
+        await publish_all(bus, stream, 10)
+        archive = bytearray()
+        saved = await save_stream(bus, stream, archive.extend)
+        await forget(bus, stream)
+        node = NotYet(bus)
+        info = await restore_stream(bus, saved, cut(bytes(archive)))
+        assert (info.state.last_seq, node.asked) == (10, 4)
+
+
+class NotYet:
+    """Says twice that nobody takes chunks, as a node does that has not heard of the one that does."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.asked = 0
+        self._ask = bus.ask
+        bus.ask = self  # type: ignore[assignment, method-assign]  # this one connection only
+
+    async def __call__(self, subject: str, payload: bytes, seconds: float) -> Msg:
+        if subject.startswith("$JS.SNAPSHOT.RESTORE."):
+            self.asked += 1
+            if self.asked <= 2:
+                raise NobodyThere(f"nobody serves {subject}")
+        return await self._ask(subject, payload, seconds)
 
 
 class TestOneServer(CopyingContract):
