@@ -162,9 +162,10 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
         dict[Token, HoursSettings],
         Meta(description="Name to opening hours; those named `default` are of all rules that name none."),
     ] = field(default_factory=dict)
-    waiting: Annotated[list[WaitingSettings], Meta(description="Holding phrases, in order of time.")] = field(
-        default_factory=list
-    )
+    waiting: Annotated[
+        list[WaitingSettings],
+        Meta(description="Holding phrases, in order of time: said while nobody has answered, whoever has it."),
+    ] = field(default_factory=list)
     times: Annotated[TimesSettings, Meta(description="Times of routing.")] = TimesSettings()
     answers: Annotated[
         list[AnswerSettings], Meta(max_length=1_000, description="Canned answers for everybody at the desk.")
