@@ -9,13 +9,36 @@ class Silent {
   close() {}
 }
 
+/** A connection that stands at once. */
+class Standing {
+  static readonly OPEN = 1;
+  static all: Standing[] = [];
+  readonly readyState = 1;
+  readonly said: string[] = [];
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: string }) => void) | null = null;
+  constructor() {
+    Standing.all.push(this);
+    queueMicrotask(() => this.onopen?.());
+  }
+  send(text: string) {
+    const frame = JSON.parse(text);
+    if (frame.type === "hello") this.hear({ type: "welcome", status: {} });
+    if (frame.type === "send") this.said.push(frame.content.text);
+  }
+  hear(frame: object) {
+    this.onmessage?.({ data: JSON.stringify(frame) });
+  }
+  close() {}
+}
+
 const page = { language: () => "en", referrer: "", campaign: "", department: "" };
 let answers: (() => void)[] = [];
 
 /** Users are the same visitor everywhere; a token is the visitor's name. */
 function session(visitor: string): Session {
   const user = visitor.startsWith("u-") ? visitor : "";
-  return { token: visitor, visitor, renew_at: Date.now() + 60_000, ...(user && { user }) } as Session;
+  return { token: visitor, visitor, language: "en", renew_at: Date.now() + 60_000, ...(user && { user }) } as Session;
 }
 
 /** Answers in the order in which `answers` are called, and not before. */
@@ -96,6 +119,26 @@ test("what a stranger has written is sent as the user who they turn out to be", 
   await answer();
   await known;
   expect(chat.keep.pending.map((each) => each.content)).toEqual([{ kind: "text", text: "mine" }]);
+});
+
+test("nothing goes out between the words of a stranger and who they turn out to be", async () => {
+  Standing.all = [];
+  vi.stubGlobal("WebSocket", Standing);
+  const chat = chatOf();
+  const begun = chat.begin();
+  await answer();
+  await begun;
+  chat.say({ kind: "text", text: "first" });
+  await vi.waitFor(() => expect(Standing.all[0]?.said).toEqual(["first"]));
+  const known = chat.identify("anna");
+  await Promise.resolve();
+  expect(answers).toEqual([]); // the first is not stored yet: whose would it be?
+  Standing.all[0]?.hear({ type: "ack", id: chat.keep.pending[0]?.id });
+  await vi.waitFor(() => expect(answers).not.toEqual([]));
+  chat.say({ kind: "text", text: "second" });
+  await answer();
+  await known;
+  await vi.waitFor(() => expect(Standing.all.map((each) => each.said)).toEqual([["first"], ["second"]]));
 });
 
 test("a message is kept for this page when the store is full", () => {

@@ -43,7 +43,7 @@ export class Chat {
   private readonly visitor: Visitor;
   private readonly transcript = new Transcript();
   private readonly acked = new Set<string>();
-  private accepted: Message[] = [];
+  private stored: Message[] = [];
   private attributes: Attributes = {};
   private line: Line<ServerFrame> | undefined;
   private cursor: string | undefined;
@@ -53,6 +53,7 @@ export class Chat {
   private told = "";
   private reported: Record<string, string> = {};
   private held: ReturnType<typeof setTimeout> | undefined;
+  private stills = 0;
   private reporting: ReturnType<typeof setTimeout> | undefined;
   private typingEnds: ReturnType<typeof setTimeout> | undefined;
   private typingTold: ReturnType<typeof setTimeout> | undefined;
@@ -123,7 +124,15 @@ export class Chat {
         this.note("");
       });
     } else {
-      await this.visitor.identify(identity);
+      this.stills++; // whatever was sent meanwhile would be taken twice, as of two people
+      try {
+        for (let n = 40; n-- && this.state === "open" && this.keep.pending.length; )
+          await new Promise((done) => setTimeout(done, 50));
+        await this.visitor.identify(identity);
+      } finally {
+        this.stills--;
+        this.flush();
+      }
       this.connect(); // there may be a conversation, begun on another device
     }
     this.happened("identified", { user: this.session?.user ?? "" });
@@ -163,7 +172,7 @@ export class Chat {
   private forget(): void {
     this.cursor = undefined;
     this.transcript.clear();
-    this.accepted = [];
+    this.stored = [];
     this.now = standing([]);
   }
 
@@ -218,7 +227,7 @@ export class Chat {
   private learn({ items, more }: Extract<ServerFrame, { type: "items" }>): void {
     const fresh = this.transcript.add(items);
     const known = new Set(fresh.map((item) => item.id));
-    this.accepted = this.accepted.filter((message) => !known.has(message.id));
+    this.stored = this.stored.filter((message) => !known.has(message.id));
     const before = this.now;
     this.now = standing(this.transcript.items);
     const history = this.fresh && !this.caughtUp;
@@ -242,7 +251,7 @@ export class Chat {
     this.keep.drop(id);
     this.acked.add(id);
     const there = this.transcript.items.some((item) => item.id === id);
-    if (message && !there) this.accepted.push(message);
+    if (message && !there) this.stored.push(message);
     this.happened("sent", { id });
   }
 
@@ -285,7 +294,7 @@ export class Chat {
     this.keep.add(message);
     this.connect();
     if (this.told !== location.href) this.tellPlace();
-    if (!this.held) this.put(message);
+    this.put(message);
     if (content.kind === "rating") this.keep.put({ rated: this.now.closed });
     this.changed();
   }
@@ -344,7 +353,7 @@ export class Chat {
   }
 
   private put({ id, content, invitation = "" }: Message): void {
-    this.line?.send({ type: "send", id, content, invitation } as ClientFrame);
+    if (!this.held && !this.stills) this.line?.send({ type: "send", id, content, invitation } as ClientFrame);
   }
 
   // --- what is seen ---
@@ -356,7 +365,7 @@ export class Chat {
 
   /** What is not in the log yet. */
   private get ours(): Message[] {
-    return [...this.accepted, ...this.keep.pending];
+    return [...this.stored, ...this.keep.pending];
   }
 
   /** What was refused, until the visitor sends it again or removes it. */
