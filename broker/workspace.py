@@ -215,21 +215,7 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             if name not in self.operators
         ]
         problems += self._hours_problems()
-        names = [route.name for route in self.routing]
-        problems += [
-            SettingError(
-                f'another rule is named "{name}" as well: decisions are told by it', key=("routing", i, "name")
-            )
-            for i, name in enumerate(names)
-            if name in names[:i]
-        ]
-        problems += [
-            SettingError(
-                f'there is no rule "{name}"; {nearest(name, names)}', key=("desk", "service_levels", "rules", name)
-            )
-            for name in self.desk.service_levels.rules
-            if name not in names
-        ]
+        problems += self._name_problems()
         problems += [
             SettingError(f'"{pattern}" is no RE2 pattern: {reason}', key=("routing", i, "when", "text", j))
             for i, route in enumerate(self.routing)
@@ -253,6 +239,24 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
                     key=("routing", last),
                 )
             )
+        return problems
+
+    def _name_problems(self) -> list[SettingError]:
+        names = [route.name for route in self.routing]
+        problems = [
+            SettingError(
+                f'another rule is named "{name}" as well: decisions are told by it', key=("routing", i, "name")
+            )
+            for i, name in enumerate(names)
+            if name in names[:i]
+        ]
+        problems += [
+            SettingError(
+                f'there is no rule "{name}"; {nearest(name, names)}', key=("desk", "service_levels", "rules", name)
+            )
+            for name in self.desk.service_levels.rules
+            if name not in names
+        ]
         return problems
 
     def _hours_problems(self) -> list[SettingError]:
