@@ -36,7 +36,7 @@ from router.snapshot import encode_state
 from router.state import State
 from tests.broker.bus.case import chunks
 from tests.broker.routing.play import SETTINGS, Play, Run, until
-from tests.fixtures.nats import Servers, running
+from tests.fixtures.nats import Servers, own_workspace, running
 
 OFTEN = msgspec.structs.replace(SETTINGS, snapshot_records=40)
 pytestmark = pytest.mark.timeout(120)
@@ -324,7 +324,7 @@ def names(folder: pathlib.Path) -> list[str]:
 async def test_a_backup_is_whole_or_not_there(play: Play, tmp_path: pathlib.Path) -> None:
     target = tmp_path / "backup"
     with pytest.raises(ApiError):
-        await back_up(play.bus, Workspace("nobodys"), target, release="test", tell=lambda *_: None)
+        await back_up(play.bus, own_workspace(), target, release="test", tell=lambda *_: None)
     assert names(tmp_path) == []
     await save(play, target)
     assert names(tmp_path) == ["backup"]

@@ -1,14 +1,14 @@
 """Readiness: proven by a write, and by a router that writes."""
 
 import asyncio
-import secrets
 
 from broker.bus.connection import Bus
 from broker.bus.reader import stream_state
-from broker.bus.streams import Workspace, ensure_streams
+from broker.bus.streams import ensure_streams
 from broker.health import LATE_AFTER, PROBE_EVERY, Health
 from router.record import Record
 from router.state import State
+from tests.fixtures.nats import own_workspace
 
 RECORD = Record(input=1, step=0, now=1, term=1, rules=1, cause="position")
 
@@ -28,7 +28,7 @@ class Clock:
 
 
 async def test_a_workspace_that_takes_a_probe_is_ready(bus: Bus) -> None:
-    workspace = Workspace(f"h{secrets.token_hex(4)}")
+    workspace = own_workspace()
     await ensure_streams(bus, workspace)
     found = await Health(bus, workspace, Folding(), clock=Clock()).readiness()
     assert found.ok
@@ -36,7 +36,7 @@ async def test_a_workspace_that_takes_a_probe_is_ready(bus: Bus) -> None:
 
 
 async def test_many_questions_at_once_are_one_probe(bus: Bus) -> None:
-    workspace, clock = Workspace(f"h{secrets.token_hex(4)}"), Clock()
+    workspace, clock = own_workspace(), Clock()
     await ensure_streams(bus, workspace)
     health = Health(bus, workspace, Folding(), clock=clock)
     await asyncio.gather(*(health.readiness() for _ in range(20)))
@@ -46,7 +46,7 @@ async def test_many_questions_at_once_are_one_probe(bus: Bus) -> None:
 
 
 async def test_a_store_that_does_not_answer_is_not_ready_though_the_connection_stands(bus: Bus) -> None:
-    missing = Workspace(f"h{secrets.token_hex(4)}")
+    missing = own_workspace()
     found = await Health(bus, missing, Folding(), clock=Clock()).readiness()
     assert not found.ok
     assert found.bus == ""
@@ -54,7 +54,7 @@ async def test_a_store_that_does_not_answer_is_not_ready_though_the_connection_s
 
 
 async def test_a_log_in_which_nobody_writes_is_not_ready(bus: Bus) -> None:
-    workspace, clock = Workspace(f"h{secrets.token_hex(4)}"), Clock()
+    workspace, clock = own_workspace(), Clock()
     await ensure_streams(bus, workspace)
     health = Health(bus, workspace, Folding(), clock=clock)
     clock.now = LATE_AFTER + 1
@@ -65,7 +65,7 @@ async def test_a_log_in_which_nobody_writes_is_not_ready(bus: Bus) -> None:
 
 
 async def test_a_process_far_behind_the_log_is_not_ready(bus: Bus) -> None:
-    workspace, folding = Workspace(f"h{secrets.token_hex(4)}"), Folding()
+    workspace, folding = own_workspace(), Folding()
     await ensure_streams(bus, workspace)
     folding.lag = LATE_AFTER + 5
     found = await Health(bus, workspace, folding, clock=Clock()).readiness()

@@ -1,7 +1,6 @@
 """Who runs what."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -9,6 +8,7 @@ from broker.bus.connection import Bus
 from broker.bus.streams import Workspace
 from broker.channels.tally import Tally
 from broker.nodes import GONE_AFTER, Beat, Nodes, call_roll
+from tests.fixtures.nats import own_workspace
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -46,7 +46,7 @@ def names(nodes: Nodes) -> list[str]:
 
 
 async def test_processes_hear_of_one_another_and_of_the_end(bus: Bus) -> None:
-    workspace = Workspace(f"w{secrets.token_hex(4)}")
+    workspace = own_workspace()
     async with node(bus, workspace, "one") as one:
         async with node(bus, workspace, "two") as two:
             await until(lambda: names(one) == ["one", "two"] == names(two))
@@ -54,7 +54,7 @@ async def test_processes_hear_of_one_another_and_of_the_end(bus: Bus) -> None:
 
 
 async def test_who_falls_silent_is_gone(bus: Bus) -> None:
-    workspace, clock = Workspace(f"w{secrets.token_hex(4)}"), Clock()
+    workspace, clock = own_workspace(), Clock()
     async with node(bus, workspace, "one", clock) as one, node(bus, workspace, "two"):
         await until(lambda: names(one) == ["one", "two"])
         clock.at = GONE_AFTER
@@ -62,7 +62,7 @@ async def test_who_falls_silent_is_gone(bus: Bus) -> None:
 
 
 async def test_who_calls_the_roll_hears_everybody_of_the_workspace_and_nobody_else(bus: Bus) -> None:
-    workspace, other = Workspace(f"w{secrets.token_hex(4)}"), Workspace(f"w{secrets.token_hex(4)}")
+    workspace, other = own_workspace(), own_workspace()
     async with node(bus, workspace, "one"), node(bus, workspace, "two"), node(bus, other, "three"):
         beats = await call_roll(bus, workspace, within=0.5)
     assert sorted(beat.node for beat in beats) == ["one", "two"]

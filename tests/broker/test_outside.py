@@ -1,7 +1,6 @@
 """What the desk gets of the outside: its door, live typing, accounts, revocations."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,12 +15,12 @@ from broker.outside import DeskDoor, DeskLive, FileChannels, KvRevocations
 from broker.source import read_source
 from desk.ports import NotStored, Typing
 from router.inputs import Accept, Command, DeskAlive, decode_input
-from tests.fixtures.nats import Servers
+from tests.fixtures.nats import Servers, own_workspace
 
 
 @pytest.fixture
 async def workspace(bus: Bus) -> Workspace:
-    made = Workspace(f"o{secrets.token_hex(4)}")
+    made = own_workspace()
     await ensure_streams(bus, made)
     return made
 
@@ -58,7 +57,7 @@ async def test_two_signs_of_life_are_two_inputs(bus: Bus, workspace: Workspace) 
 
 async def test_what_is_not_stored_is_said(bus: Bus) -> None:
     with pytest.raises(NotStored):
-        await DeskDoor(bus, Workspace(f"o{secrets.token_hex(4)}")).submit(DeskAlive(node="n"))
+        await DeskDoor(bus, own_workspace()).submit(DeskAlive(node="n"))
 
 
 async def test_the_customer_s_typing_reaches_who_watches_and_no_longer(

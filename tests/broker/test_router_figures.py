@@ -1,19 +1,17 @@
 """What the router counts reaches the metrics."""
 
-import secrets
-
 import msgspec
 from prometheus_client import CollectorRegistry
 
 from broker.bus.connection import Bus
-from broker.bus.streams import Workspace
 from broker.router_figures import RouterFigures
 from broker.routing.ask import COUNTERS
 from broker.routing.settings import RouterStats
+from tests.fixtures.nats import own_workspace
 
 
 async def test_what_the_router_says_is_shown_and_its_silence_too(bus: Bus) -> None:
-    workspace, registry = Workspace(f"f{secrets.token_hex(4)}"), CollectorRegistry()
+    workspace, registry = own_workspace(), CollectorRegistry()
     figures = RouterFigures(bus, workspace, registry)
 
     async def answer(_question: bytes) -> bytes:

@@ -1,6 +1,5 @@
 """The disk: gauges, and one alarm before it is full."""
 
-import secrets
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -8,8 +7,9 @@ from structlog.testing import capture_logs
 
 from broker.alarms import Board
 from broker.bus.connection import Bus
-from broker.bus.streams import Workspace, ensure_streams
+from broker.bus.streams import ensure_streams
 from broker.storage import ALARM_AT, Storage, disk_share
+from tests.fixtures.nats import own_workspace
 
 
 def board() -> Board:
@@ -17,7 +17,7 @@ def board() -> Board:
 
 
 async def test_streams_and_disk_are_gauges(bus: Bus, tmp_path: Path) -> None:
-    workspace, registry = Workspace(f"s{secrets.token_hex(4)}"), CollectorRegistry()
+    workspace, registry = own_workspace(), CollectorRegistry()
     await ensure_streams(bus, workspace)
     await bus.publish(workspace.in_subject("site"), b"x" * 100)
     storage = Storage(bus, workspace, registry, board(), share=lambda: disk_share(tmp_path))
@@ -32,7 +32,7 @@ async def test_streams_and_disk_are_gauges(bus: Bus, tmp_path: Path) -> None:
 
 
 async def test_a_disk_that_fills_up_raises_one_alarm_until_it_has_room_again(bus: Bus) -> None:
-    workspace = Workspace(f"s{secrets.token_hex(4)}")
+    workspace = own_workspace()
     await ensure_streams(bus, workspace)
     shares = [ALARM_AT - 0.01, ALARM_AT, 0.9, 0.5, 0.8]
     alarms = board()
@@ -48,5 +48,5 @@ async def test_a_disk_that_fills_up_raises_one_alarm_until_it_has_room_again(bus
 
 async def test_a_bus_without_the_streams_is_no_reason_to_end(bus: Bus) -> None:
     with capture_logs() as lines:
-        await Storage(bus, Workspace(f"s{secrets.token_hex(4)}"), CollectorRegistry(), board(), share=None).look()
+        await Storage(bus, own_workspace(), CollectorRegistry(), board(), share=None).look()
     assert [line["event"] for line in lines] == ["stream not read"]

@@ -1,7 +1,6 @@
 """Versions: proposed, kept sealed, followed live."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from router.inputs import RULES_SOURCE, RulesProposed, decode_input
 from router.record import Record
 from router.rules import Rules
 from router.state import State
+from tests.fixtures.nats import own_workspace
 
 TEXT = """
 workspace: acme
@@ -54,7 +54,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(bus: Bus, tmp_path: Path) -> Scene:
-    workspace = Workspace(f"w{secrets.token_hex(4)}")
+    workspace = own_workspace()
     await ensure_streams(bus, workspace)
     return Scene(bus, workspace, tmp_path)
 

@@ -20,6 +20,7 @@ from router.facts import MessageTaken
 from router.record import Record
 from router.rules import ChannelRule, Rules
 from router.state import State
+from tests.fixtures.nats import own_workspace
 
 NOW = 1_699_999_200_000
 """The beginning of an hour."""
@@ -93,7 +94,7 @@ def record(now: int, *facts: MessageTaken) -> Record:
 
 @pytest.fixture
 async def scene(bus: Bus) -> Scene:
-    workspace = Workspace(f"w{secrets.token_hex(4)}")
+    workspace = own_workspace()
     times = await ensure_streams(bus, workspace)
     return Scene(bus, workspace, times.log_stream)
 

@@ -18,7 +18,7 @@ from broker.bus.reader import (
     stream_state,
 )
 from broker.bus.streams import StreamConfig, Workspace, ensure_stream, ensure_streams
-from tests.fixtures.nats import Servers
+from tests.fixtures.nats import Servers, own_workspace
 
 ENOUGH = 20.0  # seconds for anything that waits for a recovery
 EXPECT = "Nats-Expected-Last-Sequence"
@@ -94,7 +94,7 @@ class BusCase:
     @pytest.fixture
     async def log(self, bus: Bus) -> Workspace:
         """A workspace of which only the log exists, empty."""
-        workspace = Workspace(f"w{uuid.uuid4().hex[:12]}")
+        workspace = own_workspace()
         await ensure_stream(
             bus,
             StreamConfig(

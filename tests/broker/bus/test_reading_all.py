@@ -4,7 +4,8 @@ import asyncio
 
 from broker.bus.connection import Bus
 from broker.bus.reader import Reader, Stored, delete_message
-from broker.bus.streams import Workspace, ensure_streams
+from broker.bus.streams import ensure_streams
+from tests.fixtures.nats import own_workspace
 
 
 class Late(Reader):
@@ -37,7 +38,7 @@ class Behind(Reader):
 
 
 async def test_a_leader_that_is_behind_what_is_known_is_asked_again(bus: Bus) -> None:
-    workspace = Workspace("behind")
+    workspace = own_workspace()
     await ensure_streams(bus, workspace)
     for number in range(3):
         await bus.publish(workspace.log_subject("c1"), str(number).encode())
@@ -47,18 +48,18 @@ async def test_a_leader_that_is_behind_what_is_known_is_asked_again(bus: Bus) ->
 
 
 async def test_a_message_that_is_gone_by_now_is_not_waited_for_for_ever(bus: Bus) -> None:
-    workspace = Workspace("emptied")
+    workspace = own_workspace()
     await ensure_streams(bus, workspace)
     for number in range(3):
         await bus.publish(workspace.log_subject("c1"), str(number).encode())
     await delete_message(bus, workspace.log_stream, 3)
-    async with asyncio.timeout(30), Reader(bus, workspace.log_stream, subjects=["tl.emptied.log.>"]) as reader:
+    async with asyncio.timeout(30), Reader(bus, workspace.log_stream, subjects=[f"tl.{workspace.name}.log.>"]) as reader:
         found = [stored.payload async for batch in reader.read_all(through=3) for stored in batch]
     assert found == [b"0", b"1"]
 
 
 async def test_messages_that_arrive_while_the_end_is_asked_for_are_given(bus: Bus) -> None:
-    workspace = Workspace("late")
+    workspace = own_workspace()
     await ensure_streams(bus, workspace)
     for number in range(3):
         await bus.publish(workspace.log_subject("c1"), str(number).encode())

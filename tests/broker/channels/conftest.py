@@ -28,6 +28,7 @@ from normalizer.outbound import Outbound, Receipt, ReceiptState
 from router.facts import ReplySent
 from router.inputs import Message, Reported, decode_input
 from router.record import Record, encode_record
+from tests.fixtures.nats import own_workspace
 
 CHANNEL = "hook"
 QUICK = Pace(call_timeout=2_000, first_pause=2, longest_pause=4, finds=2)
@@ -195,7 +196,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(bus: Bus) -> AsyncIterator[Scene]:
-    workspace = Workspace(f"w{uuid.uuid4().hex[:12]}")
+    workspace = own_workspace()
     scene = Scene(bus, workspace, await ensure_streams(bus, workspace))
     yield scene
     async with asyncio.timeout(PATIENCE):

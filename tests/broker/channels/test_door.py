@@ -13,14 +13,14 @@ from adapters.errors import EnvelopeRefused, NotAccepted
 from broker.bus.connection import Bus
 from broker.bus.dead import DeadLetters
 from broker.bus.reader import stream_state
-from broker.bus.streams import Workspace, ensure_streams
+from broker.bus.streams import ensure_streams
 from broker.channels.door import Door
 from broker.channels.tally import Tally, wall_clock
 from normalizer.content import Text
 from normalizer.envelope import Envelope
 from normalizer.outbound import Receipt, ReceiptState
 from tests.broker.channels.conftest import CHANNEL, Scene
-from tests.fixtures.nats import Servers, running
+from tests.fixtures.nats import Servers, own_workspace, running
 
 
 def envelope(native_id: str, address: str = "fake:a", text: str = "hello", **changes: object) -> Envelope:
@@ -196,7 +196,7 @@ async def frail_bus(frail: Servers) -> AsyncIterator[Bus]:
 async def test_a_store_that_stands_still_is_said_and_the_repetition_is_stored_once(
     frail: Servers, frail_bus: Bus
 ) -> None:
-    workspace = Workspace("still")
+    workspace = own_workspace()
     await ensure_streams(frail_bus, workspace)
     tally = Tally(CHANNEL, "fake")
     door = Door(frail_bus, workspace, tally, accept_timeout=0.8, publish_timeout=0.2, merge_for=0.01)
@@ -219,7 +219,7 @@ async def test_a_store_that_stands_still_is_said_and_the_repetition_is_stored_on
 
 
 async def test_an_envelope_that_waits_for_the_store_keeps_its_place(frail: Servers, frail_bus: Bus) -> None:
-    workspace = Workspace("waits")
+    workspace = own_workspace()
     await ensure_streams(frail_bus, workspace)
     door = Door(frail_bus, workspace, Tally(CHANNEL, "fake"), accept_timeout=15, publish_timeout=0.2)
     frail.signal(0, signal.SIGSTOP)

@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from adapters.contract import Cursor
 from broker.bus.api import StreamInfo, call
 from broker.bus.connection import Bus
-from broker.bus.streams import Workspace, ensure_streams
+from broker.bus.streams import ensure_streams
 from broker.channels.lines import ChannelLines
 from normalizer.content import Text
 from router import facts as f
 from router import inputs as i
 from tests.broker.routing.play import Play, Run, until
+from tests.fixtures.nats import own_workspace
 
 
 @asynccontextmanager
@@ -48,7 +49,7 @@ async def answered_and_left(play: Play, run: Run, address: str) -> Cursor:
 
 
 async def test_who_comes_back_while_the_store_of_people_is_behind_misses_no_answer(bus: Bus) -> None:
-    workspace = Workspace("late")
+    workspace = own_workspace()
     play = Play(bus, workspace, await ensure_streams(bus, workspace))
     await play.open_desk(park_person=1)
     async with play.running() as run, play.following() as follower:

@@ -1,16 +1,16 @@
 """An empty index, and a story that is told into it."""
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from broker.bus.connection import Bus
-from broker.bus.streams import Workspace, ensure_streams
+from broker.bus.streams import ensure_streams
 from broker.projections.store import Store
 from tests.broker.projections.story import Story, at, begun
 from tests.broker.routing.play import Play
+from tests.fixtures.nats import own_workspace
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def play(bus: Bus) -> Play:
-    workspace = Workspace(f"w{uuid.uuid4().hex[:12]}")
+    workspace = own_workspace()
     return Play(bus, workspace, await ensure_streams(bus, workspace))
 
 

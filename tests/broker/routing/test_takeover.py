@@ -16,13 +16,13 @@ from broker.bus.fence import WINDOW, barrier
 from broker.bus.kv import Bucket
 from broker.bus.reader import stream_state
 from broker.bus.settings import UserPassword
-from broker.bus.streams import Workspace, ensure_streams
+from broker.bus.streams import ensure_streams
 from broker.routing.follower import Follower
 from broker.routing.term import Term, decode_term, encode_term
 from router import facts as f
 from router.snapshot import state_hash
 from tests.broker.routing.play import PATIENCE, SETTINGS, Play, until
-from tests.fixtures.nats import Servers
+from tests.fixtures.nats import Servers, own_workspace
 
 
 async def all_taken(play: Play, count: int) -> None:
@@ -201,7 +201,7 @@ async def test_a_lost_lease_ends_the_term(play: Play) -> None:
 @pytest.mark.cluster
 async def test_on_three_nodes_each_may_be_killed_while_messages_come(nats_cluster: Servers) -> None:
     bus = await Bus.connect(nats_cluster.settings, "test")
-    workspace = Workspace("killed")
+    workspace = own_workspace()
     play = Play(bus, workspace, await ensure_streams(bus, workspace))
     await play.open_desk()
     sent = 0
