@@ -72,7 +72,7 @@ class Turns:
             self._send(turn)
         else:
             line.append(turn)
-            turn.timer = self._loop.call_at(turn.deadline, self._give_up, turn, "")
+            turn.timer = self._loop.call_at(turn.deadline, self._give_up, turn, TimeoutError())
         return turn.told
 
     async def settled(self) -> None:
@@ -95,7 +95,7 @@ class Turns:
         elif isinstance(failure, PublishUnknown):
             self._again(turn, str(failure))
         else:
-            self._fail(turn, failure)
+            self._give_up(turn, failure)
 
     def _overdue(self, turn: Turn) -> None:
         if turn.answer is not None and not turn.answer.cancel():
@@ -107,7 +107,7 @@ class Turns:
         turn.answer = None
         now = self._loop.time()
         if now >= turn.deadline:
-            self._give_up(turn, reason)
+            self._give_up(turn, TimeoutError(reason))
             return
         if turn.pause == FIRST_PAUSE:
             self._log.warning("channel.no_answer", reason=reason)
@@ -125,13 +125,13 @@ class Turns:
             turn.told.set_exception(failure)
         self._leave(turn)
 
-    def _give_up(self, turn: Turn, reason: str) -> None:
-        """Its time is over, and with it that of all behind: stored now, they would stand before its repetition."""
+    def _give_up(self, turn: Turn, failure: BaseException) -> None:
+        """Give it back, and with it all behind: stored now, they would stand before its repetition."""
         line = self._lines[turn.address]
         while line[-1] is not turn:
             line[-1].timer.cancel()
-            self._fail(line[-1], TimeoutError(reason))
-        self._fail(turn, TimeoutError(reason))
+            self._fail(line[-1], TimeoutError(str(failure)))
+        self._fail(turn, failure)
 
     def _leave(self, turn: Turn) -> None:
         """Give the next one of the address its turn."""

@@ -93,15 +93,24 @@ async def test_when_the_time_is_over_all_of_the_address_come_again_in_their_orde
     await again
 
 
-async def test_a_refusal_is_told_and_the_next_one_has_its_turn() -> None:
+async def test_with_a_refused_one_all_behind_it_come_again_in_their_order() -> None:
     store = Store()
     turns = store.turns()
-    first, second = turns.take("a", b"1", b"head"), turns.take("a", b"2", b"head")
+    first, *behind = [turns.take("a", text, b"head") for text in (b"1", b"2", b"3")]
+    other = turns.take("b", b"4", b"head")
     store.answers[0].set_exception(PublishRefused(10077, "full", None))
     with pytest.raises(PublishRefused):
         await first
+    for given_back in behind:
+        with pytest.raises(TimeoutError, match="full"):
+            await given_back
     store.answers[1].set_result(ACK)
-    await second
+    await other
+    assert (store.sent, len(turns)) == ([b"1", b"4"], 0)
+    again = [turns.take("a", text, b"head") for text in (b"1", b"2")]
+    for number in (2, 3):
+        store.answers[number].set_result(ACK)
+        await again[number - 2]
 
 
 async def test_a_caller_that_is_gone_leaves_its_message_under_way() -> None:
