@@ -229,7 +229,8 @@ class RouterProcess:
         snapshots = Snapshots(self._bus, self._workspace, self._times.log_stream)
         while True:
             await asyncio.sleep(STANDBY_LOOK)
-            if not follower.ready or follower.folded - saved < self._settings.snapshot_records:
+            resting = follower.folded - saved < self._settings.snapshot_records or snapshots.rest() > 0
+            if not follower.ready or resting:
                 continue
             try:
                 follower.backlog.forget(await positions.get(PEOPLE))

@@ -343,6 +343,7 @@ class ActiveRouter:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.snapshot_age):
                     await self._snapshot_due.wait()
+                    await asyncio.sleep(self._snapshots.rest())
             try:
                 if self._unsaved and not (self._snapshot_due.is_set() and await self._standby_was_first()):
                     await self._snapshot()

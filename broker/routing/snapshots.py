@@ -40,6 +40,7 @@ LEVEL = 1  # quick; it leaves less than a tenth for the router to read, hash and
 NICE = 5  # the child that encodes gives way to the routers and servers of the machine
 ENCODE_TIMEOUT = 60.0  # seconds for the child that encodes
 READ_TIMEOUT = 60.0
+REST = 4.0  # times as long as a snapshot took: a big state under load is not encoded over and over beside the steps
 
 _encode_backlog = msgspec.json.Encoder().encode
 _decode_backlog = msgspec.json.Decoder(list[PersonRecord]).decode
@@ -86,8 +87,9 @@ class _Body(msgspec.Struct):
 
 
 class Encoding(NamedTuple):
-    """A child that encodes a snapshot, and what it will stand for."""
+    """A child that encodes a snapshot since `begun` (monotonic, seconds), and what it will stand for."""
 
+    begun: float
     folder: tempfile.TemporaryDirectory[str]
     path: Path
     child: int
@@ -113,6 +115,11 @@ class Snapshots:
         self._workspace = workspace
         self._created = created
         self._subject = workspace.snap_subject(MANIFEST)
+        self._rested = 0.0
+
+    def rest(self) -> float:
+        """Seconds until the next one may begin, so that at most a fifth of the time goes into snapshots."""
+        return max(0.0, self._rested - time.monotonic())
 
     async def kept(self) -> list[Kept]:
         """The manifests of this log that are there, the one with the highest position last."""
@@ -136,12 +143,13 @@ class Snapshots:
 
     def fork(self, state: State, position: int, *, backlog: list[PersonRecord], term: Term | None) -> "Encoding":
         """Copy `state`, which stands at log sequence `position`, by a fork; it may change as soon as this returns."""
+        begun = time.monotonic()
         folder = tempfile.TemporaryDirectory(prefix="trunkline-")
         path = Path(folder.name) / "snapshot"
         child = encode_in_child(path, lambda: _pack(_Body(_encode_backlog(backlog), encode_state(state))))
         number = term.number if term else 0
         name = f"{number}-{position}-{state.input}-{secrets.token_hex(4)}"
-        return Encoding(folder, path, child, name, position, state.input, term)
+        return Encoding(begun, folder, path, child, name, position, state.input, term)
 
     async def store(self, encoding: "Encoding") -> Manifest:
         """Store what the child has encoded and remove all but the newest two.
@@ -163,7 +171,9 @@ class Snapshots:
             packed=ZSTD,
         )
         await self._bus.publish(self._subject, msgspec.json.encode(manifest))
-        log.info("snapshot.written", snapshot=manifest.name, bytes=size)
+        took = time.monotonic() - encoding.begun
+        self._rested = time.monotonic() + REST * took
+        log.info("snapshot.written", snapshot=manifest.name, bytes=size, seconds=round(took, 3))
         await self._remove_old()
         return manifest
 
