@@ -15,7 +15,7 @@ from adapters.testing.spoil import spoiled
 from normalizer.content import Content, Text
 
 TAKEN_BELOW, AGAIN_FROM, PAUSE = 300, 500, 429
-DELIVERED_WITHIN = 20.0
+DELIVERED_WITHIN = 30.0
 """Seconds that an event may take in a test, an adapter's own pauses included."""
 
 
