@@ -342,11 +342,14 @@ async def test_a_store_that_is_away_is_waited_for_by_whoever_has_the_message(sta
     memory = ChannelMemory(scene.bus, scene.workspace, CHANNEL)
     kept = await media.put(chunks(b"ab"), limit=10)
     await scene.bus.close()
-    for reading in (memory.load("note"), memory.save("note", b"1"), media.put(chunks(b"ab"), limit=10, key="m")):
-        with pytest.raises(NotAccepted):
-            await reading
-    with pytest.raises(NotAccepted):
-        await anext(media.read(kept))
+    told = await asyncio.gather(
+        memory.load("note"),
+        memory.save("note", b"1"),
+        media.put(chunks(b"ab"), limit=10, key="m"),
+        anext(media.read(kept)),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in told] == [NotAccepted] * 4
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
