@@ -40,7 +40,7 @@ LEVEL = 1  # quick; it leaves less than a tenth for the router to read, hash and
 NICE = 5  # the child that encodes gives way to the routers and servers of the machine
 ENCODE_TIMEOUT = 60.0  # seconds for the child that encodes
 READ_TIMEOUT = 60.0
-REST = 4.0  # times as long as a snapshot took: a big state under load is not encoded over and over beside the steps
+REST = 9.0  # times as long as a snapshot took: a big state under load is not encoded over and over beside the steps
 
 _encode_backlog = msgspec.json.Encoder().encode
 _decode_backlog = msgspec.json.Decoder(list[PersonRecord]).decode
@@ -118,7 +118,7 @@ class Snapshots:
         self._rested = 0.0
 
     def rest(self) -> float:
-        """Seconds until the next one may begin, so that at most a fifth of the time goes into snapshots."""
+        """Seconds until the next one may begin, so that at most a tenth of the time goes into snapshots."""
         return max(0.0, self._rested - time.monotonic())
 
     async def kept(self) -> list[Kept]:
