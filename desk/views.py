@@ -18,6 +18,7 @@ from router.facts import (
     Assigned,
     CallChanged,
     ClockJumped,
+    ClockSetBack,
     CommandRefused,
     ConversationParked,
     ConversationWeighed,
@@ -192,7 +193,7 @@ class Touched(Struct, frozen=True):
 
 def touched(state: State, record: Record) -> Touched:
     """Name what a record, already folded into ``state``, has changed of the lists. Order is that of the facts."""
-    if any(isinstance(fact, RulesTaken | ClockJumped) for fact in record.facts):
+    if any(isinstance(fact, RulesTaken | ClockJumped | ClockSetBack) for fact in record.facts):
         return Touched(everything=True)
     conversations = {c.id: None for person in record.loaded for c in person.conversations}
     operators: dict[str, None] = {}

@@ -51,6 +51,6 @@ def obey(d: Draft, command: Command) -> None:
     d.line = operator_line(command.operator)
     if command.operator not in d.rules.operators:
         raise Refused("unknown_operator", f"There is no operator {command.operator} in the rules in force.")
-    if command.expires < d.at:
+    if command.expires < d.now:
         raise Refused("expired", "The command came too late and was not carried out. Look again, and repeat it.")
     HANDLERS[type(command.action)](d, command, command.action)

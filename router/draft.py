@@ -41,13 +41,12 @@ class Surroundings(Struct):
 class Draft:
     """One step. ``emit`` applies a fact at once, so that what is decided next sees it.
 
-    ``now`` never goes back, ``at`` is what the bus's clock said of the input: less where that clock was set back since.
+    ``now`` goes back only where the bus's clock was set back by more than its nodes may differ.
     ``line`` is whose record this becomes, ``freed`` are operators who may have room now, ``parked`` people who left.
     """
 
     __slots__ = (
         "_folds",
-        "at",
         "by",
         "change",
         "facts",
@@ -63,12 +62,11 @@ class Draft:
         "why",
     )
 
-    def __init__(self, change: Change, now: int, at: int, consumed: int, around: Surroundings) -> None:
+    def __init__(self, change: Change, now: int, consumed: int, around: Surroundings) -> None:
         change.now = now
         self.change = change
         self.state: State = change.state
         self.now = now
-        self.at = at
         self.input = consumed
         self.policy = around.policy
         self.waiting = around.waiting

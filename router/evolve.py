@@ -8,6 +8,7 @@ import msgspec
 from router.change import Change, Fold
 from router.deadlines import ARCHIVE, timer_id
 from router.fold_calls import CALLS
+from router.fold_clock import CLOCK
 from router.fold_conversations import CONVERSATIONS
 from router.fold_operators import OPERATORS, WORKSPACE, operator_of
 from router.fold_parking import PARKING
@@ -16,7 +17,7 @@ from router.people import PersonRecord
 from router.record import Record
 from router.state import State
 
-FOLDS: Mapping[type, Fold] = MappingProxyType({**PEOPLE, **CONVERSATIONS, **PARKING, **CALLS, **OPERATORS, **WORKSPACE})
+FOLDS: Mapping[type, Fold] = MappingProxyType({**PEOPLE, **CONVERSATIONS, **PARKING, **CALLS, **OPERATORS, **WORKSPACE, **CLOCK})
 """How each fact changes the state."""
 KEEP_COMMANDS = 256
 """Command ids remembered, per operator."""

@@ -201,6 +201,7 @@ _SENTENCES: Mapping[type, Callable[[Any], str]] = MappingProxyType(
         f.OperatorIdle: _silent,
         f.RulesTaken: lambda fact: f"Rules version {fact.version} are in force.",
         f.ClockJumped: lambda fact: f"The bus stood still for {fact.gap / 1_000:g} s.",
+        f.ClockSetBack: lambda fact: f"The bus's clock was set back by {fact.gap / 1_000:g} s.",
         f.WorkspaceRestored: lambda fact: f"The workspace was restored; {fact.skip} numbers are left out.",
         f.Scheduled: _silent,
         f.TimerSet: _silent,

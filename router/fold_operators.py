@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import msgspec
-
 from router import facts as f
 from router.change import Change, Fold
-from router.deadlines import GRACE, NODE, OFFER, UNANSWERED, WAKE, timer_id
+from router.deadlines import GRACE, NODE, WAKE, timer_id
 from router.people import Conversation
 from router.state import CannedAnswer, Operator
 
@@ -63,7 +61,8 @@ def _count(c: Change, operator: Operator, channel: str, more: int) -> None:
         c.drop(operator.counts, channel)
 
 
-def _node_alive(c: Change, fact: f.NodeAlive) -> None:
+def node_alive(c: Change, fact: f.NodeAlive) -> None:
+    """Renew a node's lease."""
     c.put(c.state.nodes, fact.node, fact.until)
     c.timer(NODE, fact.node, fact.until)
 
@@ -120,32 +119,6 @@ def _rules_taken(c: Change, fact: f.RulesTaken) -> None:
     c.set(c.state, "rules", fact.rules)
 
 
-def _clock_jumped(c: Change, fact: f.ClockJumped) -> None:
-    state, gap = c.state, fact.gap
-    for node, until in list(state.nodes.items()):
-        _node_alive(c, f.NodeAlive(node=node, until=until + gap))
-    for operator in state.operators.values():
-        if operator.grace_until:
-            c.set(operator, "grace_until", operator.grace_until + gap)
-            c.timer(GRACE, operator.id, operator.grace_until)
-        for name in operator.held:
-            _move_deadlines(c, state.conversations[name], operator.id, gap)
-
-
-def _move_deadlines(c: Change, conversation: Conversation, operator: str, gap: int) -> None:
-    """Nobody is counted as not answering while the bus stood still: move on what this operator has to answer."""
-    timers = c.state.timers
-    if conversation.owner == operator and (due := timers.get(timer_id(UNANSWERED, conversation.id))):
-        c.timer(UNANSWERED, conversation.id, due + gap)
-    moved = []
-    for offer in conversation.offers:
-        if offer.operator == operator and offer.expires:
-            offer = msgspec.structs.replace(offer, expires=offer.expires + gap)  # noqa: PLW2901  # the moved one
-            c.put(timers, timer_id(OFFER, conversation.id, offer.id), offer.expires)
-        moved.append(offer)
-    c.set(conversation, "offers", moved)
-
-
 def _scheduled(c: Change, fact: f.Scheduled) -> None:
     c.set(c.state, "todo", [*c.state.todo, *fact.items])
 
@@ -159,7 +132,7 @@ def _timer_set(c: Change, fact: f.TimerSet) -> None:
 
 OPERATORS: Mapping[type, Fold] = MappingProxyType(
     {
-        f.NodeAlive: _node_alive,
+        f.NodeAlive: node_alive,
         f.NodeLost: _node_lost,
         f.OperatorOnline: _operator_online,
         f.OperatorGone: _operator_gone,
@@ -199,7 +172,6 @@ def _restored(c: Change, fact: f.WorkspaceRestored) -> None:
 WORKSPACE: Mapping[type, Fold] = MappingProxyType(
     {
         f.RulesTaken: _rules_taken,
-        f.ClockJumped: _clock_jumped,
         f.WorkspaceRestored: _restored,
         f.Scheduled: _scheduled,
         f.TimerSet: _timer_set,

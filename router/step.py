@@ -30,7 +30,8 @@ from router.timers import TIMERS
 from router.todo import TODO, take_rules, wants_match
 
 JUMP: Final = 5_000
-"""Two inputs further apart than this (ms) mean that the bus stood still, not that people left."""
+"""Two inputs further apart than this (ms) mean that the bus stood still, not that people left; the other way round that
+its clock had been wrong. Nodes that take turns may differ by less: time stands still then."""
 
 Cause = Literal["input", "timer", "todo", "clock", "position"]
 
@@ -81,7 +82,7 @@ class Machine:
         self.release = release
         self.term = state.term
         self.failure: Exception | None = None
-        self._input, self._step, self._now, self._at = state.input, state.step, state.now, state.now
+        self._input, self._step, self._now = state.input, state.step, state.now
         waiting = {name for name, one in state.conversations.items() if one.status == "waiting"}
         self._around = Surroundings(policy=Policy(state.rules), waiting=waiting, folds=folds, release=release)
         self._heap = [(due, name) for name, due in state.timers.items()]
@@ -113,14 +114,15 @@ class Machine:
         """Do everything that input ``seq``, stored at ``at_ms``, causes; no entries: it has no effect."""
         entries: list[Entry] = []
         gap = at_ms - self._now
-        if gap > 0:
-            jumped = self._now and gap > JUMP
+        if gap > 0 or gap < -JUMP:
+            jumped = self._now and abs(gap) > JUMP
             self._now = at_ms
             if jumped:
-                entries.append(self._other("clock", "", Draft.emit, f.ClockJumped(gap=gap)))
+                news = f.ClockJumped(gap=gap) if gap > 0 else f.ClockSetBack(gap=-gap)
+                entries.append(self._other("clock", "", Draft.emit, news))
         if self._heap and self._heap[0][0] <= self._now:
             self._fire(entries, value)
-        self._input, self._step, self._at = seq, 0, at_ms
+        self._input, self._step = seq, 0
         entry = self._take(value, loaded)
         if entry is not None:
             entries.append(entry)
@@ -228,7 +230,7 @@ class Machine:
         return self._finish(draft, cause, ref, by, loaded)
 
     def _draft(self) -> Draft:
-        return Draft(Change(self.state), self._now, self._at, self._input, self._around)
+        return Draft(Change(self.state), self._now, self._input, self._around)
 
     def _instead(self, failed: Draft, cause: Cause, ref: str, fact: f.AnyFact, line: str) -> Draft:
         """Undo the step and record ``fact`` alone; what caused it is consumed, so that it does not come again."""

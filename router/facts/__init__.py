@@ -34,6 +34,7 @@ from router.facts.workspace import (
     AnswerDeleted,
     AnswerSaved,
     ClockJumped,
+    ClockSetBack,
     CommandRefused,
     InputRefused,
     RulesTaken,
@@ -50,6 +51,7 @@ __all__ = [
     "Assigned",
     "CallChanged",
     "ClockJumped",
+    "ClockSetBack",
     "CommandRefused",
     "ConversationArchived",
     "ConversationClosed",
@@ -129,6 +131,7 @@ AnyFact = (
     | OperatorIdle
     | RulesTaken
     | ClockJumped
+    | ClockSetBack
     | WorkspaceRestored
     | Scheduled
     | TimerSet

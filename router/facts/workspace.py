@@ -19,6 +19,12 @@ class ClockJumped(Fact, frozen=True, kw_only=True, tag="clock.jumped"):
     gap: int
 
 
+class ClockSetBack(Fact, frozen=True, kw_only=True, tag="clock.set_back"):
+    """The bus's clock had been ahead and was set back by ``gap`` ms: open work, its deadlines and its age move with it."""
+
+    gap: int
+
+
 class WorkspaceRestored(Fact, frozen=True, kw_only=True, tag="workspace.restored"):
     """What was decided after a backup is lost, and ``skip`` numbers with it, none of which is given again."""
 

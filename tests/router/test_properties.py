@@ -212,6 +212,8 @@ def work(world: World, kind: int, a: int, b: int, c: int) -> None:
             world.feed(i.OperatorIdle(operator=NAMES[a % 4], node=f"n{b % 2}", idle=c % 3 != 0))
         case 30 if b == 0:
             world.tick(49 * 3_600_000)
+        case 30 if b < 4:  # the bus's clock was ahead
+            world.tick((-49 * 3_600_000, -3_600_000, -6_000)[b - 1])
         case 29:
             for number in range(66 if a < 3 else 2):
                 world.write("0", "more", native_id=f"{world.seq}-{number}")
