@@ -17,7 +17,9 @@ from router.people import PersonRecord
 from router.record import Record
 from router.state import State
 
-FOLDS: Mapping[type, Fold] = MappingProxyType({**PEOPLE, **CONVERSATIONS, **PARKING, **CALLS, **OPERATORS, **WORKSPACE, **CLOCK})
+FOLDS: Mapping[type, Fold] = MappingProxyType(
+    {**PEOPLE, **CONVERSATIONS, **PARKING, **CALLS, **OPERATORS, **WORKSPACE, **CLOCK}
+)
 """How each fact changes the state."""
 KEEP_COMMANDS = 256
 """Command ids remembered, per operator."""

@@ -17,7 +17,7 @@ from router.fold_operators import node_alive
 from router.people import Conversation
 
 _STAY: Final = frozenset((ARCHIVE, FORGET, PARK, WAKE))
-"""Timers that are not moved back: nothing is put away too early, and an operator named the time of a wake by the clock."""
+"""Timers that are not moved back: nothing is put away too early, and the time of a wake was named by somebody."""
 
 
 def _jumped(c: Change, fact: f.ClockJumped) -> None:

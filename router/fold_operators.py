@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from router import facts as f
 from router.change import Change, Fold
-from router.deadlines import GRACE, NODE, WAKE, timer_id
+from router.deadlines import GRACE, NODE, WAKE
 from router.people import Conversation
 from router.state import CannedAnswer, Operator
 

@@ -20,7 +20,7 @@ class ClockJumped(Fact, frozen=True, kw_only=True, tag="clock.jumped"):
 
 
 class ClockSetBack(Fact, frozen=True, kw_only=True, tag="clock.set_back"):
-    """The bus's clock had been ahead and was set back by ``gap`` ms: open work, its deadlines and its age move with it."""
+    """The bus's clock was ahead and is set back by ``gap`` ms: open work, its age and deadlines move with it."""
 
     gap: int
 

@@ -1,4 +1,4 @@
-"""The bus's clock was ahead and is set back: what is open goes on as if it had never been wrong (promises P4 and P5)."""
+"""The bus's clock was ahead and is set back: what is open goes on as if it had been right (promises P4 and P5)."""
 
 import pytest
 
