@@ -86,30 +86,39 @@ class Sending:
         """Give the number of the message that is meant, by its native id or as the outbound that it was."""
         known = read_native_id(content.target, self._bot) or await self._notes.sent(content.target)
         if known is None or known[0] != chat:
-            raise Refused("no_target", "the message that this is about is not known any more")
+            raise _gone()
         return known[1]
 
     async def _call(self, call: Call, address: str) -> Json:
         """Make a call; a refusal certainly sent nothing, so what heals it is tried once, at once."""
         try:
-            return await self._driver.call(call)
+            return await self._make(call)
         except Moved as exc:
             home, _ = read_address(address)
             await self._notes.move(home, exc.chat)
             self._context.log.info("telegram.chat_moved", old=home, new=exc.chat)
-            return await self._driver.call(moved(call, exc.chat))
-        except RateLimited as exc:
-            chat = int(call.params["chat_id"])
-            whole = self._floods.whole(chat, self._context.now(), exc.retry_after or 0)
-            raise RateLimited(exc.code, exc.message, retry_after=exc.retry_after or 0, whole_channel=whole) from exc
+            if "message_id" in call.params:  # in the new chat that number is another message, perhaps somebody else's
+                raise _gone() from exc
+            other: Call | None = moved(call, exc.chat)
         except SendError as exc:
-            if exc.code == ALREADY.get(call.method):
-                return {}
             other = mend(call, exc)
             if other is None:
                 raise
             self._context.log.info("telegram.sent_otherwise", code=exc.code, method=other.method)
-        return await self._driver.call(other)
+        return await self._make(other)
+
+    async def _make(self, call: Call) -> Json:
+        """Make a call once; that it is already as we want it is a success."""
+        try:
+            return await self._driver.call(call)
+        except RateLimited as exc:
+            pause = exc.retry_after or 0
+            whole = self._floods.whole(int(call.params["chat_id"]), self._context.now(), pause)
+            raise RateLimited(exc.code, exc.message, retry_after=pause, whole_channel=whole) from exc
+        except Refused as exc:
+            if exc.code != ALREADY.get(call.method):
+                raise
+            return {}
 
     async def _note(self, outbound: Outbound, result: Json) -> Sent:
         """Remember as what it was sent; that it cannot be noted does not unsend it."""
@@ -123,3 +132,7 @@ class Sending:
         except Exception:  # noqa: BLE001  # whatever the store has: the message is sent
             self._context.log.warning("telegram.sent_not_noted", outbound=outbound.id)
         return Sent(native_id=native_id(self._bot, posted.chat.id, posted.message_id))
+
+
+def _gone() -> Refused:
+    return Refused("no_target", "the message that this is about is not known any more")

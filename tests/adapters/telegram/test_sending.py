@@ -125,6 +125,37 @@ async def test_a_message_of_another_chat_is_not_touched(rig: TelegramRig) -> Non
     assert (43, 1) in rig.peer.messages
 
 
+@pytest.mark.parametrize("change", ["edit", "delete", "react"])
+async def test_in_a_group_that_has_moved_no_message_of_the_same_number_is_touched(
+    rig: TelegramRig, change: str
+) -> None:
+    """A supergroup counts its messages from 1: the number that we know is somebody else's there."""
+    rig.peer.join(-5, "Friends")
+    sent = await send(rig, Text(text="one"), "telegram:-5")
+    assert isinstance(sent, Sent)
+    rig.peer.join(-1005, "Friends", kind="supergroup")
+    rig.peer.moved[-5] = -1005
+    rig.peer.messages[-1005, 1] = {"message_id": 1, "text": "somebody's", "from": rig.peer.bot}
+    wishes = {
+        "edit": Edit(target="c1-1", text="two"),
+        "delete": Delete(target=sent.native_id),
+        "react": Reaction(target="c1-1", emoji="👍"),
+    }
+    outcome = await send(rig, wishes[change], "telegram:-5", 2)
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "no_target"
+    assert rig.peer.messages[-1005, 1]["text"] == "somebody's"
+    assert not rig.peer.reactions
+    assert await send(rig, Text(text="three"), "telegram:-5", 3) == Sent(native_id=f"{BOT}/-1005/2")
+
+
+async def test_a_caption_that_is_changed_twice_is_as_it_should_be(rig: TelegramRig) -> None:
+    """The answer to the first change may have been lost."""
+    await send(rig, picture(rig, caption="one"))
+    sent = await send(rig, Edit(target="c1-1", text="two"), number=2)
+    assert await send(rig, Edit(target="c1-1", text="two"), number=2) == sent
+
+
 @pytest.mark.parametrize("fault", [Cut(), After(Cut()), Answer(status=502)], ids=["cut", "lost", "502"])
 async def test_a_change_of_unknown_outcome_may_be_made_again(rig: TelegramRig, fault: object) -> None:
     await send(rig, Text(text="one"))
