@@ -1,4 +1,4 @@
-"""Conversations end, and may begin again (routing rows 21 and 24)."""
+"""Conversations end, and may begin again (routing rules 19 and 20)."""
 
 from router import facts as f
 from router.draft import Draft, Refused

@@ -1,4 +1,4 @@
-"""Conversations change hands: accept, decline, transfer, take, release (routing rows 6, 14 and 19)."""
+"""Conversations change hands: accept, decline, transfer, take, release (routing rules 14, 16 and 17)."""
 
 from normalizer.content import Text
 from router import facts as f

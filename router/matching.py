@@ -1,7 +1,7 @@
-"""Who can take what, and who is best: the plain O(n x m) rule that a faster engine is checked against.
+"""Matching: who qualifies for a conversation, who has room for it, and who of them is best.
 
-Routing rows 2, 5, 9 and 13 of docs/routing.md: qualification, room, and total orders over operators and conversations,
-so that the result never depends on the order of a dict.
+Rules 2, 6, 11 and 12 of docs/routing.md: qualification, capacity, and total orders over operators and conversations, so
+that the result never depends on the order of a dict.
 """
 
 import heapq
@@ -89,7 +89,7 @@ def shortage(policy: Policy, operator: Operator, rule: OperatorRule, new: Conver
 
 
 def excess(policy: Policy, operator: Operator, rule: OperatorRule, new: Conversation) -> bool:
-    """Tell whether the operator has more of the kind of ``new`` than fits already (routing row 10: one more, once)."""
+    """Tell whether the operator has more of the kind of ``new`` than fits already (routing rule 18: one more, once)."""
     limit = rule.limits.get(policy.channel(new.channel).type)
     if limit is not None and _count(policy, operator, new) > limit:
         return True

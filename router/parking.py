@@ -1,4 +1,4 @@
-"""Conversations that wait for the customer cost their owner nothing, until they wake (routing row 10)."""
+"""Parking: a conversation that waits for the customer takes no room of its owner until it wakes (routing rule 18)."""
 
 from typing import Final, Literal
 
@@ -79,7 +79,7 @@ def wake_for_link(d: Draft, name: str) -> None:
 def wake(d: Draft, conversation: Conversation, reason: Waking, *, by: str = "", place: bool = True) -> None:
     """Let the owner go on who is at work and has room, or one more than that; else it goes to the queue, from now.
 
-    Deferrable work waits for an owner who is not at work, as it does when they leave (routing row 15).
+    Deferrable work waits for an owner who is not at work, as it does when they leave (routing rule 21).
     Its old age would let it overtake everybody and ask for nothing any more, so it counts anew, moved forward like
     the conversations of a lost operator. Without ``place`` the caller looks for somebody.
     """

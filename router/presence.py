@@ -1,4 +1,4 @@
-"""Operators come and go: nodes with leases, sockets, grace, draining, log-out (routing rows 15 and 16)."""
+"""Operators come and go: nodes with leases, sockets, grace, draining, log-out (routing rules 21 and 22)."""
 
 from router import facts as f
 from router.deadlines import ORPHAN, timer_id

@@ -1,4 +1,4 @@
-"""The queue: coming in, being offered, going back with the age kept (routing rows 3 to 8, 11, 12, 14, 18)."""
+"""The queue: coming in, being offered, going back with the age kept (docs/routing.md)."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -386,6 +386,6 @@ def withdraw(d: Draft, conversation: Conversation) -> None:
 
 
 def exclusion(d: Draft, conversation: Conversation, operator: str) -> dict[str, int]:
-    """So long an operator who declined or did not answer is passed over (routing row 8)."""
+    """Give how long an operator who declined or did not answer is passed over (routing rule 13)."""
     timeout = d.policy.channel(conversation.channel).offer_timeout
     return {operator: d.now + max(d.rules.times.exclude_min, 3 * timeout)}

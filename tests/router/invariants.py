@@ -246,7 +246,7 @@ def check_rest(state: State, *, kept: frozenset[str] = frozenset()) -> None:
 
 
 def _check_warned(state: State, policy: Policy, one: Conversation) -> None:
-    """Row 18: never silent; while somebody's connection is broken the grace time may hide that nobody is there."""
+    """Routing rule 9: never silent; but while a connection is broken the grace time may hide that nobody is there."""
     lack = understaffed(state, policy, one)
     if lack == "unroutable" or (lack and not any(operator.grace_until for operator in state.operators.values())):
         assert one.warned == lack, f"{one.id} waits for nobody"

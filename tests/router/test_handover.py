@@ -1,4 +1,4 @@
-"""Routing rows 14, 15, 16, 19 and 21: transfer, presence, draining, take, release, wrap-up; and what may be said."""
+"""Routing rules 16, 17, 19, 21 and 22: transfer, presence, draining, take, release, wrap-up; and what may be said."""
 
 import pytest
 

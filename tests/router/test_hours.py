@@ -1,4 +1,4 @@
-"""Routing row 17: opening hours, at both changes of the clocks; steps that wait overnight; and who is told what."""
+"""Routing rule 5: opening hours, at both changes of the clocks; steps that wait overnight; and who is told what."""
 
 from typing import Any
 

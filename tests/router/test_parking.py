@@ -1,4 +1,4 @@
-"""Routing row 10: conversations that wait for the customer cost nothing, and wake with their owner if that can be."""
+"""Routing rule 18: conversations that wait for the customer cost nothing, and wake with their owner if that can be."""
 
 from typing import Any
 

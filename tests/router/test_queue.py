@@ -1,4 +1,4 @@
-"""Routing rows 1 to 13: rules, requirements, order, choice, offers, exclusion, capacity, relaxation, language, last."""
+"""Routing rules 1 to 14: requirements, order, choice, offers, exclusion, capacity, relaxation, language, last."""
 
 import pytest
 
