@@ -19,7 +19,11 @@ PARALLEL = 16
 TRIES = 3
 FIRST_PAUSE = 1.0
 PATIENCE = 120_000
-"""How long after its message (ms) a file is worth holding up what comes after it."""
+"""How long (ms) the files of a chat may fail before what comes after them goes on without them. It is not reckoned from
+their messages: those that waited at Telegram while we were away come just when the network is still bad."""
+
+FORGET_AFTER, REMEMBERED_CHATS = 600_000, 1_000
+"""A chat whose last failure is so long ago (ms) begins anew; so many chats are remembered."""
 
 FETCH_WITHIN = 60.0
 """Seconds for all tries of one reading."""
@@ -45,9 +49,11 @@ class Files:
         self._pause = pause
         self._within = within
         self._slots = asyncio.Semaphore(PARALLEL)
+        self._failing: dict[int, tuple[int, int]] = {}
+        """Chats whose files fail: since when, and when last (ms)."""
 
-    async def fetch(self, file: File, key: str, sent_at: int) -> Fetched | Missing:
-        """Fetch a file once; ``key`` finds it again in a repetition, ``sent_at`` is when it was sent (ms).
+    async def fetch(self, file: File, key: str, chat: int) -> Fetched | Missing:
+        """Fetch a file of a chat once; ``key`` finds it again in a repetition.
 
         Raises:
             TryLater: it cannot be had now; the update must come again.
@@ -55,15 +61,26 @@ class Files:
         if file.file_size > self._largest:
             return self._too_big()
         try:
-            return await self._in_time(file, key)
+            found = await self._in_time(file, key)
         except FileTooBig:
             return self._too_big()
         except Refused as exc:
             return self._too_big() if exc.code == "too_big" else self._give_up(exc)
         except TryLater as exc:
-            if self._context.now() - sent_at < PATIENCE:
+            if not self._has_failed_enough(chat):
                 raise
             return self._give_up(exc)
+        self._failing.pop(chat, None)
+        return found
+
+    def _has_failed_enough(self, chat: int) -> bool:
+        now = self._context.now()
+        since, last = self._failing.pop(chat, (now, now))
+        since = since if now - last < FORGET_AFTER else now
+        self._failing[chat] = (since, now)
+        if len(self._failing) > REMEMBERED_CHATS:
+            del self._failing[next(iter(self._failing))]
+        return now - since >= PATIENCE
 
     async def _in_time(self, file: File, key: str) -> Fetched:
         """Other chats are not asked for meanwhile, and a file may trickle for ever."""

@@ -167,7 +167,7 @@ class Intake:
         if file is None or message is None:
             return None
         key = f"{self._api.bot}/{message.chat.id}/{message.message_id}/{file.file_unique_id or file.file_id}"
-        return await self._files.fetch(file, key, message.date * 1_000)
+        return await self._files.fetch(file, key, message.chat.id)
 
     def _answer(self, update: Update) -> None:
         """Tell Telegram that a press was taken, so that the button stops turning; nothing depends on it."""

@@ -11,7 +11,7 @@ from adapters.errors import BadCredentials, NotAccepted, NotReachable, TryLater
 from adapters.telegram.client import BotApi, Upload
 from adapters.telegram.faults import Answer as FrameOfAnswer
 from adapters.telegram.faults import Conflict
-from adapters.telegram.files import Files
+from adapters.telegram.files import TRIES, Files
 from adapters.telegram.intake import LONGEST_LETTER
 from adapters.telegram.notes import FORGET_AFTER, Notes, Offset
 from adapters.telegram.wire import File
@@ -197,11 +197,31 @@ async def test_a_file_that_does_not_come_holds_up_its_own_chat_alone_and_not_for
     await until(lambda: texts(rig.context)[:1] == ["another chat"], "others are served")
     assert "behind it" not in texts(rig.context)
     assert held in rig.peer.queue.pending
+    await until(lambda: "telegram.update_waits" in events(rig.context), "it waits")
     rig.context.time = NOON + 180_000
     await until(lambda: "behind it" in texts(rig.context), "it goes on without the file")
     given_up = next(one.content for one in rig.context.accepted if isinstance(one.content, Unsupported))
     assert "could not be fetched" in given_up.what
     assert rig.context.counts["file_given_up"] == 1
+
+
+async def test_a_file_that_has_waited_at_telegram_is_not_given_up_because_it_is_old(rig: TelegramRig) -> None:
+    """After an outage of ours all files are old, and the network is not good again yet."""
+    rig.peer.will(*[Answer(status=502)] * (2 * TRIES), on=DOWNLOAD)
+    file = rig.peer.add_file(PNG)
+    rig.peer.queue.add({"message": rig.peer.message(document=file, date=NOON // 1_000 - 3_600)})
+    await until(lambda: rig.context.accepted, "the file is there")
+    assert isinstance(rig.context.accepted[0].content, Media)
+
+
+async def test_an_album_that_does_not_come_is_given_up_at_once_and_not_file_by_file(rig: TelegramRig) -> None:
+    rig.peer.will(*[Answer(status=502)] * 1_000, on=DOWNLOAD)
+    for _ in range(3):
+        rig.peer.queue.add({"message": rig.peer.message(document=rig.peer.add_file(PNG))})
+    await until(lambda: "telegram.update_waits" in events(rig.context), "it waits")
+    rig.context.time = NOON + 180_000
+    await until(lambda: len(rig.context.accepted) == 3, "it goes on without the files")
+    assert rig.context.counts["file_given_up"] == 3
 
 
 async def test_a_file_that_is_longer_than_it_was_said_to_be_is_cut_off() -> None:
@@ -233,7 +253,7 @@ async def test_a_file_that_trickles_does_not_keep_the_poller_for_ever() -> None:
     files = Files(Trickling(settings("http://127.0.0.1:1"), context), context, 20_000_000, within=0.1)
     with pytest.raises(TryLater, match=r"did not come within 0\.1 s"):
         async with asyncio.timeout(20):
-            await files.fetch(File(file_id="f"), "key", NOON)
+            await files.fetch(File(file_id="f"), "key", 42)
     await context.close()
 
 
