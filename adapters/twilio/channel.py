@@ -320,7 +320,9 @@ class Twilio(Adapter):
             listed = await self._client.messages.list_async(to=message.to, **sender, limit=MOST_LISTED)
         except ApiError as exc:
             raise OutcomeUnknown("not_told", f"Twilio cannot tell now (status {exc.status})") from exc
-        found = [one for one in listed if self._may_be(one, message, outbound)]
+        pages: dict[int, dict[str, str]] = {}
+        alike = [one for one in listed if self._may_be(one, message, outbound)]
+        found = [one for one in alike if await self._statuses.whose(one, pages) in ("", outbound.id)]
         if len(found) != 1:
             raise OutcomeUnknown("not_found", "Twilio's list does not show whether the message was sent")
         if STATES.get(found[0].status) is ReceiptState.FAILED:

@@ -114,7 +114,7 @@ class Statuses:
         count = 0
         pages: dict[int, dict[str, str]] = {}
         async for message in self._changed(since - OVERLAP):
-            outbound = await self._whose(message, pages)
+            outbound = await self.whose(message, pages)
             code = str(message.error_code or "")
             status = Status(outbound=outbound, sid=message.sid, status=str(message.status).lower(), code=code)
             receipt = to_receipt(status, now=self._context.now()) if outbound else None
@@ -125,8 +125,11 @@ class Statuses:
         self.behind = False
         return count
 
-    async def _whose(self, message: Any, pages: dict[int, dict[str, str]]) -> str:  # noqa: ANN401 - the library has no types
-        """Give our id of a message, empty where it is none of ours: another program may use the same number."""
+    async def whose(self, message: Any, pages: dict[int, dict[str, str]]) -> str:  # noqa: ANN401 - the library has no types
+        """Give our id of a message, empty where it is none of ours: another program may use the same number.
+
+        ``pages`` keeps what was read for the next one. Raises NotAccepted: it could not be read in time.
+        """
         hour = _milliseconds(message.date_created) // HOUR
         for near in (hour, hour + 1, hour - 1):  # clocks differ, and notes are written a little later
             if near not in pages:

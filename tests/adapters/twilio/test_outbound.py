@@ -287,6 +287,17 @@ async def test_the_same_text_of_another_message_is_not_taken_for_it(line: Line) 
         await line.adapter.find(message)
 
 
+async def test_what_the_process_before_has_sent_is_not_taken_for_it(connect: Connect) -> None:
+    """Both were decided before either was sent; the second one died with its process."""
+    line = await connect()
+    second = line.message(Text(text="ok"), number=2)
+    line.context.time += 60_000
+    await line.answer("ok", number=1)
+    await line.adapter.close()
+    with pytest.raises(OutcomeUnknown):
+        await (await connect()).adapter.find(second)
+
+
 async def test_an_older_message_with_the_same_text_is_not_taken_for_it(connect: Connect) -> None:
     line = await connect()
     await line.answer("ok", number=1)
