@@ -34,8 +34,8 @@ $(FRONT): $(shell find web/ui -name node_modules -prune -o -type f -print) scrip
 	@scripts/front build
 	@touch $@
 
-demo: setup front ## Start Trunkline with a demo shop and a demo operator
-	@exec $(BIN)/trunkline demo
+demo: setup front ## Start a demo shop and its desk; options in ARGS, such as ARGS="--listen 127.0.0.1:8090"
+	@exec $(BIN)/trunkline demo $(ARGS)
 
 test-packages:
 	@scripts/apt-install chromium:chromium,chromium-browser,google-chrome dovecot-imapd:/usr/lib/dovecot/imap,/usr/libexec/dovecot/imap dovecot-lmtpd:/usr/lib/dovecot/lmtp,/usr/libexec/dovecot/lmtp \
