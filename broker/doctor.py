@@ -24,6 +24,7 @@ from adapters.session import Reach, open_session
 from broker.bus.api import Fault, call
 from broker.bus.connection import Bus
 from broker.bus.errors import BusError
+from broker.bus.server import MAX_PAYLOAD
 from broker.bus.streams import Workspace
 from broker.channels.offline import OfflineContext
 from broker.channels.program import Program
@@ -77,7 +78,8 @@ async def examine(source: Source, data: Path, *, only: Collection[str] = ()) -> 
             return list(await asyncio.gather(*jobs))
         general = _general(source, data, http, running=bus is not None)
         first, *channels = await asyncio.gather(general, *jobs)
-        return [Report(GENERAL, (about_bus, *await _clock(bus, source), *first.findings)), *channels]
+        found = (about_bus, *await _room(bus), *await _clock(bus, source), *first.findings)
+        return [Report(GENERAL, found), *channels]
 
 
 async def refuse_bad_settings(source: Source, only: Collection[str] = ()) -> None:
@@ -203,6 +205,23 @@ async def _secret(bus: Bus | None, source: Source) -> bytes:
         except BusError:  # a workspace that has never been started has no streams yet
             pass
     return secrets.token_bytes(LENGTH)
+
+
+async def _room(bus: Bus | None) -> Iterable[Finding]:
+    """Look whether the bus takes the largest messages: a version of the rules, a person with a long history."""
+    if bus is None:
+        return ()
+    try:
+        pipeline = await bus.publisher(timeout=BUS_TIMEOUT)
+        taken = pipeline.largest
+        await pipeline.close()
+    except BusError:
+        return ()
+    if taken < MAX_PAYLOAD:
+        what = f"NATS takes messages of {taken:,} bytes at most; Trunkline may need {MAX_PAYLOAD:,}"
+        remedy = f"set max_payload: {MAX_PAYLOAD} on every node (deploy/nats/node.conf) and reload it, then restart us"
+        return (_wrong(what, remedy),)
+    return (Finding(what=f"NATS takes messages of {taken:,} bytes", ok=True),)
 
 
 class _ServerTime(msgspec.Struct):

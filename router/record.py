@@ -74,7 +74,7 @@ class Entry(Struct, frozen=True):
 
     ``parked`` are the people who leave the memory with it: to be put into the store of people after the record's
     acknowledgement, under their ids and addresses. ``refused``: the step raised; the input (or the record, for a
-    timer) belongs to the dead letters.
+    timer) belongs to the dead letters. ``payload`` is the record as it is stored.
     """
 
     line: str
@@ -82,6 +82,7 @@ class Entry(Struct, frozen=True):
     record: Record
     parked: tuple[PersonRecord, ...] = ()
     refused: bool = False
+    payload: bytes = b""
 
 
 _decoder = msgspec.json.Decoder(Record)

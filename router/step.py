@@ -5,6 +5,7 @@ Each is a step, each step one record. A step that raises is undone and recorded 
 
 import heapq
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -24,7 +25,7 @@ from router.people import Conversation, PersonRecord
 from router.policy import Policy
 from router.presence import keep_node, lose_socket, note_idleness, sign_in
 from router.receipts import conversation_of, take_receipt
-from router.record import WORKSPACE_LINE, Entry, Record
+from router.record import WORKSPACE_LINE, Entry, Record, encode_record
 from router.state import State
 from router.timers import TIMERS
 from router.todo import TODO, take_rules, wants_match
@@ -38,6 +39,10 @@ Cause = Literal["input", "timer", "todo", "clock", "position"]
 
 _OURS: Final = re.compile(r"c[0-9]{1,20}")
 """What a conversation's id looks like; a stranger's receipt may claim anything."""
+
+
+class RecordTooLarge(Exception):
+    """A step gave a record that the server does not store: it is refused like one that raises."""
 
 
 class Undecodable(Struct, frozen=True):
@@ -73,14 +78,15 @@ def wanted(value: Input | Undecodable) -> Wanted:
 class Machine:
     """The active router: ``state``, and the indexes that only it needs, which are functions of the state.
 
-    ``release`` is the version of the code, ``term`` is set by the shell, ``failure`` is what the last refused step
-    raised. ``folds`` lets tests put in a fold that fails.
+    ``release`` is the version of the code, ``failure`` is what the last refused step raised. The shell sets ``term``,
+    and ``largest``: how many bytes of a record can be stored. ``folds`` lets tests put in a fold that fails.
     """
 
     def __init__(self, state: State, *, release: str, folds: Mapping[type, Fold] = FOLDS) -> None:
         self.state = state
         self.release = release
         self.term = state.term
+        self.largest = sys.maxsize
         self.failure: Exception | None = None
         self._input, self._step, self._now = state.input, state.step, state.now
         waiting = {name for name, one in state.conversations.items() if one.status == "waiting"}
@@ -221,16 +227,24 @@ class Machine:
             fact = refusal.fact(ref, draft.line if about_one else "")
             draft, loaded = self._instead(draft, cause, ref, fact, draft.line), ()
         except Exception as error:  # noqa: BLE001  # whatever it is, the customers behind must not wait
-            self.failure = error
-            poison = f.InputRefused(cause=f"{cause}:{ref}", error=type(error).__name__, release=self.release)
-            draft, loaded = self._instead(draft, cause, ref, poison, WORKSPACE_LINE), ()
+            draft, loaded = self._poisoned(draft, cause, ref, error), ()
         if cause == "input" and not draft.facts:
             self._take_back(draft.change)
             return None
-        return self._finish(draft, cause, ref, by, loaded)
+        entry = self._finish(draft, cause, ref, by, loaded)
+        if len(entry.payload) <= self.largest:
+            return entry
+        too_large = RecordTooLarge(f"{len(entry.payload)} bytes, and the server takes {self.largest}")
+        return self._finish(self._poisoned(draft, cause, ref, too_large), cause, ref, by, ())
 
     def _draft(self) -> Draft:
         return Draft(Change(self.state), self._now, self._input, self._around)
+
+    def _poisoned(self, failed: Draft, cause: Cause, ref: str, error: Exception) -> Draft:
+        """Refuse what no step can take; it belongs to the dead letters."""
+        self.failure = error
+        poison = f.InputRefused(cause=f"{cause}:{ref}", error=type(error).__name__, release=self.release)
+        return self._instead(failed, cause, ref, poison, WORKSPACE_LINE)
 
     def _instead(self, failed: Draft, cause: Cause, ref: str, fact: f.AnyFact, line: str) -> Draft:
         """Undo the step and record ``fact`` alone; what caused it is consumed, so that it does not come again."""
@@ -267,7 +281,7 @@ class Machine:
                 channel = fact.outbound.channel
             elif isinstance(fact, f.InputRefused):
                 refused = True
-        return Entry(draft.line, channel, record, tuple(draft.parked), refused)
+        return Entry(draft.line, channel, record, tuple(draft.parked), refused, encode_record(record))
 
     def _follow(self, change: Change) -> None:
         """Bring the indexes up to what was written, or taken back."""

@@ -21,6 +21,7 @@ BATCH_LIMIT = 1000  # messages that nats-server takes in one atomic batch
 BARRIER_TIMEOUT = 5.0
 EXPECT = "Nats-Expected-Last-Sequence"
 _EXPECTING = b"NATS/1.0\r\n%b: %%d\r\n\r\n" % EXPECT.encode()  # of each append only the number differs
+HEAD_ROOM = len(_EXPECTING % 2**64)
 BATCH_ID = "Nats-Batch-Id"
 BATCH_SEQUENCE = "Nats-Batch-Sequence"
 BATCH_COMMIT = "Nats-Batch-Commit"
@@ -92,6 +93,11 @@ class FencedLog:
     def tail(self) -> int:
         """Sequence of the last acknowledged append."""
         return self._tail
+
+    @property
+    def largest(self) -> int:
+        """How many bytes an append may have: what the server takes, less the longest header."""
+        return self._pipeline.largest - HEAD_ROOM
 
     @property
     def unacknowledged(self) -> list[tuple[str, bytes]]:

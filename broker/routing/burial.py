@@ -6,7 +6,8 @@ import structlog
 
 from broker.bus.connection import Bus
 from broker.bus.dead import DeadLetters
-from broker.bus.errors import BusError
+from broker.bus.errors import BusError, PublishRefused
+from broker.bus.pipeline import MESSAGE_TOO_LARGE
 from broker.bus.reader import Reader, Stored, read_message
 from broker.bus.streams import Workspace
 from broker.routing.positions import DEAD_LETTERS, Positions
@@ -73,13 +74,21 @@ class Burial:
             if isinstance(fact, InputRefused):
                 source, payload = await self._origin(stored, record)
                 number = f"{self._workspace.name}-log-{stored.seq}"
-                await self._letters.add(
-                    self._workspace, REASON, source, payload, f"{fact.cause}: {fact.error}", msg_id=number
-                )
+                await self._add(source, payload, f"{fact.cause}: {fact.error}", number, record.input)
                 self._stats.alarms += 1
                 log.error(
                     "router.input_refused", input=record.input, cause=fact.cause, release=fact.release, alarm=True
                 )
+
+    async def _add(self, source: str, payload: bytes, detail: str, number: str, consumed: int) -> None:
+        """Add a letter; what is too long for one is left in IN, for as long as inputs are kept."""
+        try:
+            await self._letters.add(self._workspace, REASON, source, payload, detail, msg_id=number)
+        except PublishRefused as refused:
+            if refused.code != MESSAGE_TOO_LARGE:
+                raise
+            where = f"{detail}; too large for a letter: it stands as number {consumed} of {self._workspace.in_stream}"
+            await self._letters.add(self._workspace, REASON, source, b"", where, msg_id=number)
 
     async def _origin(self, stored: Stored, record: Record) -> tuple[str, bytes]:
         """The input that was refused; for a timer or a todo, which are no messages, the record itself."""

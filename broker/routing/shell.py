@@ -14,9 +14,11 @@ import msgspec
 import structlog
 
 from broker.bus.connection import Bus
-from broker.bus.errors import AskFailed, BusError, StreamReplaced
+from broker.bus.errors import AskFailed, BusError, PublishRefused, StreamReplaced
 from broker.bus.fence import FencedLog
+from broker.bus.pipeline import MESSAGE_TOO_LARGE
 from broker.bus.reader import Reader, Stored
+from broker.bus.server import MAX_PAYLOAD
 from broker.bus.streams import StreamTimes, Workspace
 from broker.routing.ask import Standing, serve_questions
 from broker.routing.burial import Burial
@@ -33,7 +35,7 @@ from broker.routing.trim import Housekeeper
 from normalizer.envelope import MAX_ENVELOPE_BYTES
 from router.inputs import Input, Message, decode_input
 from router.people import PersonRecord
-from router.record import Entry, encode_record
+from router.record import Entry
 from router.state import State
 from router.step import Machine, Undecodable, Wanted, wanted
 
@@ -138,11 +140,19 @@ class ActiveRouter:
             except StreamReplaced:
                 raise
             except BusError as error:
+                self._tell_too_large(error)
                 log.warning(
                     "router.term_ended", workspace=self._workspace.name, term=self._term.number, error=str(error)
                 )
             pause = RETRY_PAUSE if time.monotonic() - begun > LONGEST_PAUSE else min(2 * pause, LONGEST_PAUSE)
             await asyncio.sleep(pause)
+
+    def _tell_too_large(self, error: BusError) -> None:
+        """Raise an alarm if the server takes less than when a record was decided, which then cannot be stored."""
+        if isinstance(error, PublishRefused) and error.code == MESSAGE_TOO_LARGE:
+            self._stats.alarms += 1
+            mend = f"set max_payload: {MAX_PAYLOAD} on every NATS server, reload them, and restart this router"
+            log.error("router.record_too_large", workspace=self._workspace.name, mend=mend, alarm=True)
 
     async def _serve_term(self, stop: asyncio.Event) -> bool:
         """True after a clean stop; an error of the bus ends the term."""
@@ -157,7 +167,7 @@ class ActiveRouter:
             window=self._settings.window,
         )
         self._outbox.open(fenced)
-        self.machine.term = self._term.number
+        self.machine.term, self.machine.largest = self._term.number, fenced.largest
         stepping = asyncio.create_task(self._step_inputs())
         watching = {stepping, asyncio.create_task(fenced.lost.wait()), asyncio.create_task(stop.wait())}
         try:
@@ -286,7 +296,7 @@ class ActiveRouter:
                 workspace.log_subject(entry.line) if channel is None else workspace.out_subject(entry.line, channel)
             )
             effect = self._effect(entry) if entry.parked or entry.refused else None
-            outbox.put(subject, encode_record(entry.record), effect)
+            outbox.put(subject, entry.payload, effect)
         self._unsaved += len(entries)
         self._stats.records += len(entries)
 

@@ -22,6 +22,7 @@ from broker.source import Source, read_source
 from config import Secret
 from normalizer.capabilities import Capabilities
 from tests.fixtures.nats import Servers
+from tests.fixtures.plain import plain_server
 
 FILE = """
 workspace: acme
@@ -194,4 +195,15 @@ async def test_a_cluster_that_answers_and_a_public_address_that_leads_elsewhere_
         source = replace(source, settings=replace(source.settings, workspace=workspace))
         general, *_ = await examine(source, tmp_path / "data")
     assert any("NATS answers" in finding.what for finding in general.findings)
+    assert any("takes messages of 8,388,608 bytes" in finding.what and finding.ok for finding in general.findings)
     assert any("status 404, not as Trunkline does" in finding.what for finding in general.findings if not finding.ok)
+
+
+async def test_a_server_that_takes_less_than_a_record_may_have_is_told_with_the_remedy(tmp_path: Path) -> None:
+    """NATS takes 1 MB unless it is told otherwise."""
+    with plain_server(tmp_path) as url:
+        general, *_ = await examine(
+            written(tmp_path, free_port(), f'nats: {{servers: ["{url}"]}}\n'), tmp_path / "data"
+        )
+    wrong = [finding for finding in general.findings if not finding.ok]
+    assert any("1,048,576" in each.what and "max_payload: 8388608" in each.remedy for each in wrong)

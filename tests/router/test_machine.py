@@ -304,3 +304,15 @@ def test_commands_are_in_time_again_as_soon_as_a_clock_that_was_ahead_is_set_bac
     assert world.state.now == world.now
     expired = world.order("anna", i.SetPresence(state="available"), expires=world.now - 1)
     assert only(expired, f.CommandRefused).code == "expired"
+
+
+def test_a_record_that_the_server_does_not_store_is_refused_and_the_next_input_goes_on() -> None:
+    world = World(make_rules())
+    world.machine.largest = 2_000
+    fact = only(world.write("v1", "x" * 3_000), f.InputRefused)
+    assert fact.error == "RecordTooLarge"
+    assert world.entries[-1].refused
+    assert "the server takes 2000" in str(world.machine.failure)
+    assert not world.state.conversations
+    assert world.write("v1")
+    assert world.of("v1").n == 1

@@ -1,0 +1,76 @@
+"""A server that takes less than a record has: the router tells so, and goes on."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from broker.bus.connection import Bus
+from broker.bus.dead import DeadLetters
+from broker.bus.settings import BusSettings
+from broker.bus.streams import ensure_streams
+from router import facts as f
+from router import inputs as i
+from tests.broker.routing.play import Play, rules, until
+from tests.fixtures.nats import own_workspace
+from tests.fixtures.plain import plain_server
+
+LIMIT = 100_000
+
+
+@pytest.fixture
+async def narrow(tmp_path: Path) -> AsyncIterator[Play]:
+    """A workspace on a server with a small `max_payload`."""
+    with plain_server(tmp_path, f"max_payload: {LIMIT}") as url:
+        bus = await Bus.connect(BusSettings(servers=(url,)), "test")
+        try:
+            workspace = own_workspace()
+            yield Play(bus, workspace, await ensure_streams(bus, workspace))
+        finally:
+            await bus.close()
+
+
+async def test_what_needs_a_record_that_is_too_large_is_a_dead_letter_and_the_next_one_is_decided(
+    narrow: Play,
+) -> None:
+    await narrow.open_desk()
+    async with narrow.running() as run:
+        bare = len(i.encode_input(proposal("")))
+        too_large = await narrow.put(i.RULES_SOURCE, proposal("x" * (LIMIT - bare)))
+        await run.stepped(await narrow.say("visitor:1"))
+        assert await narrow.count(f.MessageTaken) == 1
+        refused = await narrow.facts(f.InputRefused)
+        assert [fact.error for fact in refused if isinstance(fact, f.InputRefused)] == ["RecordTooLarge"]
+        assert run.stats.barriers == 1, "no term has ended by it"
+        letters = DeadLetters(narrow.bus)
+
+        async def buried() -> bool:
+            return bool(await letters.list(narrow.workspace))
+
+        await until(buried, "the letter that is too large for a letter is there")
+        (letter,) = await letters.list(narrow.workspace)
+        assert not letter.payload
+        assert f"as number {too_large} of {narrow.workspace.in_stream}" in letter.detail
+
+
+def proposal(padding: str) -> i.RulesProposed:
+    return i.RulesProposed(hash="long", rules=msgspec.structs.replace(rules(), languages=(padding,)))
+
+
+async def test_a_router_that_cannot_send_what_it_has_decided_says_how_to_mend_it(
+    narrow: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when the server's limit is lowered while records are under way."""
+    async with narrow.running() as run:
+        await run.stepped(await narrow.tick())
+        assert run.router.active is not None
+        run.router.active.machine.largest = sys.maxsize
+        bare = len(i.encode_input(proposal("")))
+        await narrow.put(i.RULES_SOURCE, proposal("x" * (LIMIT - bare)))
+        await until(lambda: run.stats.alarms > 0, "the alarm is raised")
+        said = capsys.readouterr().out
+        assert "router.record_too_large" in said
+        assert "max_payload: 8388608" in said
+        await run.kill()
