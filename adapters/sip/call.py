@@ -26,6 +26,12 @@ LOST = "The connection to the telephone system was lost; how the call ended is n
 
 Kind = Literal["initiated", "ringing", "answered", "held", "transferred", "ended", "failed", "recording"]
 
+LISTED = "listed"
+"""The ``seq`` of what a list of live calls shows: where they stand, and not whether anybody is on hold."""
+
+MOST_SEEN = 63
+"""Events of a call that are known again when they are repeated; a call has as many only with many holds."""
+
 RANK: Mapping[Kind, int] = {
     "initiated": 0,
     "ringing": 1,
@@ -63,14 +69,15 @@ class Event(Struct, frozen=True, kw_only=True):
 class LiveCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of a call. ``last`` is its latest envelope, to be repeated when nobody knows if it was stored.
 
-    ``seen`` is the latest ``seq`` of each kind; ``begun`` is when we heard of it, by our clock,
-    ``answered_at`` by the source's, 0 before; both in ms.
+    ``seen`` names the events that were told; ``begun`` is when we heard of it and ``told`` when of its latest event, by
+    our clock, ``answered_at`` by the source's, 0 before; all in ms.
     """
 
     id: str
     direction: Literal["in", "out"]
     address: str
     begun: int = 0
+    told: int = 0
     name: str = ""
     called: str = ""
     rank: int = 0
@@ -115,15 +122,20 @@ def advance(call: LiveCall, event: Event, place: Place, *, new_id: str) -> LiveC
         call,
         rank=max(call.rank, RANK.get(event.kind, -1)),
         to=event.to or call.to,
-        held=event.kind == "held" or (call.held and event.kind == "transferred"),
+        held=event.kind == "held" or (call.held and event.kind != "answered"),
         answered_at=event.at if first_answer else call.answered_at,
-        seen={**call.seen, event.kind: event.seq},
+        seen={**dict(list(call.seen.items())[-MOST_SEEN:]), _name(event): event.seq},
     )
     return replace(after, last=_envelope(after, event, place, new_id=new_id, again=not first_answer))
 
 
+def _name(event: Event) -> str:
+    return f"{event.kind}/{event.seq}"
+
+
 def _is_news(call: LiveCall, event: Event) -> bool:
-    if call.seen.get(event.kind) == event.seq:
+    """Tell what moves a call on from what repeats, or is said again after what has come since."""
+    if _name(event) in call.seen or call.seen.get(event.kind) == event.seq:
         return False
     rank = RANK.get(event.kind, OVER)
     match event.kind:
@@ -132,7 +144,7 @@ def _is_news(call: LiveCall, event: Event) -> bool:
         case "ringing":
             return call.rank < rank or (call.rank == rank and event.to != call.to)
         case "answered":
-            return call.rank < rank or (call.rank == rank and call.held)
+            return call.rank < rank or (call.rank == rank and call.held and event.seq != LISTED)
         case "held":
             return call.rank <= rank and not call.held
         case "transferred":

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from itertools import zip_longest
 
 import msgspec
+from msgspec.structs import replace
 
 from adapters.contract import Context
 from adapters.errors import EnvelopeRefused, NotAccepted
@@ -49,7 +50,7 @@ class Ledger:
         """Read the notes, and accept again what may not have been stored."""
         pages = await asyncio.gather(*(self._context.memory.load(_page(number)) for number in range(PAGES)))
         found = [call for page in pages if page for call in _PAGE.decode(page).values()]
-        await self._accept(call.last for call in found if call.last is not None and self._is_fresh(call.last))
+        await self._accept(call.last for call in found if call.last is not None and self._is_fresh(call))
         self._calls = {call.id: call for call in found}
         await self._strike_out()
 
@@ -92,8 +93,9 @@ class Ledger:
         self._struck_out.update(over)
         await self._note(over)
 
-    def _is_fresh(self, envelope: Envelope) -> bool:
-        return self._context.now() - envelope.at < REPEAT_WITHIN
+    def _is_fresh(self, call: LiveCall) -> bool:
+        """By our own clock: that of a telephone system may be years off."""
+        return self._context.now() - (call.told or call.begun) < REPEAT_WITHIN
 
     async def _advance(self, event: Event, ahead: Mapping[str, LiveCall]) -> LiveCall | None:
         """Give the call after an event, if that is news; ``ahead`` is what calls have come to and is not stored yet."""
@@ -102,8 +104,9 @@ class Ledger:
             return None
         try:
             known = ahead.get(event.call) or self._calls.get(event.call)
-            call = known or begin(event, self._place, now=self._context.now())
-            return advance(call, event, self._place, new_id=self._context.new_id())
+            now = self._context.now()
+            call = known or begin(event, self._place, now=now)
+            return advance(replace(call, told=now), event, self._place, new_id=self._context.new_id())
         except AddressError as exc:
             await self._give_up(event, str(exc))
             return None

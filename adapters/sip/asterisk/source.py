@@ -42,7 +42,7 @@ from adapters.sip.asterisk.wire import (
     Channel,
     Recording,
 )
-from adapters.sip.call import TALKING, Event, Kind, Place
+from adapters.sip.call import LISTED, TALKING, Event, Kind, Place
 from adapters.sip.inbox import Inbox
 from adapters.sip.ledger import Ledger, hold_on
 from adapters.sip.settings import SipSettings
@@ -309,7 +309,7 @@ class Asterisk:
             if channel.id in known or in_our_hands(channel, self._settings.app):
                 live[channel.id] = [] if channel.id in known else [incoming(None, channel, now=now)]
                 if channel.id in connected and channel.state == UP:
-                    live[channel.id].append(Event(call=channel.id, kind="answered", at=now, seq="listed"))
+                    live[channel.id].append(Event(call=channel.id, kind="answered", at=now, seq=LISTED))
         async with self._inbox.paused():
             gone = await self._ledger.settle(known, live)
         if gone:

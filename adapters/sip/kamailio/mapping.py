@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from adapters.sip import numbers
-from adapters.sip.call import LONGEST_ID, Event, Kind
+from adapters.sip.call import LISTED, LONGEST_ID, Event, Kind
 from adapters.sip.causes import Cause, read_reason
 from normalizer.outbound import Receipt, ReceiptState
 
@@ -183,7 +183,7 @@ def _standing(dialog: Dialog, now: int) -> list[Event]:
         call=dialog.call,
         kind="initiated",
         at=_milliseconds(dialog.word("tl_started"), dialog.init_ts * 1_000 or now),
-        seq="listed",
+        seq=LISTED,
         direction="out" if outwards else "in",
         customer=dialog.word("tl_called") if outwards else dialog.customer,
         name="" if outwards else dialog.word("tl_name"),

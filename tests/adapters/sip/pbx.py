@@ -208,7 +208,7 @@ class Phone:
             await asyncio.gather(self._reading, return_exceptions=True)
         if self._writer is not None:
             self._writer.close()
-        await self.program.stop()
+        await self.program.stop(signal.SIGKILL)  # in order, it waits for the answers to its farewells
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while True:

@@ -73,6 +73,17 @@ async def test_what_is_too_old_to_be_recognised_is_not_repeated(context: FakeCon
     assert list(again.calls) == ["c-1"]
 
 
+async def test_a_telephone_system_whose_clock_is_years_behind_loses_nothing(context: FakeContext) -> None:
+    first = Ledger(context, PLACE)
+    await first.take([event("initiated", context, at=1_000)])
+    context.time += REPEAT_WITHIN
+    context.failures.append(RuntimeError("killed in the middle"))
+    with pytest.raises(RuntimeError):
+        await first.take([event("answered", context, at=2_000)])
+    await Ledger(context, PLACE).load()
+    assert story(context) == ["c-1/initiated", "c-1/answered"]
+
+
 async def test_calls_that_are_gone_are_closed_and_new_ones_begun(context: FakeContext) -> None:
     ledger = Ledger(context, PLACE)
     await ledger.take([event("initiated", context), event("initiated", context, "c-2")])
