@@ -8,19 +8,19 @@ import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Self
 
 import msgspec
 import nats.errors
 import structlog
-from nats.aio.msg import Msg
 
-from broker.bus.errors import AskFailed, NoAnswer, NobodyStores, NobodyThere, NotConnected, PublishUnknown
+from broker.bus.errors import AskFailed, NoAnswer, NobodyStores, NotConnected, PublishUnknown
 from broker.bus.pipeline import Outcome, Pipeline, PubAck
+from broker.bus.questions import Questions
 from broker.bus.settings import BusSettings, CredentialsFile, UserPassword
 from broker.bus.subscription import CLOSE_TIMEOUT, Interest, Subscription
-from broker.bus.wire import Arrived, Wire, header_block
+from broker.bus.wire import Arrived, Wire, header_block, heeding_cancellation
 
 __all__ = [
     "Bus",
@@ -42,6 +42,7 @@ CUT_AFTER = 1.0  # seconds that nats-py gets to end a connection by itself
 REPLACE_AFTER = 30.0  # seconds without a connection after which a fresh client is tried
 LIVE_BACKLOG = 1024  # live messages kept for a slow subscriber; the oldest go first
 ERROR_HEADER = "Trunkline-Error"
+LOST = "the connection was lost before the answer came"
 _NO_TOKEN = re.compile(r"[^A-Za-z0-9_-]")
 
 log = structlog.get_logger(__name__)
@@ -64,16 +65,6 @@ Handler = Callable[[bytes], Awaitable[bytes]]
 Notice = Callable[[], None]
 
 
-@contextlib.contextmanager
-def heeding_cancellation() -> Iterator[None]:
-    """Raise the cancellation that nats-py's `wait_for` (Python 3.11) drops when it meets the answer waited for."""
-    task = asyncio.current_task()
-    before = task.cancelling() if task is not None else 0
-    yield
-    if task is not None and task.cancelling() > before:
-        raise asyncio.CancelledError
-
-
 class Bus:
     """A connection that reconnects for ever. Not for use from another thread or loop."""
 
@@ -91,7 +82,9 @@ class Bus:
         self._on_disconnect: set[Notice] = set()
         self._keeper: asyncio.Task[None] | None = None
         self._singles: Pipeline
+        self._questions = Questions()
         self._cut_off = False
+        self._whole = True  # whether the present client has all subscriptions
 
     @classmethod
     async def connect(cls, settings: BusSettings, name: str) -> Self:
@@ -105,6 +98,9 @@ class Bus:
             raise NotConnected(bus._no_connection()) from error
         bus._keeper = asyncio.create_task(bus._keep())
         bus._singles = await bus.publisher(timeout=FORGET_AFTER)
+        questions = bus._questions
+        questions.inbox = bus.new_inbox()
+        await bus._subscribe(f"{questions.inbox}.*", "", questions.receive)
         return bus
 
     @property
@@ -137,6 +133,7 @@ class Bus:
             await subscription.unsubscribe()
         for pipeline in list(self._pipelines):
             await pipeline.close()
+        self._questions.give_up("the connection was closed before the answer came")
         await self._close_client(self._client)
 
     async def publish(
@@ -227,20 +224,17 @@ class Bus:
     async def request(self, subject: str, payload: bytes, timeout: float = 5.0) -> bytes:  # noqa: ASYNC109  # the contract: each call names its bound
         """Ask whoever serves `subject`; raises `NoAnswer` or `AskFailed`."""
         answer = await self.ask(subject, payload, timeout)
-        code = (answer.headers or {}).get(ERROR_HEADER)
+        code = answer.headers.get(ERROR_HEADER) if answer.head else None
         if code is not None:
             raise AskFailed(code, answer.data.decode(errors="replace"))
         return answer.data
 
-    async def ask(self, subject: str, payload: bytes, seconds: float) -> Msg:
+    async def ask(self, subject: str, payload: bytes, seconds: float) -> Arrived:
         """Send a request and give the raw answer; raises `NoAnswer`."""
         try:
             async with asyncio.timeout(seconds):
                 await self._ready()
-                with heeding_cancellation():
-                    return await self._client.request(subject, payload, timeout=seconds)
-        except nats.errors.NoRespondersError as error:
-            raise NobodyThere(f"nobody serves {subject}") from error
+                return await self._questions.ask(self._client, subject, payload)
         except (TimeoutError, nats.errors.Error) as error:
             raise NoAnswer(f"no answer on {subject} within {seconds:g} s") from error
 
@@ -302,7 +296,7 @@ class Bus:
         await interest.close()
 
     async def _ready(self) -> None:
-        while not self._client.is_connected:
+        while not (self._whole and self._client.is_connected):
             self._up.clear()
             await self._up.wait()
 
@@ -339,7 +333,8 @@ class Bus:
     async def _note_disconnect(self) -> None:
         self._cut_off = True
         for pipeline in list(self._pipelines):
-            pipeline.give_up("the connection was lost before the answer came")
+            pipeline.give_up(LOST)
+        self._questions.give_up(LOST)
         self._notify(self._on_disconnect)
 
     async def _note_reconnect(self) -> None:
@@ -368,12 +363,14 @@ class Bus:
                 self._client.cut()
 
     async def _reopen(self) -> None:
+        self._whole = False
         await self._close_client(self._client)
         await self._open()
         for interest in list(self._interests):
             await interest.open(self._client)
         for pipeline in list(self._pipelines):
             pipeline.attach(self._client)
+        self._whole = True
         await self._note_reconnect()
 
     async def _close_client(self, client: Wire) -> None:

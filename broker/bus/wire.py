@@ -7,8 +7,9 @@ This module alone leans on the inside of nats-py, whose version is pinned to the
 """
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 
 import msgspec
 import nats.errors
@@ -19,8 +20,11 @@ from nats.protocol.parser import Parser
 
 CRLF = b"\r\n"
 _NEW_LINES = str.maketrans("\r\n", "  ")
-_MESSAGE = re.compile(rb"(H?)MSG (\S+) (\d+) ((?:\S+ )*)(\d+)\r\n").match
-"""Kind, subject, subscription, then the reply's subject and the size of the headers as far as there are any, size."""
+_MESSAGE = re.compile(rb"(H?)MSG (\S+) (\d+) +((?:\S+ )*)(\d+)\r\n").match
+"""Kind, subject, subscription, then the reply's subject and the size of the headers as far as there are any, size.
+
+What the server says of itself, such as that it has taken a chunk of a copy, has a second blank for the missing reply.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +37,16 @@ def run_now(flush: Coroutine[object, None, object]) -> None:
         return
     flush.close()
     raise AssertionError("nats-py waited where it was expected to write to its buffer only")
+
+
+@contextlib.contextmanager
+def heeding_cancellation() -> Iterator[None]:
+    """Raise the cancellation that nats-py's `wait_for` (Python 3.11) drops when it meets the answer waited for."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    yield
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 class Arrived(msgspec.Struct, frozen=True, gc=False):

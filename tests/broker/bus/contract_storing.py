@@ -8,8 +8,6 @@ import pytest
 
 from broker.bus.connection import Bus, BusSettings, LiveMessage, UserPassword
 from broker.bus.errors import (
-    AskFailed,
-    NoAnswer,
     NotConnected,
     PublishRefused,
     PublishUnknown,
@@ -105,7 +103,7 @@ class StoringContract(BusCase):
             await bus.close()
         assert not bus.connected
 
-    # Live messages and questions
+    # Live messages
 
     async def test_live_messages_reach_who_listens_in_order(self, bus: Bus) -> None:
         heard: asyncio.Queue[LiveMessage] = asyncio.Queue()
@@ -116,22 +114,6 @@ class StoringContract(BusCase):
         async with asyncio.timeout(ENOUGH):
             assert [(await heard.get()).payload, (await heard.get()).payload] == [b"a", b"b"]
         await subscription.unsubscribe()
-
-    async def test_a_question_is_answered_and_an_error_arrives_as_one(self, bus: Bus) -> None:
-        async def handler(payload: bytes) -> bytes:
-            if payload == b"bad":
-                raise AskFailed("no-such-thing", "There is no such thing.")
-            return payload.upper()
-
-        subject = f"tl.ask.{uuid.uuid4().hex}"
-        with pytest.raises(NoAnswer):
-            await bus.request(subject, b"early", timeout=1)
-        service = await bus.serve(subject, handler, "group")
-        assert await bus.request(subject, b"hi") == b"HI"
-        with pytest.raises(AskFailed, match="There is no such thing") as failed:
-            await bus.request(subject, b"bad")
-        assert failed.value.code == "no-such-thing"
-        await service.unsubscribe()
 
     # Reading
 

@@ -5,7 +5,8 @@ import contextlib
 
 import pytest
 
-from broker.bus.connection import Bus, heeding_cancellation
+from broker.bus.connection import Bus
+from broker.bus.wire import Arrived, heeding_cancellation
 
 
 async def test_a_cancellation_that_meets_an_answer_is_not_dropped(bus: Bus) -> None:
@@ -14,9 +15,10 @@ async def test_a_cancellation_that_meets_an_answer_is_not_dropped(bus: Bus) -> N
 
     service = await bus.serve("test.echo", echo)
     task = asyncio.create_task(bus.request("test.echo", b"x"))
-    while not (waiting := list(bus._client._resp_map.values())):  # noqa: ASYNC110  # nats-py has no event for it
+    while not (waiting := list(bus._questions._waiting.values())):  # noqa: ASYNC110  # only this test wants an event
         await asyncio.sleep(0)
-    waiting[0].add_done_callback(lambda _: task.cancel())
+    waiting[0].set_result(Arrived("", "", b"x"))
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await service.unsubscribe()

@@ -11,13 +11,14 @@ from broker.bus.api import Fault, call
 from broker.bus.connection import Bus
 from broker.bus.reader import Reader
 from tests.broker.bus.case import publish_until_stored, step_down
+from tests.broker.bus.contract_asking import AskingContract
 from tests.broker.bus.contract_fence import FenceContract
 from tests.broker.bus.contract_owning import OwningContract
 from tests.broker.bus.contract_storing import StoringContract
 from tests.fixtures.nats import Servers, drops_sockets
 
 
-class BusContract(StoringContract, FenceContract, OwningContract):
+class BusContract(StoringContract, AskingContract, FenceContract, OwningContract):
     """All of it."""
 
 

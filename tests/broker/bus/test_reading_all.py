@@ -53,7 +53,10 @@ async def test_a_message_that_is_gone_by_now_is_not_waited_for_for_ever(bus: Bus
     for number in range(3):
         await bus.publish(workspace.log_subject("c1"), str(number).encode())
     await delete_message(bus, workspace.log_stream, 3)
-    async with asyncio.timeout(30), Reader(bus, workspace.log_stream, subjects=[f"tl.{workspace.name}.log.>"]) as reader:
+    async with (
+        asyncio.timeout(30),
+        Reader(bus, workspace.log_stream, subjects=[f"tl.{workspace.name}.log.>"]) as reader,
+    ):
         found = [stored.payload async for batch in reader.read_all(through=3) for stored in batch]
     assert found == [b"0", b"1"]
 
