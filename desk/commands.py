@@ -150,6 +150,7 @@ class Commands:
             expires=self._outside.now() + EXPIRY,
             action=action,
             position=self._outside.ledger.position,
+            role=who.role,
         )
         try:
             async with asyncio.timeout(CONFIRMED_WITHIN):

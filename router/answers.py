@@ -81,7 +81,7 @@ def take_in(d: Draft, command: Command, action: ImportAnswers) -> None:
 
 
 def outlive(d: Draft) -> None:
-    """Note when the own answers of operators go who are in the rules no more; who is there again keeps them."""
+    """Set the time at which the own answers of removed operators are deleted; who is in the rules again keeps them."""
     owners = {each.owner for each in d.state.answers.values()} - {""}
     for name in sorted(owners):
         timer, known = timer_id(FORGET, name), name in d.rules.operators
@@ -170,7 +170,7 @@ def _check_room(answers: list[CannedAnswer], owner: str) -> None:
 
 
 def _enter(d: Draft, command: Command, owner: str) -> None:
-    """Let whoever may write there pass: one's own, or as a supervisor what is shared."""
+    """Check the right to write: one's own answers, and as a supervisor the shared ones."""
     if not owner:
         require_supervisor(d, command)
         d.line = WORKSPACE_LINE
@@ -210,7 +210,7 @@ def is_same(known: CannedAnswer, text: CannedText) -> bool:
 
 
 def tidy(text: CannedText) -> CannedText:
-    """Take out what nobody means: blanks around words and slashes, capitals in a shortcut."""
+    """Normalise: no blanks around words and slashes, no capitals in a shortcut."""
     return CannedText(
         folder="/".join(part for each in text.folder.split("/") if (part := each.strip())),
         title=text.title.strip(),

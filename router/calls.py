@@ -46,7 +46,7 @@ _ENDS = ("ended", "failed")
 
 
 def take_call(d: Draft, person: Person, envelope: Envelope, call: Call, seen: Mapping[str, int]) -> None:
-    """Take news of a call: into the conversation that has this call already, or the person's present one."""
+    """Take one event of a call into the conversation that knows the call, else into the person's current one."""
     conversation = _conversation_of(d, person, call.call)
     known = conversation.calls.get(call.call) if conversation is not None else None
     lives = known is not None and known.state in ("ringing", "answered")
@@ -190,7 +190,7 @@ def _answer(d: Draft, person: Person, envelope: Envelope, call: Call, seen: Mapp
 
 
 def _who(d: Draft, conversation: Conversation, known: LiveCall | None, call: Call) -> str | None:
-    """Name the operator who has answered; where the channel does not say whose phone it was, who was asked to."""
+    """Name the operator who has answered; if the channel does not say whose phone it was, the one who was asked."""
     if call.to:
         return d.policy.whose_phone(call.to)
     if known is not None and known.operator:
@@ -199,7 +199,7 @@ def _who(d: Draft, conversation: Conversation, known: LiveCall | None, call: Cal
 
 
 def _hand_to(d: Draft, conversation: Conversation, operator: str) -> None:
-    """Let who talks to the customer have the conversation, even if it is too much for them: it is so already."""
+    """Make the operator who talks to the customer the owner, even beyond their capacity: it has happened already."""
     if conversation.owner == operator:
         weigh(d, conversation)
         return
@@ -230,7 +230,7 @@ def _is_elsewhere(d: Draft, conversation: Conversation, *, fresh: bool) -> None:
 
 
 def over(d: Draft, conversation: Conversation, known: LiveCall, *, elsewhere: bool = False) -> None:
-    """Free who talked; a customer who was not answered is to be called back."""
+    """End a call: the operator who talked is free, and a customer who was not answered becomes a callback."""
     missed = known.state == "ringing" and known.direction == "in" and not elsewhere
     d.emit(
         f.CallChanged(

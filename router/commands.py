@@ -8,6 +8,7 @@ from router import answers, dialling, ending, handover, identity, inputs, parkin
 from router.draft import Draft, Refused
 from router.inputs import Command
 from router.presence import operator_line
+from router.rights import require_role
 
 Handler = Callable[[Draft, Command, Any], None]
 
@@ -53,4 +54,5 @@ def obey(d: Draft, command: Command) -> None:
         raise Refused("unknown_operator", f"There is no operator {command.operator} in the rules in force.")
     if command.expires < d.now:
         raise Refused("expired", "The command came too late and was not carried out. Look again, and repeat it.")
+    require_role(d, command)
     HANDLERS[type(command.action)](d, command, command.action)

@@ -86,7 +86,7 @@ class Draft:
 
     @property
     def number(self) -> int:
-        """The number in the ids of what this step makes: nothing has ever had it, not even before a restore."""
+        """The number in the ids of what this step creates; nothing else ever had it, not even before a restore."""
         return self.input + self.state.skipped
 
     def next_outbound(self, conversation: Conversation) -> str:
@@ -94,7 +94,7 @@ class Draft:
         return f"{conversation.id}-{conversation.n + 1 + self.state.skipped}"
 
     def emit(self, fact: AnyFact) -> None:
-        """Decide ``fact``: it is true from now on."""
+        """Add a fact to the record and apply it to the state at once."""
         self._folds[type(fact)](self.change, fact)
         self.facts.append(fact)
 

@@ -1,4 +1,4 @@
-"""What the customer's side writes on a line: conversations are opened, reopened and closed, messages become entries."""
+"""Conversations are opened, reopened and closed, and customers' messages become numbered entries."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -30,7 +30,7 @@ _ON_THE_WAY = (ReceiptState.QUEUED, ReceiptState.UNKNOWN)
 
 
 def meet(d: Draft, envelope: Envelope) -> Person:
-    """Make the acquaintance of somebody new."""
+    """Create a person for an address that nobody has had before."""
     name = f"p{d.number}"
     d.emit(f.PersonCreated(person=name, address=envelope.address))
     return d.state.people[name]
@@ -129,7 +129,7 @@ def _news_of_language(conversation: Conversation, envelope: Envelope) -> tuple[s
 
 
 def keep_parking(d: Draft, conversation: Conversation) -> None:
-    """Somebody came back into memory for no more than a reaction: they leave it again."""
+    """Let a person leave the memory again who was loaded for something that opens no conversation."""
     if conversation.status == "closed":
         timer = timer_id(PARK, conversation.person)
         if timer not in d.state.timers:
@@ -157,7 +157,7 @@ def end(d: Draft, conversation: Conversation, by: str, result: str, wrap_up: int
 
 
 def _archive_at(d: Draft, conversation: Conversation, until: int) -> int:
-    """Pack it away when nothing is to come any more: news of answers, or of a call that goes on elsewhere."""
+    """Give when to archive it: when no news of its answers, or of a call that goes on elsewhere, can come any more."""
     times, name = d.rules.times, conversation.id
     limits = [d.state.timers[timer_id(CALL, name, call.id)] for call in live_calls(conversation)]
     patience = max(times.archive, times.receipts) if _awaits_news(d, conversation) else times.archive

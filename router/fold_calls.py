@@ -26,7 +26,7 @@ def move_call(c: Change, call: LiveCall, before: Conversation, after: Conversati
 
 
 def served(c: Change, conversation: Conversation, operator: str) -> None:
-    """Nobody keeps the customer waiting any more."""
+    """Note that the customer waits for nobody any more."""
     c.set(conversation, "unanswered", 0)
     c.set(conversation, "said", 0)
     c.timer(UNANSWERED, conversation.id, 0)

@@ -28,7 +28,7 @@ def opens_at(hours: Hours, at: int) -> int:
 
 
 def after_open(hours: Hours, at: int, wait: int) -> int:
-    """Give the time at which it has been open for ``wait`` ms since ``at``: who waits overnight loses nothing."""
+    """Give when it will have been open for ``wait`` ms since ``at``: closed hours do not count."""
     if not wait:
         return at
     left, reached = wait, at

@@ -1,4 +1,4 @@
-"""Two people who are one, and one who is two after all; with evidence, and never by guessing (promise P7)."""
+"""Joining two people who are one, and separating them again; with evidence, never by guessing (promise P7)."""
 
 from router import facts as f
 from router.deadlines import PARK, SAY, UNANSWERED, timer_id
@@ -79,7 +79,7 @@ def join(d: Draft, about: str) -> None:
 
 
 def _ahead(d: Draft, conversation: Conversation, other: Conversation) -> int | None:
-    """Carry over what let the other go first: its boost, within bounds; None if it does not help."""
+    """Carry the other conversation's boost over, within bounds; None if it would not move this one forward."""
     boost = min(other.enqueued_at - other.v, d.rules.times.boost_max)
     moved = conversation.enqueued_at - boost
     return moved if moved < conversation.v else None

@@ -295,7 +295,8 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="kind", tag="command"
     """An operator wants something. Exactly one fact answers it: its effect, or ``command.refused``.
 
     ``id`` is a UUIDv7; a repeated command has the same one. ``expires`` is in milliseconds since the epoch.
-    ``position`` is the log sequence the operator's screen stood at, for the explanation of a refusal.
+    ``position`` is the log sequence the operator's screen stood at, for the explanation of a refusal. ``role`` is what
+    the desk took the operator for when it let the command through (empty: it does not say).
     """
 
     id: Id
@@ -303,6 +304,7 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="kind", tag="command"
     expires: Annotated[int, Meta(ge=0)]
     action: Action
     position: Annotated[int, Meta(ge=0)] = 0
+    role: Literal["", "operator", "supervisor"] = ""
 
 
 Wire = (

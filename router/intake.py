@@ -1,4 +1,4 @@
-"""What comes from channels: customers' messages, each taken once and into one line, and news of what was sent."""
+"""What comes from channels: each message of a customer is taken once, into one conversation; and receipts."""
 
 from collections.abc import Mapping
 
@@ -71,7 +71,7 @@ def _note_machine(d: Draft, person: Person, envelope: Envelope, seen: Mapping[st
 def _file_away(  # noqa: PLR0913, PLR0917  # each stands for a word of the record
     d: Draft, person: Person, envelope: Envelope, seen: Mapping[str, int], result: str, note: str
 ) -> None:
-    """Keep a message that is nobody's work, in a conversation that is over with it."""
+    """Keep a message that needs no answer, in a conversation that is opened and closed for it."""
     opened = open_new(d, person, envelope)
     append(d, opened, envelope, seen, speaks=False)
     end(d, opened, "", result, 0)

@@ -18,10 +18,10 @@ from router.rules import Need, OperatorRule
 from router.state import Operator, State
 
 OVERTAKEN = 5
-"""So many overtaken conversations are named in a decision's record."""
+"""How many overtaken conversations the record of a decision names at most."""
 
 AT_WORK = (None, "away", "break")
-"""Those who get work, and those who do not now and will be back (see :func:`absence`)."""
+"""Values of :func:`absence` that count as being at work: available, or soon back."""
 
 Key = tuple[int, float, int, str]
 Place = tuple[int, int, int, str]
@@ -46,7 +46,7 @@ def need_of(conversation: Conversation) -> Need:
 
 
 def absence(operator: Operator | None) -> str | None:
-    """Say why this operator gets nothing new, if so."""
+    """Say why this operator gets no new work; None: they do."""
     if operator is None or not operator.nodes:
         return "offline"
     return None if operator.state == "available" else operator.state
@@ -119,7 +119,7 @@ def obstacle(state: State, policy: Policy, conversation: Conversation, name: str
 
 
 def survey(state: State, policy: Policy, conversation: Conversation, now: int, busy: Container[str] = ()) -> Survey:
-    """Look at every operator for one waiting conversation; those in ``busy`` are spoken for (reason ``queue``)."""
+    """Judge every operator for one waiting conversation; those in ``busy`` are left to the queue (reason ``queue``)."""
     eligible: list[Key] = []
     lapsable: list[Key] = []
     excluded: Counter[str] = Counter()
@@ -146,7 +146,7 @@ def key_of(state: State, policy: Policy, conversation: Conversation, name: str, 
 
 
 def others_could(state: State, policy: Policy, conversation: Conversation, now: int) -> bool:
-    """Tell whether somebody who is there, qualified and not excluded may take it as soon as there is room."""
+    """Tell whether another operator is available, qualified and not excluded; they may have no room just now."""
     need = need_of(conversation)
     for name, rule in policy.rules.operators.items():
         if name == conversation.owner or conversation.excluded.get(name, 0) > now:
@@ -157,9 +157,9 @@ def others_could(state: State, policy: Policy, conversation: Conversation, now: 
 
 
 def understaffed(state: State, policy: Policy, conversation: Conversation) -> Warned:
-    """Tell whether nobody configured, or nobody signed in, will ever do: by the last step, the floor.
+    """Tell whether no operator in the rules, or none who is signed in, satisfies even the last and widest step.
 
-    Who hands it over does not count.
+    An owner who is handing the conversation over does not count.
     """
     need, owner = conversation.steps[-1].need, conversation.owner
     names = policy.rules.operators.items()
@@ -192,9 +192,9 @@ def best_waiting(
 
 
 def ahead(state: State, policy: Policy, waiting: Iterable[Conversation]) -> dict[str, int]:
-    """Count for each conversation those of ``waiting`` before it that the same operators could take.
+    """Count for each waiting conversation how many before it could be taken by the same operators (routing rule 10).
 
-    No place has whom nobody could ever take, and who is served still while being handed over.
+    A conversation that nobody could ever take has no place, nor has one whose owner is handing it over.
     """
     able: dict[bytes, frozenset[str]] = {}
     before: Counter[frozenset[str]] = Counter()
@@ -212,7 +212,7 @@ def ahead(state: State, policy: Policy, waiting: Iterable[Conversation]) -> dict
 
 
 def _able(state: State, policy: Policy, need: Need) -> frozenset[str]:
-    """Name who could take what needs this, of those at work; of everybody where none of them is."""
+    """Name the operators at work who satisfy ``need``; if there are none, all in the rules who do."""
     names = [name for name, rule in policy.rules.operators.items() if mismatch(policy, name, rule, need) is None]
     present = [name for name in names if absence(state.operators.get(name)) in AT_WORK]
     return frozenset(present or names)

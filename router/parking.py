@@ -14,7 +14,7 @@ from router.record import Why
 from router.rights import find_mine
 
 LONGEST: Final = 365 * 86_400_000
-"""A conversation is put aside for a year (ms) at most."""
+"""How long a conversation can be parked at most: a year, in ms."""
 
 Waking = Literal["customer", "time", "operator", "call", "transferred", "linked", "undelivered"]
 
@@ -42,7 +42,7 @@ def _put_aside(d: Draft, conversation: Conversation, owner: str, *, until: int =
 
 
 def settle_idle(d: Draft, name: str) -> None:
-    """Put a conversation aside in which nothing happens, if it is the customer who has to say something."""
+    """Park a conversation in which nothing has happened for ``park_after``, if it is the customer's turn."""
     conversation = d.conversation(name)
     owner = conversation.owner
     if owner is None or conversation.unanswered:
@@ -55,7 +55,7 @@ def settle_idle(d: Draft, name: str) -> None:
 
 
 def wake_by_hand(d: Draft, command: Command, action: Wake) -> None:
-    """Take a conversation up again before its time; its owner must have room, or one more than that."""
+    """Wake a conversation before its time, by command; its owner must have room, or be at most one over."""
     conversation = find_mine(d, command, action.conversation)
     if not conversation.parked_at:
         raise Refused("not_parked", "The conversation has not been put aside.", now=conversation.status)
@@ -77,11 +77,11 @@ def wake_for_link(d: Draft, name: str) -> None:
 
 
 def wake(d: Draft, conversation: Conversation, reason: Waking, *, by: str = "", place: bool = True) -> None:
-    """Let the owner go on who is at work and has room, or one more than that; else it goes to the queue, from now.
+    """Wake a conversation: its owner goes on if at work and with room, or at most one over; otherwise it is queued.
 
     Deferrable work waits for an owner who is not at work, as it does when they leave (routing rule 21).
-    Its old age would let it overtake everybody and ask for nothing any more, so it counts anew, moved forward like
-    the conversations of a lost operator. Without ``place`` the caller looks for somebody.
+    In the queue its age counts from now, moved forward like the conversations of a lost operator: with its old age it
+    would overtake everybody, and all its requirements would be relaxed. Without ``place`` the caller offers it.
     """
     if _can_go_on(d, conversation):
         _go_on(d, conversation, reason, by)
@@ -93,10 +93,10 @@ def wake(d: Draft, conversation: Conversation, reason: Waking, *, by: str = "", 
 
 
 def take_up(d: Draft, conversation: Conversation) -> None:
-    """Let a conversation weigh again for whoever hands it over.
+    """Wake a parked conversation that is being handed over, so that it takes room of its owner again.
 
-    Who is not there, or has more than fits already, does not hold it any longer: nobody may hand over what was put
-    aside, one after the other, and be left with all that nobody took.
+    An owner who is absent or over capacity loses it instead. Otherwise an operator could hand over one parked
+    conversation after the other, and be left with all that nobody took.
     """
     if not conversation.parked_at:
         return

@@ -56,13 +56,13 @@ def weight(policy: Policy, conversation: Conversation) -> tuple[ChannelClass, in
 
 
 def is_follow_up(policy: Policy, conversation: Conversation) -> bool:
-    """Tell whether it was begun by a call that is over: work like a mail, which nobody has to be asked for."""
+    """Tell whether a call that is over began it: it is deferrable work then, and given without asking."""
     over = bool(conversation.calls) and held_call(conversation) is None
     return over and policy.channel(conversation.channel).kind == "exclusive"
 
 
 def with_phone(policy: Policy, conversation: Conversation, steps: Iterable[Step]) -> tuple[Step, ...]:
-    """Ask for a phone where one has to ring, or to call back with if there are any."""
+    """Add the need for a phone: where one has to ring, or to call back with if any operator has one."""
     needed = ringing_call(conversation) is not None or (is_missed(conversation) and policy.has_phones)
     return tuple(
         step if step.need.phone == needed else structs.replace(step, need=structs.replace(step.need, phone=needed))

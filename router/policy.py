@@ -1,4 +1,4 @@
-"""Rules at work: which route a conversation takes, and what it needs at which time. A function of its arguments."""
+"""Applies one version of the rules: which route a conversation takes, and what it needs from when on. Pure."""
 
 import re
 
@@ -44,11 +44,11 @@ class Policy:
                 self._spoken[language] = max(level, self._spoken.get(language, 0))
 
     def languages_of(self, operator: OperatorRule) -> dict[str, int]:
-        """Give an operator's languages; who states none speaks the workspace's first."""
+        """Give an operator's languages; one without any in the rules speaks the workspace's first language."""
         return operator.languages or {self.rules.languages[0]: NATIVE}
 
     def channel(self, name: str) -> ChannelRule:
-        """Give the rule of a channel; one that is not configured any more costs the usual."""
+        """Give the rule of a channel; one that is no longer configured has the defaults."""
         return self.rules.channels.get(name) or ChannelRule(type=name)
 
     @property
@@ -90,9 +90,9 @@ class Policy:
         return self.rules.routes[-1] if self.rules.routes else _DEFAULT
 
     def steps(self, route: Route, languages: tuple[str, ...], at: int, *, sure: bool) -> tuple[Step, ...]:
-        """What is needed from ``at`` on: the route's steps, and the customer's first language before the others.
+        """Give the requirement steps of a route from ``at`` on, with the customer's first language before the others.
 
-        While it is closed no time goes by for them.
+        While the route's opening hours are closed, no time passes for them.
         """
         hours = self.hours(route)
         needs = [(0, route.need), *((relax.after, relax.need) for relax in route.relax)]

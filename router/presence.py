@@ -43,7 +43,7 @@ def sign_in(d: Draft, up: OperatorUp) -> None:
 
 
 def note_idleness(d: Draft, news: OperatorIdle) -> None:
-    """Note whether somebody is there; who touches none of their screens any more is away, and comes back themselves."""
+    """Note whether an operator is idle at a node. One who is idle at all becomes away, until they say they are back."""
     name = news.operator
     operator = d.state.operators.get(name)
     if operator is None or news.node not in operator.nodes or (news.node in operator.idle) == news.idle:
@@ -54,7 +54,7 @@ def note_idleness(d: Draft, news: OperatorIdle) -> None:
 
 
 def _rest(d: Draft, operator: Operator) -> None:
-    """Give nothing new to somebody who is at none of their screens."""
+    """Set an operator to away who is idle at all their screens."""
     if operator.state == "available" and operator.nodes and set(operator.nodes) <= set(operator.idle):
         d.emit(f.OperatorState(operator=operator.id, state="away", reason="idle"))
 
@@ -98,7 +98,7 @@ def set_presence(d: Draft, command: Command, action: SetPresence) -> None:
 
 
 def sign_out(d: Draft, name: str, *, by: str = "") -> None:
-    """Sign the operator out: everything they had goes to others, of who is removed also what they had put aside."""
+    """Sign the operator out and queue what they had; if they are in the rules no more, parked conversations too."""
     d.line = operator_line(name)
     d.emit(f.OperatorState(operator=name, state="offline", by=by))
     operator = d.state.operators[name]
@@ -110,7 +110,7 @@ def sign_out(d: Draft, name: str, *, by: str = "") -> None:
 
 
 def check_staff(d: Draft) -> None:
-    """Somebody has gone: see whether anybody is left for those who wait, when everything else is done."""
+    """Let a later step check whether anybody is left for those who wait, now that an operator has gone."""
     if d.waiting:
         d.emit(f.Scheduled(items=(("unstaffed", ""),)))
 
@@ -133,7 +133,7 @@ def orphan(d: Draft, name: str) -> None:
     """Queue a conversation again whose operator is gone, ahead of others; a call that they talk in is left alone.
 
     Deferrable work waits for the operator to come back until ``times.orphan`` is over; what was put aside sleeps on.
-    Who is in the rules no more does not come back.
+    An operator who is in the rules no more does not come back.
     """
     conversation = d.conversation(name)
     returns = conversation.owner in d.rules.operators

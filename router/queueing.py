@@ -37,7 +37,7 @@ Leave = Literal["closed", "transferred", "operator_lost", "released", "unanswere
 
 
 TRANSFER_RULE = "(transfer)"
-"""Stands for the route of a conversation whose needs an operator has set."""
+"""The rule of a conversation whose requirements were set by a transfer to skills, not by a route."""
 
 _NO_DATA = msgspec.Raw(b"null")
 
@@ -94,10 +94,10 @@ def requeue(  # noqa: PLR0913  # each stands for a word of the fact
     steps: tuple[f.Step, ...] = (),
     weigh: bool = False,
 ) -> None:
-    """Queue it again: the age, the deadlines and so the place stay; ``boost`` (ms) moves it forward within bounds.
+    """Put a conversation back into the queue with its age, deadlines and place; ``boost`` (ms) moves it forward.
 
-    What was put aside since it was queued has the age that it got when it was taken up again. With ``weigh`` a call
-    has begun or ended: what it costs and whether it needs a phone is found anew.
+    The age of one that was parked counts from when it woke. ``weigh``: a call has begun or ended, so what the
+    conversation costs and whether it needs a phone is determined anew.
     """
     out = {name: until for name, until in conversation.excluded.items() if until > d.now}
     out.update(exclude or {})
@@ -127,7 +127,7 @@ def requeue(  # noqa: PLR0913  # each stands for a word of the fact
 
 
 class _Age(Struct, frozen=True):
-    """Since when a conversation waits, and what follows from that."""
+    """Since when a conversation waits, and the queue key and steps that follow from that."""
 
     since: int
     v: int
@@ -136,7 +136,7 @@ class _Age(Struct, frozen=True):
 
 
 def _age(d: Draft, conversation: Conversation) -> _Age:
-    """Give the age that a conversation is queued with again: who was put aside has not waited meanwhile."""
+    """Give the age of a conversation that goes back to the queue; one that was parked counts from when it woke."""
     since = conversation.woken_at
     if since <= conversation.enqueued_at:
         return _Age(conversation.enqueued_at, conversation.v, conversation.seq, conversation.steps)
@@ -160,7 +160,7 @@ def send_back(  # noqa: PLR0913  # each stands for a word of the fact
 
 
 def place_or_announce(d: Draft, conversation: Conversation, *, lapse: bool = True) -> None:
-    """Offer it to the best operator, or let it wait; who waits for nobody is not waiting in silence."""
+    """Offer it to the best operator, or let it wait, and report it if no operator could ever take it."""
     if not place(d, conversation, lapse=lapse):
         announce(d, conversation)
 
@@ -168,8 +168,8 @@ def place_or_announce(d: Draft, conversation: Conversation, *, lapse: bool = Tru
 def place(d: Draft, conversation: Conversation, *, lapse: bool = True) -> bool:
     """Offer a waiting conversation to the best operator who can take it; False when there is none.
 
-    Who declined or did not answer is passed over, unless nobody else is there who ever could (``lapse``). Operators
-    freed by this very step are left to the queue while somebody waits: it may hold an older one for them.
+    An operator who declined or did not answer is passed over, unless nobody else at work qualifies (``lapse``).
+    Operators freed by this same step are left out while others wait: the queue may hold an older one for them.
     """
     others = len(d.waiting) > (conversation.id in d.waiting)
     busy = d.freed if others else ()
@@ -186,7 +186,7 @@ def place(d: Draft, conversation: Conversation, *, lapse: bool = True) -> bool:
 
 
 def give(d: Draft, conversation: Conversation, operator: str, overtaken: tuple[str, ...]) -> None:
-    """Offer the conversation to an operator who has room, from the operator's side."""
+    """Offer the conversation to an operator who has gained room; ``overtaken`` are older ones that they cannot take."""
     key = key_of(d.state, d.policy, conversation, operator, d.now)
     view = survey(d.state, d.policy, conversation, d.now)
     d.why = structs.replace(
@@ -200,16 +200,16 @@ def give(d: Draft, conversation: Conversation, operator: str, overtaken: tuple[s
 
 
 def announce(d: Draft, conversation: Conversation) -> None:
-    """Say at once, and once, when nobody configured, or nobody signed in, can ever take it."""
+    """Report, once, that no operator in the rules or none who is signed in could ever take the conversation."""
     lack = understaffed(d.state, d.policy, conversation)
     if lack not in ("", conversation.warned):
         d.emit(f.Unroutable(conversation=conversation.id, configured=lack == "unstaffed"))
 
 
 def offer(d: Draft, conversation: Conversation, operator: str, *, expires: int = 0) -> None:
-    """Charge the operator and ask; where the channel says so the answer is yes by itself.
+    """Charge the operator's capacity and make the offer; with ``accept: auto`` it is accepted at once.
 
-    With ``expires`` it is a transfer to this one operator, who is always asked. A call rings at the operator's phone.
+    With ``expires`` it is a transfer to this operator, who always has to accept. A call rings at their phone.
     """
     direct = bool(expires)
     call = held_call(conversation)
@@ -249,7 +249,7 @@ def wish(  # noqa: PLR0913, PLR0917  # each stands for a word of the message
     *,
     dials_until: int = 0,
 ) -> None:
-    """Ask the channel of a call for something; the record goes there."""
+    """Send the channel of a call an order: let a phone ring, call the customer, hang up."""
     sending = conversation.sendings.get(call.address)
     known = sending is not None and sending.channel == call.channel
     outbound = Outbound(
@@ -271,7 +271,7 @@ def wish(  # noqa: PLR0913, PLR0917  # each stands for a word of the message
 
 
 def accept(d: Draft, conversation: Conversation, taken: Offer, *, by: str = "") -> None:
-    """Make the offered operator the owner; whoever transferred it is free now."""
+    """Make the offered operator the owner, in place of whoever transferred it."""
     leave(d, conversation, "transferred")
     assign(d, conversation, taken.operator, offered=taken.id, by=by)
 
@@ -296,22 +296,22 @@ def assign(  # noqa: PLR0913  # each stands for a word of the fact
 
 
 def idle_due(d: Draft, conversation: Conversation) -> int:
-    """When a conversation in which the customer has to say something is put aside; 0: never."""
+    """Give when a conversation in which it is the customer's turn is parked (ms since the epoch); 0: never."""
     after = d.policy.channel(conversation.channel).park_after
     return d.now + after if after else 0
 
 
 def answer_due(d: Draft, conversation: Conversation) -> int:
-    """When the owner loses a conversation that nobody answers; never for mail.
+    """Give when the owner loses a conversation that they leave unanswered (ms since the epoch); 0, as for mail: never.
 
-    Who accepts a call on the desk has as long as an offer lasts to pick up the phone.
+    Whoever accepts a call on the desk has the time of an offer to pick up the phone.
     """
     allowed = patience(d, conversation, conversation.kind)
     return d.now + allowed if allowed else 0
 
 
 def patience(d: Draft, conversation: Conversation, kind: ChannelClass) -> int:
-    """So long (ms) the owner of a conversation of this class may let the customer wait; 0: for ever."""
+    """Give how long (ms) the owner of a conversation of this class may leave the customer waiting; 0: for ever."""
     call = ringing_call(conversation)
     if call is not None:
         return max(d.policy.channel(call.channel).offer_timeout, 1_000)
@@ -319,7 +319,7 @@ def patience(d: Draft, conversation: Conversation, kind: ChannelClass) -> int:
 
 
 def weigh(d: Draft, conversation: Conversation) -> None:
-    """Let those who have the conversation carry what it costs now."""
+    """Charge those who have the conversation what it costs now that a call has begun or ended."""
     kind, units = weight(d.policy, conversation)
     if (kind, units) == (conversation.kind, conversation.units) or conversation.parked_at:
         return
@@ -341,7 +341,7 @@ def leave(d: Draft, conversation: Conversation, reason: Leave) -> None:
 
 
 def end_offer(d: Draft, conversation: Conversation, ended: Offer, reason: End) -> None:
-    """Take an offer back; so many unanswered ones in a row and the operator counts as not responding."""
+    """End an offer; after ``no_answers`` unanswered ones in a row the operator counts as not responding."""
     operator = d.state.operators[ended.operator]
     silent = operator.silent + 1 if reason == "no_answer" else 0 if reason == "declined" else operator.silent
     d.emit(
@@ -366,14 +366,14 @@ def after_offer(
 
 
 def quieten(d: Draft, conversation: Conversation, ended: Offer) -> None:
-    """Let the phone of an offer that is over stop ringing, unless the call rings at another one now."""
+    """Stop the phone of an ended offer from ringing, unless the call already rings at another operator."""
     call = held_call(conversation)
     if ended.ring and call is not None and not conversation.offers:
         wish(d, conversation, call, "ringing")
 
 
 def hush(d: Draft, conversation: Conversation) -> None:
-    """Let the phone of whoever had a call that still rings fall silent, unless another one rings now."""
+    """Stop the phone of a former owner from ringing, unless the call already rings at another operator."""
     call = ringing_call(conversation)
     if call is not None and not conversation.offers and conversation.owner is None:
         wish(d, conversation, call, "ringing")

@@ -1,4 +1,4 @@
-"""News of what was sent: it only ever says more, and an answer that came back does not vanish in silence."""
+"""Receipts of what was sent: their rank only rises, and an answer that came back becomes work again."""
 
 from normalizer.content import Text
 from normalizer.outbound import RECEIPT_RANK, Receipt, ReceiptState

@@ -69,6 +69,18 @@ def find_person(d: Draft, name: str) -> Person:
     return person
 
 
+def require_role(d: Draft, command: Command) -> None:
+    """Let pass whom the desk took for what they are: a node may have followed older rules when it looked.
+
+    What it has let through for another reason stays right: who may read a conversation may always read it.
+
+    Raises:
+        Refused: ``role_changed``.
+    """
+    if command.role == "supervisor" and not _supervises(d, command):
+        raise Refused("role_changed", "You are a supervisor no more. Look again, and repeat it if you still can.")
+
+
 def require_supervisor(d: Draft, command: Command) -> None:
     """Let supervisors pass.
 

@@ -37,5 +37,5 @@ def decode_state(payload: bytes) -> State:
 
 
 def state_hash(state: State) -> str:
-    """Fingerprint (SHA-256) of what the state says, whatever the order in its dicts."""
+    """Give a fingerprint (SHA-256) of the state that does not depend on the order in its dicts."""
     return hashlib.sha256(_sorted_encoder.encode(state)).hexdigest()

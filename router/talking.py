@@ -1,4 +1,4 @@
-"""What is said: answers, notes, what was read, and the phrases that say the customer is not forgotten."""
+"""Answers, notes, read marks, and the holding phrases for customers who wait."""
 
 from datetime import UTC, datetime
 
@@ -35,7 +35,7 @@ def resend(d: Draft, command: Command, action: Resend) -> None:
 
 
 def _check_again(conversation: Conversation, outbound: str, *, anyway: bool) -> None:
-    """Let an answer be replaced that failed; one of which nothing is known only by somebody who wants that."""
+    """Allow an answer that failed to be sent again; one whose outcome is unknown only with ``anyway``."""
     state = conversation.outbounds.get(outbound)
     if state is ReceiptState.UNKNOWN and not anyway:
         raise Refused(
@@ -171,7 +171,7 @@ def hold(d: Draft, name: str) -> None:
 
 
 def _unattended(d: Draft, conversation: Conversation) -> bool:
-    """Tell whether nobody who has the conversation, or is asked to take it, is at work."""
+    """Tell whether neither the owner of the conversation nor anybody who is offered it is at work."""
     holders = {conversation.owner, *(running.operator for running in conversation.offers)} - {None}
     return all(absence(d.state.operators.get(name or "")) is not None for name in holders)
 

@@ -1,4 +1,4 @@
-"""What happens when a time has come. A timer that raises or finds nothing to do does not come again."""
+"""Timers: what each kind does when it is due. A timer that raises or finds nothing to do does not come again."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""What is left to do after a step: one line each, before the next input, found again in the state after a crash."""
+"""What a step leaves to do (``todo``): one step each, before the next input, found again in the state after a crash."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from router.queueing import TRANSFER_RULE, announce, give, place, quieten, reque
 from router.receipts import tell_of_bounce
 
 SWEEP = 500
-"""So many conversations are looked at again in one go after a change of the rules: a record stays small."""
+"""How many conversations one step looks at again after a change of the rules, so that a record stays small."""
 
 
 def take_rules(d: Draft, proposed: RulesProposed) -> None:
@@ -109,8 +109,8 @@ def match_operator(d: Draft, name: str) -> None:
 def match(d: Draft, _nothing: str) -> None:
     """Give the first of the whole queue that anybody can take to the best one, until no pair is left.
 
-    Only then are operators signed out who are not in the rules any more: what they leave must overtake nobody. Who had
-    gone home and is removed now comes back for nothing of what was kept for them.
+    Only then are operators signed out who are in the rules no more, so that what they leave overtakes nobody. Those of
+    them who had signed out before lose what was kept for their return.
     """
     found = first_pair(d.state, d.policy, d.waiting)
     if found is not None:

@@ -1,15 +1,19 @@
 """What a stranger, or an operator who tries things, can send to the desk."""
 
+import asyncio
+
+import msgspec
 import pytest
 
 from desk.faces import Faces
 from desk.library import Library, NotKnown
 from desk.search import Conversations, Hit, IndexAway, IndexState, Page, Query, Reach
 from desk.sessions import TRIES_AT_ONCE, Sessions
+from router.inputs import RulesProposed
 from router.record import Record
 from tests.desk.conftest import at_work
 from tests.desk.test_flows import reply, taken
-from tests.desk.world import PASSWORD, Console, Desk, MemoryLedger, World
+from tests.desk.world import PASSWORD, RULES, Console, Desk, MemoryLedger, World
 from web.errors import Refusal
 
 OFFICE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
@@ -143,3 +147,23 @@ async def test_who_has_left_the_memory_is_looked_up_in_the_index_before_they_are
     again = await world.console(await world.desk(), "ben")
     answers = [(await again.do({**link, "other": other}))["code"] for other in ("p777", "p778", "away")]
     assert answers == ["unknown_person", "not_found", "unavailable"]  # the router has been asked for the first
+
+
+async def test_who_supervises_no_more_joins_nobody_on_a_node_that_has_not_heard_of_it(world: World, desk: Desk) -> None:
+    anna = await world.console(desk, "anna")
+    state = world.log.machine.state
+    people = [state.conversations[world.log.customer("hello", who=who)].person for who in ("v1", "v2")]
+    for ledger in world.log.ledgers:
+        ledger.held = True
+    operators = RULES.operators | {"anna": msgspec.structs.replace(RULES.operators["anna"], role="operator")}
+    world.log.put(RulesProposed(hash="later", rules=msgspec.structs.replace(RULES, operators=operators)))
+    before = len(world.log.inputs)
+    asked = asyncio.create_task(anna.do({"do": "link", "person": people[0], "other": people[1], "evidence": "same"}))
+    async with asyncio.timeout(30):
+        while len(world.log.inputs) == before:  # noqa: ASYNC110  # nothing tells of a command that is stored
+            await asyncio.sleep(0.01)
+    for ledger in world.log.ledgers:
+        ledger.held = False
+        ledger.follow()
+    assert (await asked)["code"] == "role_changed"
+    assert set(people) <= state.people.keys()
