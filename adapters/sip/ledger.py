@@ -25,6 +25,9 @@ PAGES = 16
 REPEAT_WITHIN = 24 * 3_600_000
 """Milliseconds for which what is accepted again is surely recognised as a repetition (promise P2)."""
 
+MOST_OVER = 1_000
+"""Calls that are over and still known, for what comes behind their end: a recording, or news that is late."""
+
 RETRY_AFTER = 1.0
 """Seconds between two tries to store an event; each takes its own time."""
 
@@ -40,11 +43,16 @@ class Ledger:
         self._calls: dict[str, LiveCall] = {}
         self._struck_out: set[str] = set()
         """Calls that have ended since the last :meth:`settle`: what it is told may be older than that."""
+        self._over: dict[str, LiveCall] = {}
 
     @property
     def calls(self) -> Mapping[str, LiveCall]:
         """The calls that are not over."""
         return self._calls
+
+    def knows(self, call: str) -> bool:
+        """Whether a call lives, or has ended not long ago."""
+        return call in self._calls or call in self._over
 
     async def load(self) -> None:
         """Read the notes, and accept again what may not have been stored."""
@@ -89,7 +97,9 @@ class Ledger:
     async def _strike_out(self) -> None:
         over = [name for name, call in self._calls.items() if call.over]
         for name in over:
-            del self._calls[name]
+            self._over[name] = replace(self._calls.pop(name), last=None)
+        for name in list(self._over)[:-MOST_OVER]:
+            del self._over[name]
         self._struck_out.update(over)
         await self._note(over)
 
@@ -103,13 +113,17 @@ class Ledger:
             await self._give_up(event, f"the id of a call must have 1 to {LONGEST_ID} characters")
             return None
         try:
-            known = ahead.get(event.call) or self._calls.get(event.call)
+            known = ahead.get(event.call) or self._calls.get(event.call) or self._ended(event)
             now = self._context.now()
             call = known or begin(event, self._place, now=now)
             return advance(replace(call, told=now), event, self._place, new_id=self._context.new_id())
         except AddressError as exc:
             await self._give_up(event, str(exc))
             return None
+
+    def _ended(self, event: Event) -> LiveCall | None:
+        """Give a call that is over, which late news must not begin anew."""
+        return self._over.get(event.call) if event.kind != "initiated" else None
 
     async def _give_up(self, event: Event, reason: str) -> None:
         await hold_on(self._context, lambda: self._context.dead("event_refused", msgspec.json.encode(event), reason))

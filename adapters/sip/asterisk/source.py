@@ -268,9 +268,9 @@ class Asterisk:
         await self._board.attempt("DELETE", f"/bridges/{quoted(bridge_of(channel.id))}")
 
     async def _keep(self, event: AriEvent, recording: Recording) -> None:
-        """Fetch a recording of a call that is known."""
+        """Fetch a recording of a call that is known. That of a bridge is ready when the bridge is gone."""
         call = target(recording.target_uri)
-        if call not in self._ledger.calls:
+        if not self._ledger.knows(call):
             return
         name = recording.name
         media, reason = None, ""

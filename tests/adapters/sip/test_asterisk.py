@@ -233,6 +233,34 @@ async def test_hold_and_recording_are_told(channel: Channel, ari: AsteriskSimula
     assert [chunk async for chunk in channel.context.media.read(recorded.recording.file)] == [b"RIFF...."]
 
 
+async def test_a_recording_of_both_sides_that_is_ready_after_the_end_is_told(
+    channel: Channel, ari: AsteriskSimulator
+) -> None:
+    call, _ = await talking(channel, ari)
+    await ari.hang_up(call)
+    await channel.heard("ended")
+    ari.recordings["both"] = b"RIFF...."
+    recording = {"name": "both", "format": "wav", "state": "done", "duration": 7, "target_uri": f"bridge:tlb:{call}"}
+    await ari._post("trunkline", {"type": "RecordingFinished", "recording": recording})
+    recorded = await channel.heard("recording")
+    assert recorded.recording is not None
+    assert {envelope.address for envelope in channel.context.accepted} == {CUSTOMER}
+
+
+async def test_a_phone_that_begins_to_ring_when_the_caller_is_gone_is_no_call(
+    channel: Channel, ari: AsteriskSimulator
+) -> None:
+    call, leg = await ringing(channel, ari)
+    shown = ari.legs[leg].shown()
+    await ari.hang_up(call)
+    await channel.heard("failed")
+    await ari._post("trunkline", {"type": "ChannelStateChange", "channel": shown})
+    await ari.call("600100300")
+    await channel.heard("initiated", 2)
+    assert channel.story() == ["initiated", "ringing", "failed", "initiated"]
+    assert list(channel.adapter._source._ledger.calls) == list(ari.legs)  # type: ignore[attr-defined] # an Asterisk
+
+
 async def test_a_recording_that_cannot_be_fetched_is_told_all_the_same(
     channel: Channel, ari: AsteriskSimulator
 ) -> None:
