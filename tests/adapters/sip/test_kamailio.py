@@ -178,7 +178,9 @@ async def test_a_call_can_be_hung_up(network: Network, context: FakeContext, whe
     await channel.wish("ended", call=begun.call)
     end = await channel.heard("ended" if when == "answered" else "failed")
     assert await customer.wait() == 0
-    assert end.sip == (0 if when == "answered" else 480)
+    assert (end.sip, end.reason) == (0 if when == "answered" else 480, "")
+    if when != "waiting":
+        await phone.heard("CALL_CLOSED")
     await channel.wish("ended", call=begun.call)
 
 
