@@ -1,4 +1,4 @@
-"""What belongs together is done one after the other, everything else at the same time."""
+"""Locks by key: work on the same key is done one after the other, all other work at the same time."""
 
 import asyncio
 from collections.abc import Hashable

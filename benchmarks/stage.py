@@ -1,4 +1,4 @@
-"""What every benchmark stands on: a temporary folder, a real nats-server, and children that end with us."""
+"""What all benchmarks share: a temporary folder, a real nats-server, and child processes that end with us."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Looks whether everything that a workspace needs is there and lets us in: its channels' providers, bus, disk, address.
+"""``trunkline check --connect``: can the workspace reach its providers, bus, disk and public address?
 
 Nothing has to run for it, and it changes nothing.
 """

@@ -1,7 +1,7 @@
 """The version in force, in a running process: the file proposes, the log decides, everybody follows.
 
-A process follows the log's version with what it holds itself: channels and accounts. What it cannot read it says, and
-goes on with what it had. Settings that a process needs before there is a log (the bus, where it listens) are those
+A process brings its channels and accounts in line with the version in the log. One that it cannot read it reports,
+and goes on with what it had. Settings that a process needs before there is a log (the bus, where it listens) are those
 of the file it was started with.
 """
 

@@ -1,4 +1,4 @@
-"""Who runs what: every process says every few seconds that it is there, what it serves and what it finds wrong.
+"""Which processes there are: each announces every few seconds what it serves and what it finds wrong.
 
 Core NATS, nothing stored: who has not been heard for a while, by the listener's own clock, is gone.
 """

@@ -1,4 +1,4 @@
-"""What the desk needs of the outside world, over the bus: the way into IN, typing, accounts, channels, revocations."""
+"""The desk's ports (``desk.ports``) over the bus: input, typing, accounts, channels, revoked sessions."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

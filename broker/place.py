@@ -1,4 +1,4 @@
-"""The data folder of an installation, and how one process of it finds the bus that another one started."""
+"""The data folder, and how a process finds the embedded bus that another one has started there."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a process with nothing but a router tells of itself: health, metrics and alarms over HTTP, and that it is there.
+"""Health, metrics and alarms of a process that runs only a router, and its entry in the list of processes.
 
 It follows no log: the router beside it does that already, and must not share its time with a second one.
 """

@@ -1,4 +1,4 @@
-"""What a workspace has been told to be: each version's files, sealed, and which number the log gave it.
+"""Versions of a workspace's configuration: the files of each, sealed, and the number that the log gave it.
 
 The log holds the compiled rules and the version's name alone. The files are needed by every process (tokens, addresses,
 password hashes), so they are kept on the bus, sealed with the workspace's key. Both kinds of entries are functions of

@@ -1,4 +1,4 @@
-"""Looks whether anything hangs: channels that nobody serves, that fail or are silent, a log that stands still.
+"""Raises alarms about what hangs: channels that are not served, fail or are silent, a log that stands still.
 
 Every process looks by itself; what it finds stands on its board, and the others hear of it.
 """

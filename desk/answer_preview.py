@@ -1,4 +1,4 @@
-"""What would become of canned answers that somebody wants to take in: shown before it is done."""
+"""Preview of an import of canned answers: what would be new, changed or refused."""
 
 from collections.abc import Container, Iterable, Iterator
 from typing import Literal

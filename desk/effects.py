@@ -1,4 +1,4 @@
-"""What a record of the log changes on screens."""
+"""Turns a record of the log into the changes that screens show."""
 
 from msgspec import Struct
 

@@ -1,4 +1,4 @@
-"""The table of what can be asked for over HTTP: it is what is served, and what the OpenAPI document is made of."""
+"""The table of HTTP operations: routes are made from it, and so is the OpenAPI document."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

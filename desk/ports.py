@@ -1,4 +1,4 @@
-"""What the desk needs of the outside world; ``broker`` implements it over the bus, the tests in memory."""
+"""The desk's ports: what it needs from outside. ``broker`` implements them over the bus, tests in memory."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Literal, Protocol

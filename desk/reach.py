@@ -1,4 +1,4 @@
-"""Where an answer can go, and what may be said there: windows, approved texts, and phones, which take no writing."""
+"""Where an answer can go and what may be sent there: windows, approved texts, and phones, which take no text."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""Pages of a conversation, for those who may read it."""
+"""Pages of a conversation's history, after a check of the right to read it."""
 
 from desk.bodies import Opened
 from desk.feed import Feed

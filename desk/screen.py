@@ -1,4 +1,4 @@
-"""A screen as the feed sees it, and the place in the log where it stands."""
+"""One open desk (a screen) as the feed sees it, and its position in the log."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What an operator may write: fields of a content that only channels fill in are taken off at the desk's door. Pure.
+"""Removes from what an operator's browser sends the fields that only channels and libraries may fill in. Pure.
 
 Some are for customers' messages alone (the laid-out page of a mail, the text before quotes were trimmed), some are what
 a library has found out. A browser that sends them anyway could show colleagues a page of its own, or order a call.

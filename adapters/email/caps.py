@@ -1,4 +1,4 @@
-"""How many mails may go out: against loops of two machines, and against a flood of automatic answers (RFC 3834)."""
+"""Limits on outgoing mail, against loops between two machines and floods of automatic answers (RFC 3834)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""From the bytes of a mail to an envelope that is stored; everything that can be wrong with them ends here."""
+"""From the bytes of a mail to a stored envelope; a mail that cannot be read becomes a dead letter here."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

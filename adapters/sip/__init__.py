@@ -1,4 +1,4 @@
-"""Phone calls: what a telephone system says of them, and the wishes it carries out; see docs/phone.md."""
+"""The phone channel: a telephone system reports calls and carries out orders ("wishes"); see docs/phone.md."""
 
 from adapters.sip.adapter import Sip
 

@@ -1,4 +1,4 @@
-"""Why a call ended: SIP status codes (RFC 3261 section 21) and causes of ITU-T Q.850, each from the other."""
+"""Why a call ended: SIP status codes (RFC 3261 section 21) and ITU-T Q.850 causes, translated into each other."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Events between the connection that brings them and their storing: worked off in order, one worker at a time."""
+"""A bounded queue between the connection that delivers call events and their storing, in order, with one worker."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""What every telephone system is to the channel: something that tells of calls, and takes wishes."""
+"""The interface to a telephone system (a "source"): it reports calls and takes orders ("wishes")."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""How long a reader bears a Telegram that does not answer, before the channel says that it fails."""
+"""How long Telegram may fail to answer before the channel is reported as failing."""
 
 import asyncio
 

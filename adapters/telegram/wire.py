@@ -1,8 +1,8 @@
 """What this channel reads of Telegram's updates (core.telegram.org/bots/api#update), named as there.
 
-A message that is known here to the last field is read by us alone, for a library takes ten to fifty times as long;
-whatever else there is a driver's library has read before it comes here, so unknown fields are of no harm. What has none
-of the contents below is told apart by :attr:`Message.others`.
+A message all of whose fields are known here is decoded directly, ten to fifty times as fast as by a library. Any other
+update has been through the driver's library before it comes here, so unknown fields do no harm.
+:attr:`Message.others` names contents that have no struct below.
 """
 
 from typing import Any

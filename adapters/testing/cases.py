@@ -1,4 +1,4 @@
-"""What goes in and out of a channel in a test, as data."""
+"""Test cases as data: what a provider delivers and takes, and what Trunkline makes of it."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum

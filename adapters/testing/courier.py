@@ -1,4 +1,4 @@
-"""The delivery policy at work on a clock of its own: what the program does between the log and a channel's ``send``."""
+"""Runs the delivery policy on a simulated clock, as the worker does between the log and a channel's ``send``."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence

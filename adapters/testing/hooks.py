@@ -1,4 +1,4 @@
-"""What the test of a channel gives to the kit: how to make it, how its provider delivers, and cases as data."""
+"""What a channel's test class supplies to the kit: how to make the channel, how its provider delivers, and cases."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What every channel must do with what comes in (promises P1, P2, P3)."""
+"""Contract tests for incoming messages (promises P1, P2, P3)."""
 
 import asyncio
 import random

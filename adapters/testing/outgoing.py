@@ -1,4 +1,4 @@
-"""What every channel must do with what goes out (promises P2, P3), whatever its provider does."""
+"""Contract tests for outgoing messages (promises P2, P3), whatever the provider does."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A channel under test: the adapter at work, its context, its provider, and an ear on everything that is said."""
+"""A channel under test: the running adapter, its context, its simulated provider, and a record of all log lines."""
 
 import asyncio
 import logging

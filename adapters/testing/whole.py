@@ -1,4 +1,4 @@
-"""What every channel must do as a whole: say what it is, look before it works, and end when it is told to."""
+"""Contract tests of a channel as a whole: what it declares, ``check``, start and stop."""
 
 import asyncio
 

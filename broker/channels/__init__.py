@@ -1,1 +1,1 @@
-"""The runtime around adapters: the way in, the way out, the context, and what keeps a channel running."""
+"""The runtime around adapters: intake (door), sending (worker), the context, and supervision (runner)."""

@@ -1,4 +1,4 @@
-"""A context for a channel that is only looked at: it reaches its provider, and stores and follows nothing."""
+"""A context for ``trunkline check --connect``: the channel reaches its provider, but stores and follows nothing."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""The program that serves a channel over the bus: what is asked of it, and what it means that nobody answers."""
+"""Asks the program in another language that serves a channel (``type: external``), and maps a missing answer."""
 
 from adapters.contract import NobodyServes
 from broker.bus.connection import Bus
@@ -7,7 +7,7 @@ from broker.bus.streams import Workspace
 
 
 class Program:
-    """Whoever serves ``tl.<workspace>.send.<channel>`` (docs/other-languages.md)."""
+    """The program that answers on ``tl.<workspace>.send.<channel>`` (docs/other-languages.md)."""
 
     def __init__(self, bus: Bus, workspace: Workspace, channel: str) -> None:
         self._bus = bus

@@ -1,4 +1,4 @@
-"""What a channel does and how it is: for the metrics, the desk and whoever asks on the command line."""
+"""Counters and current status of a channel, for the metrics, the desk and ``trunkline status``."""
 
 import time
 from collections.abc import Callable

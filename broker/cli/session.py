@@ -1,4 +1,4 @@
-"""One short connection of the command line to a workspace's bus."""
+"""The command line's connection to the bus of a running workspace."""
 
 import asyncio
 import os

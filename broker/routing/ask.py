@@ -1,4 +1,4 @@
-"""What anybody may ask the active router: where it stands and who waits. Answers are of acknowledged state only."""
+"""Questions that the active router answers over the bus: its position, who waits. Only acknowledged state is told."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Whoever follows the log: loads the newest snapshot, folds what came after, and tells its subscribers.
+"""The follower: loads the newest snapshot, folds the records after it, and passes each on to its subscribers.
 
 The desk, web chat, a standby router, projections and the command line all use this one fold.
 """

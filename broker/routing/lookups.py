@@ -1,4 +1,4 @@
-"""People whom the inputs read ahead need: read concurrently, and believed only at the step."""
+"""Looks up the people that inputs read ahead will need: concurrently; the step decides whether the result counts."""
 
 import asyncio
 from collections.abc import Iterator

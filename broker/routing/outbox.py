@@ -1,4 +1,4 @@
-"""The records that are decided and not acknowledged: sent through the fence, matched after a doubt, never lost."""
+"""Records that are decided and not yet acknowledged: published through the fence, and matched again after a doubt."""
 
 from collections import deque
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""The store of people who are not in the router's memory, and what is on its way there.
+"""The store of people who are not in the router's memory, and the write-behind buffer in front of it.
 
 Why nobody is ever split in two (promise P3), though addresses are looked up ahead of the step and the router runs
 ahead of the acknowledgements: at the step the order is *state, buffer, what was looked up*. A parked person is in the

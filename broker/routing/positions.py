@@ -1,4 +1,4 @@
-"""How far everybody has got who works through the log: projections and senders, each under a name of its own.
+"""How far each reader of the log has got: projections and senders, each under a name of its own.
 
 A position is (creation time of the log, sequence); what lies below the lowest one may be trimmed.
 """

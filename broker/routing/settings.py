@@ -1,4 +1,4 @@
-"""What a router can be told, and what it counts."""
+"""Settings of a router process, and its counters."""
 
 from importlib.metadata import version
 

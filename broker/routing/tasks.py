@@ -1,4 +1,4 @@
-"""Ending tasks for certain."""
+"""Cancels tasks and waits until they have really ended."""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What may go: inputs and records that nobody needs again, and conversations that belong into the archive.
+"""Trimming: removes inputs and records that nobody needs again, and archives closed conversations.
 
 Everything happens below the mark, the lowest of the oldest kept snapshot and of everybody's position, so that a
 recovery, a sender or a projection never misses a record. Each step may be repeated; the position is raised last.

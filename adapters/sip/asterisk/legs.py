@@ -1,4 +1,4 @@
-"""Legs that we make: what each is for stands in the id that we choose for it. Pure.
+"""Call legs that we create in Asterisk: the purpose of each is encoded in the channel id that we choose. Pure.
 
 So a repeated order makes no second leg (ARI answers 409), and whoever reads next knows them all from a list.
 """

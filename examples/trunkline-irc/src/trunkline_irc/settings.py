@@ -1,4 +1,4 @@
-"""What stands in the YAML."""
+"""The settings of the channel, as written in the YAML."""
 
 from typing import Annotated
 
