@@ -13,7 +13,7 @@ from adapters.testing.rig import P, Rig
 from config import json_schema
 from config.types import sentence
 
-BEGUN_WITHIN = 10.0
+BEGUN_WITHIN = 30.0
 
 
 class WholeProofs(Hooks[P]):

@@ -49,7 +49,7 @@ async def raw(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(request)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             return await reader.read()
     finally:
         writer.close()
@@ -133,7 +133,7 @@ async def test_connections_of_one_network_are_limited_and_the_next_one_gets_in_w
 
 
 async def eventually(ask: Callable[[], Coroutine[Any, Any, tuple[int, str]]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while True:
             try:
                 assert (await ask())[0] == 200

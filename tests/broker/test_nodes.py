@@ -12,7 +12,7 @@ from tests.fixtures.nats import own_workspace
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110  # others tell nobody that they are there
             await asyncio.sleep(0.01)
 

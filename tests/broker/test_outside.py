@@ -67,7 +67,7 @@ async def test_the_customer_s_typing_reaches_who_watches_and_no_longer(
     stop = live.watch("c1", seen.put_nowait)
     typed = LiveTyping(conversation="c1", by="customer", text="hel")
     subject = workspace.live_subject("c1")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while seen.empty():
             await bus.publish_live(subject, msgspec.json.encode(typed))
             await asyncio.sleep(0.01)
@@ -80,7 +80,7 @@ async def test_the_customer_s_typing_reaches_who_watches_and_no_longer(
 async def test_the_operator_s_typing_goes_to_the_conversation(bus: Bus, workspace: Workspace, live: DeskLive) -> None:
     heard: asyncio.Queue[LiveMessage] = asyncio.Queue()
     subscription = await bus.subscribe_live(workspace.live_subject("c1"), heard.put)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while heard.empty():
             await live.typing(Typing(conversation="c1", name="Anna"))
             await asyncio.sleep(0.01)
@@ -97,7 +97,7 @@ async def test_a_revocation_reaches_the_other_nodes(bus: Bus, workspace: Workspa
         await first.start()
         await second.start()
         await first.revoke("operator-anna", at=500, until=9_000)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while second.revoked_at("operator-anna") != 500:  # noqa: ASYNC110  # nothing tells of a heard notice
                 await asyncio.sleep(0.01)
         assert first.revoked_at("operator-anna") == 500

@@ -179,7 +179,7 @@ async def tasks() -> AsyncIterator[list[asyncio.Task[None]]]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110  # a process tells nobody when it has followed
             await asyncio.sleep(0.01)
 
@@ -212,7 +212,7 @@ async def test_versions_that_a_process_passes_over_are_written_down_too(
     for text in (OTHER, TEXT.replace("Anna", "Anne")):
         process.log.take(scene.versions.proposal(scene.source(text), "apply"))
     await until(lambda: process.live.version == 2)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(known := await scene.versions.all()) < 2:  # both
             pass
     assert [(version.number, version.by) for version in known] == [(1, "apply"), (2, "apply")]

@@ -16,7 +16,7 @@ from tests.e2e.installation import SECRET
 
 Mood = Literal["take", "slow", "busy", "fail", "refuse", "cut"]
 SLOWLY = 0.3
-POST_WITHIN = 15.0
+POST_WITHIN = 30.0
 
 
 class Delivery(Struct):

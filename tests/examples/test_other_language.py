@@ -137,7 +137,7 @@ async def test_with_the_rights_of_the_page_it_does_its_work_and_nothing_else(ser
 
 async def _inputs(bus: Bus, workspace: Workspace, count: int) -> list[object]:
     found: list[object] = []
-    async with asyncio.timeout(20), Reader(bus, workspace.in_stream, start_seq=1) as reader:
+    async with asyncio.timeout(30), Reader(bus, workspace.in_stream, start_seq=1) as reader:
         async for batch in reader.batches():
             found += [decode_input("board", stored.payload) for stored in batch]
             if len(found) >= count:

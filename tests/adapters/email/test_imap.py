@@ -21,7 +21,7 @@ async def test_a_push_comes_at_once_and_the_mail_is_as_it_was(dovecot: Dovecot, 
     waiting = asyncio.create_task(connection.wait_for_news(60))
     await asyncio.sleep(0.2)
     dovecot.deliver(mail(1))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await waiting
     uids = await connection.search("UID 1:*")
     bodies = await connection.bodies(uids)
@@ -36,7 +36,7 @@ async def test_news_beside_an_answer_are_not_waited_for_again(dovecot: Dovecot, 
     dovecot.deliver(mail(1))
     await asyncio.sleep(1.5)
     await connection.exists("INBOX")  # the server says EXISTS beside the answer, and will not say it again
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await connection.wait_for_news(600)
 
 
@@ -118,7 +118,7 @@ async def test_a_server_that_dies_while_it_is_waited_for_is_noticed(dovecot: Dov
     waiting = asyncio.create_task(connection.wait_for_news(600))
     await asyncio.sleep(0.3)
     dovecot.cut()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         with pytest.raises(NotReachable):
             await waiting
     with pytest.raises(NotReachable):
@@ -165,7 +165,7 @@ async def test_a_command_that_is_not_answered_ends_in_bounded_time(answer: str |
             with pytest.raises(NotReachable):
                 await connection.search("UID 4:*")
         await connection.close()
-        assert time.monotonic() - begun < 15
+        assert time.monotonic() - begun < 60
 
 
 @pytest.mark.parametrize("answer", [None, ""])
@@ -174,7 +174,7 @@ async def test_a_server_that_goes_before_it_idles_is_noticed(answer: str | None)
         connection = await hostile_connection(imap)
         await connection.select("INBOX")
         await connection.search("UID 4:*")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             with pytest.raises(NotReachable):
                 await connection.wait_for_news(600)
         await connection.close()
@@ -192,7 +192,7 @@ async def test_a_server_that_goes_while_it_idles_is_noticed() -> None:
         assert not waiting.done(), "that was no news"
         imap.say("* BYE idle for too long")
         imap.cut()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             with pytest.raises(NotReachable):
                 await waiting
         await connection.close()
@@ -268,7 +268,7 @@ async def test_more_lines_than_the_library_bears_end_the_connection_alone() -> N
     async with HostileImap(LOGGED_IN | {"UID FETCH": lines}) as imap:
         connection = await hostile_connection(imap, within=2.0)
         await connection.select("INBOX")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             with pytest.raises(NotReachable):
                 await connection.items([1])
         await connection.close()

@@ -348,7 +348,7 @@ class SlowDesk(Desk):
     async def take(self, mails: Sequence[bytes]) -> list[bool]:
         self.batches += 1
         self.marked.append(sum("STORE" in command for command in self.imap.commands))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while self.batches == 1 and len(fetches(self.imap)) < 2:  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.01)
         return await super().take(mails)

@@ -69,7 +69,7 @@ class Channel:
         outbound = Outbound(
             id=f"c1-{self._wishes}", conversation="c1", channel="phone", address=address, at=0, content=content
         )
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             await self.adapter.send(outbound)
         return outbound.id
 

@@ -248,7 +248,7 @@ async def kamailio() -> AsyncIterator[KamailioSimulator]:
 async def channel(kamailio: KamailioSimulator, context: FakeContext) -> AsyncIterator[Channel]:
     channel = Channel(settings(kamailio), context)
     await channel.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await kamailio.read_by()
     yield channel
     await channel.stop()

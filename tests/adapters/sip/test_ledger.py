@@ -104,7 +104,7 @@ async def test_a_call_that_began_after_the_question_is_not_closed(context: FakeC
 
 async def test_an_event_is_held_until_it_is_stored(context: FakeContext) -> None:
     context.failures.append(NotAccepted("not_stored", "the store does not take it now"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await Ledger(context, PLACE).take([event("initiated", context)])
     assert story(context) == ["c-1/initiated"]
 

@@ -201,7 +201,7 @@ class TestContract(AdapterContract[Simulator]):
     async def test_events_of_a_call_that_come_at_once_are_taken_one_after_the_other(self, rig: Rig[Simulator]) -> None:
         rig.context.store.clear()
         answered, ended = post(event="answered", at=AT), post(event="ended", at=AT + 5_000, id="e-2")
-        async with asyncio.timeout(20), asyncio.TaskGroup() as posting:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as posting:
             posting.create_task(rig.post(answered, self.sign(rig, answered)))
             await rig.context.until(lambda: len(rig.context.offered) == 1)
             posting.create_task(rig.post(ended, self.sign(rig, ended)))

@@ -11,7 +11,7 @@ from adapters.testing.rig import rigged
 from adapters.testing.telegram import TelegramSimulator
 from tests.adapters.telegram.recorded import make, simulator
 
-WITHIN = 20.0
+WITHIN = 30.0
 
 TelegramRig = Rig[TelegramSimulator]
 

@@ -107,6 +107,6 @@ async def test_notes_that_could_not_be_written_are_written_later(line: Line) -> 
     await notes.close()
     line.context.memory.save = save  # type: ignore[method-assign]
     notes.add("SM2", "c1-2")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await notes.close()
     assert set(await notes.read(line.context.now() // statuses.HOUR)) == {"SM1", "SM2"}

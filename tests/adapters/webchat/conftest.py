@@ -80,7 +80,7 @@ class Node:
         return page
 
     async def stop(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self.adapter.close()
             if self.running is not None:
                 self.running.cancel()

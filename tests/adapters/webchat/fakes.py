@@ -275,7 +275,7 @@ class Tab:
         return frame
 
     async def _next(self) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             message = await self.ws.receive()
         if message.type is not WSMsgType.TEXT:
             return {"type": "closed", "code": self.ws.close_code}

@@ -112,7 +112,7 @@ class OwningContract(BusCase):
 
     async def test_a_released_lease_is_free_at_once(self, bucket: Bucket, key: str) -> None:
         old, new = Lease(bucket, key, "old"), Lease(bucket, key, "new")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await old.acquire()
             await old.release()
             await new.acquire()

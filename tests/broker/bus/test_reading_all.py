@@ -42,7 +42,7 @@ async def test_a_leader_that_is_behind_what_is_known_is_asked_again(bus: Bus) ->
     await ensure_streams(bus, workspace)
     for number in range(3):
         await bus.publish(workspace.log_subject("c1"), str(number).encode())
-    async with asyncio.timeout(10), Behind(bus, workspace.log_stream) as reader:
+    async with asyncio.timeout(30), Behind(bus, workspace.log_stream) as reader:
         found = [stored.payload async for batch in reader.read_all(through=3) for stored in batch]
     assert found == [b"0", b"1", b"2"]
 
@@ -66,6 +66,6 @@ async def test_messages_that_arrive_while_the_end_is_asked_for_are_given(bus: Bu
     await ensure_streams(bus, workspace)
     for number in range(3):
         await bus.publish(workspace.log_subject("c1"), str(number).encode())
-    async with asyncio.timeout(10), Late(bus, workspace.log_stream) as reader:
+    async with asyncio.timeout(30), Late(bus, workspace.log_stream) as reader:
         found = [stored.payload async for batch in reader.read_all() for stored in batch]
     assert found == [b"0", b"1", b"2"]

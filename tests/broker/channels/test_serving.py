@@ -141,7 +141,7 @@ async def test_paths_and_methods_that_a_channel_does_not_have_are_told_as_such(
 async def test_a_channel_with_bad_settings_refuses_the_start_and_names_its_key(serving: Serving, word: str) -> None:
     async def start() -> None:
         serving.start({"one": Settings(), "two": Settings(word=word)}, TYPES)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await serving.wait()
 
     with pytest.raises(ChannelRefused) as refused:

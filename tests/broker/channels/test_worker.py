@@ -12,6 +12,7 @@ from adapters.pace import Rate
 from broker.bus.errors import StreamReplaced
 from broker.bus.reader import stream_state
 from broker.channels.claims import Claim, Claims, Overtaken
+from broker.channels.worker import STOP_TIMEOUT
 from broker.routing.positions import Positions
 from normalizer.content import Delete
 from normalizer.outbound import Outbound, ReceiptState
@@ -352,7 +353,7 @@ async def test_a_clean_stop_does_not_wait_for_what_only_waits(scene: Scene) -> N
     claims = Claims(scene.bus, scene.workspace, CHANNEL)
     while (await claims.read("c1-1"))[0] is None or (await claims.read("c1-1"))[0].state != "waiting":  # type: ignore[union-attr]  # just looked
         pass
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(STOP_TIMEOUT - 1):
         await scene.stop(task)
 
 

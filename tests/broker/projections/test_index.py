@@ -82,7 +82,7 @@ async def test_a_question_that_takes_too_long_is_broken_off(index: Index, story:
             await index._ask(lambda database, _: database.execute(endless).fetchall(), 0.1)
     hits, _, _ = await index.conversations(Query(sort="newest"), FIRST, None)
     assert len(hits) == 1
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 60
 
 
 async def test_a_question_that_nobody_waits_for_is_broken_off(index: Index, story: Story) -> None:

@@ -162,7 +162,7 @@ async def test_a_stopped_router_that_wakes_up_after_its_successor_has_begun_writ
             written = [record.term for _, record in await play.records()]
             assert written == sorted(written)
             sleeper.terminate()
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 assert await sleeper.wait() == 0
 
 
