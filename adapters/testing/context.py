@@ -177,9 +177,10 @@ class FakeMedia:
         return file
 
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int, key: str | None = None) -> StoredFile:
-        """Keep a file, or find the one with the same key."""
-        if key is not None and key in self._known:
-            return self._known[key]
+        """Keep a file, or find the one with the same key if it is still there."""
+        known = self._known.get(key or "")
+        if known is not None and known.name in self.files:
+            return known
         content = b""
         async for chunk in chunks:
             content += chunk

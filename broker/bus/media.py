@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from broker.bus.connection import Bus, PubAck
 from broker.bus.errors import BusError, MediaDamaged, MediaMissing, MediaTooLarge
 from broker.bus.pipeline import Pipeline
-from broker.bus.reader import Reader, purge
+from broker.bus.reader import Reader, next_by_subject, purge
 from broker.bus.streams import Workspace
 
 PIECE = 128 * 1024  # bytes of content in one message
@@ -88,6 +88,11 @@ class MediaStore:
             raise MediaMissing(f"media object {ref.name} has {number} of {total} pieces: deleted or expired")
         if digest.hexdigest() != ref.sha256:
             raise MediaDamaged(f"media object {ref.name} is not what was stored")
+
+    async def holds(self, name: str) -> bool:
+        """Whether an object is there, or what is left of it."""
+        subject = self._workspace.media_subject(name)
+        return await next_by_subject(self._bus, self._workspace.media_stream, subject) is not None
 
     async def delete(self, name: str) -> None:
         """Remove the object's pieces."""

@@ -11,8 +11,16 @@ import structlog
 from adapters.contract import FileTooBig, Lines, Media, Memory
 from adapters.errors import NotAccepted
 from broker.bus.connection import Bus
-from broker.bus.errors import BusError, KeyExists, MediaTooLarge, NoAnswer, PublishRefused, PublishUnknown
-from broker.bus.kv import Bucket, kv_key
+from broker.bus.errors import (
+    BusError,
+    KeyExists,
+    MediaTooLarge,
+    NoAnswer,
+    PublishRefused,
+    PublishUnknown,
+    WrongRevision,
+)
+from broker.bus.kv import Bucket, Entry, kv_key
 from broker.bus.media import MediaRef, MediaStore
 from broker.bus.streams import Workspace
 from broker.channels.door import Door
@@ -124,7 +132,7 @@ class ChannelMedia:
         self._prefix = f"{workspace.name}.{channel}.file."
 
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int, key: str | None = None) -> StoredFile:
-        """Store a file of at most ``limit`` bytes, or give the one that was stored with the same ``key``.
+        """Store a file of at most ``limit`` bytes, or give the one that was stored with the same ``key`` and still is.
 
         Raises:
             FileTooBig: it is longer.
@@ -134,7 +142,10 @@ class ChannelMedia:
             if key is None:
                 return await self._put(chunks, limit)
             place = self._prefix + hashlib.sha256(key.encode()).hexdigest()
-            return await self._find(place) or await self._put_once(place, chunks, limit)
+            known = await self._known.get(place)
+            if known is not None and await self._store.holds((file := _stored(known)).name):
+                return file
+            return await self._put_once(place, known.revision if known is not None else 0, chunks, limit)
         except BusError as exc:
             raise NotAccepted("not_kept", f"a file could not be kept: {exc}") from exc
 
@@ -155,18 +166,16 @@ class ChannelMedia:
         key = base64.urlsafe_b64encode(ref.key).decode()
         return StoredFile(name=ref.name, size=ref.size, key=key, sha256=ref.sha256)
 
-    async def _put_once(self, place: str, chunks: AsyncIterator[bytes], limit: int) -> StoredFile:
+    async def _put_once(self, place: str, revision: int, chunks: AsyncIterator[bytes], limit: int) -> StoredFile:
         file = await self._put(chunks, limit)
         try:
-            await self._known.create(place, msgspec.json.encode(file))
-        except KeyExists:
-            await self._forget(file.name)
-            return await self._find(place) or file
+            await self._known.write(place, msgspec.json.encode(file), revision)
+        except (KeyExists, WrongRevision):
+            faster = await self._known.get(place)
+            if faster is not None:
+                await self._forget(file.name)
+                return _stored(faster)
         return file
-
-    async def _find(self, place: str) -> StoredFile | None:
-        entry = await self._known.get(place)
-        return msgspec.json.decode(entry.value, type=StoredFile) if entry else None
 
     async def _forget(self, name: str) -> None:
         """Remove what a faster one has stored as well; without its key it is rubbish, not a secret."""
@@ -174,3 +183,7 @@ class ChannelMedia:
             await self._store.delete(name)
         except BusError as exc:
             structlog.get_logger(__name__).warning("channel.rubbish_left", name=name, reason=str(exc))
+
+
+def _stored(entry: Entry) -> StoredFile:
+    return msgspec.json.decode(entry.value, type=StoredFile)

@@ -109,7 +109,7 @@ async def test_the_second_reader_of_a_bot_is_told_by_both_and_neither_runs_hot(r
     other = make(other_context, rig.peer)
     try:
         with pytest.raises(Conflict, match="another program polls this bot"):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 await asyncio.gather(other.run(), rig.reading)
     finally:
         await other.close()
@@ -125,7 +125,7 @@ async def test_somebody_elses_webhook_is_said_and_removed_without_dropping_what_
     await rig.peer.queue.set_webhook({"url": "https://other.example/bot/secret-path"})
     rig.peer.write("waiting")
     with pytest.raises(Conflict, match="a webhook is set"):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await rig.reading
     assert rig.context.counts["webhook_set"] >= 1
     again = asyncio.create_task(rig.adapter.run())  # as the program does after a pause
@@ -140,7 +140,7 @@ async def test_a_revoked_token_ends_the_reading_as_bad_credentials(rig: Telegram
     rig.peer.token = "123456789:AAanotherTokenAnotherToken00000"
     rig.peer.write("wakes the poll")
     with pytest.raises(BadCredentials, match="BotFather"):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await rig.reading
 
 
@@ -152,7 +152,7 @@ async def test_whatever_is_no_answer_is_waited_out_and_then_said(answer: Answer)
         rig.peer.will(*[answer] * 100, on=GET_UPDATES)
         rig.peer.write("wakes the poll")
         with pytest.raises(NotReachable):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 await rig.reading
         assert len([line for line in rig.peer.requests if GET_UPDATES in line.path]) < 10
 
@@ -167,7 +167,7 @@ async def test_a_very_long_pause_is_not_kept_in_silence(rig: TelegramRig) -> Non
     rig.peer.will(rig.peer.refusal(429, 86_400), on=GET_UPDATES)
     rig.peer.write("wakes the poll")
     with pytest.raises(NotReachable, match="a pause of 86400 s"):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await rig.reading
 
 
@@ -252,7 +252,7 @@ async def test_a_file_that_trickles_does_not_keep_the_poller_for_ever() -> None:
     context = FakeContext()
     files = Files(Trickling(settings("http://127.0.0.1:1"), context), context, 20_000_000, within=0.1)
     with pytest.raises(TryLater, match=r"did not come within 0\.1 s"):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await files.fetch(File(file_id="f"), "key", 42)
     await context.close()
 
@@ -395,3 +395,19 @@ async def test_one_conflict_is_our_own_last_poll_and_not_worth_a_word(rig: Teleg
     rig.peer.write("two")
     await until(lambda: rig.context.counts["two_readers"] and len(texts(rig.context)) == 2, "it goes on")
     assert "telegram.two_readers" not in events(rig.context)
+
+
+async def test_an_update_that_is_repeated_when_its_file_is_gone_everywhere_is_taken_without_it(
+    rig: TelegramRig,
+) -> None:
+    update = {"message": rig.peer.message(document=rig.peer.add_file(PNG))}
+    rig.peer.queue.add(update)
+    await until(lambda: rig.context.accepted, "it is taken with its file")
+    rig.context.files.files.clear()
+    rig.peer.will(Answer(status=404), on=DOWNLOAD)
+    rig.peer.queue.add(update)
+    await until(lambda: not rig.peer.queue.pending, "it is confirmed")
+    assert rig.context.dead_letters == []
+    first, again = rig.context.accepted
+    assert first.native_id == again.native_id, "the router takes it for what it is"
+    assert isinstance(again.content, Unsupported)

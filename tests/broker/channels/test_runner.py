@@ -19,6 +19,7 @@ from adapters.testing import Answer, Cut, Simulator
 from adapters.webhook import Webhook
 from adapters.webhook.settings import WebhookSettings
 from broker.bus.kv import Bucket
+from broker.bus.media import MediaStore
 from broker.channels.context import ChannelMedia, ChannelMemory
 from broker.channels.runner import Channel, Services
 from broker.channels.secret import derive, workspace_secret
@@ -364,6 +365,21 @@ async def test_a_file_that_is_delivered_again_is_the_first_one(stage: Stage) -> 
     other = await media.put(chunks(b"ab", b"cd"), limit=10)
     assert first == second != other
     assert b"".join([chunk async for chunk in media.read(first)]) == b"abcd"
+
+
+async def test_a_file_that_is_delivered_again_after_it_was_erased_is_stored_anew(stage: Stage) -> None:
+    media = ChannelMedia(stage.scene.bus, stage.scene.workspace, CHANNEL)
+    first = await media.put(chunks(b"abcd"), limit=10, key="m1")
+    await MediaStore(stage.scene.bus, stage.scene.workspace).delete(first.name)
+    second, third = [await media.put(chunks(b"abcd"), limit=10, key="m1") for _ in range(2)]
+    assert first != second == third
+    assert b"".join([chunk async for chunk in media.read(second)]) == b"abcd"
+
+
+async def test_files_that_are_delivered_twice_at_once_are_one(stage: Stage) -> None:
+    media = ChannelMedia(stage.scene.bus, stage.scene.workspace, CHANNEL)
+    both = await asyncio.gather(*(media.put(chunks(b"abcd"), limit=10, key="m1") for _ in range(2)))
+    assert both[0] == both[1]
 
 
 # --- a webhook channel from one end to the other ---
