@@ -12,12 +12,13 @@ from yarl import URL
 
 from adapters.contract import Context, Finding
 from adapters.errors import NotReachable, Refused
+from adapters.http_errors import to_client_error
 from adapters.locks import Locks
+from adapters.rejection import Fault, Rejection, decode
+from adapters.signed_requests import Signed
 from adapters.sip.call import LONGEST_ID, Event, Kind, LiveCall, Place, advance, begin
 from adapters.sip.causes import Cause
 from adapters.sip.settings import SipSettings
-from adapters.webhook.mapping import Fault, Rejection, decode, to_client_error
-from adapters.webhook.signed import Signed
 from normalizer.address import AddressError
 from normalizer.content import Count, ShortText
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from adapters.contract import Finding
 from adapters.errors import RateLimited
-from adapters.webhook.mapping import DEFAULT_PAUSE, read_retry_after
+from adapters.http_errors import DEFAULT_PAUSE, read_retry_after
 
 MOST_OFF = 5_000
 """Milliseconds. Times of calls come from the telephone system; beyond this they look wrong."""

@@ -22,10 +22,10 @@ from twilio.rest import Client
 from yarl import URL
 
 from adapters.errors import OutcomeUnknown, SendError, TryLater
+from adapters.http_errors import read_retry_after
 from adapters.session import Reach, open_session
 from adapters.twilio.errors import ApiError
 from adapters.twilio.settings import API, TwilioSettings
-from adapters.webhook.mapping import read_retry_after
 
 CONNECT_TIMEOUT = 5.0
 

@@ -11,19 +11,19 @@ from yarl import URL
 
 from adapters.contract import Adapter, Context, Finding, Sent
 from adapters.errors import NotReachable, OutcomeUnknown, TryLater
+from adapters.http_errors import to_client_error
 from adapters.pace import Pace, Rate
+from adapters.rejection import Rejection
+from adapters.signed_requests import CONNECT_TIMEOUT, Signed
 from adapters.webhook.mapping import (
     TYPE,
-    Rejection,
     decode_message,
     decode_receipt,
-    to_client_error,
     to_envelope,
     to_outgoing,
     to_receipt,
 )
 from adapters.webhook.settings import WebhookSettings
-from adapters.webhook.signed import CONNECT_TIMEOUT, Signed
 from adapters.webhook.wire import Taken
 from normalizer.capabilities import Capabilities
 from normalizer.outbound import Outbound

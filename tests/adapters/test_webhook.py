@@ -24,7 +24,9 @@ from adapters.errors import (
     TryLater,
     Unreachable,
 )
+from adapters.http_errors import read_retry_after, to_client_error, to_send_error
 from adapters.session import Reach, open_session, within
+from adapters.signed_requests import LOGGED_AT_ONCE
 from adapters.testing import (
     NOON,
     AdapterContract,
@@ -42,9 +44,7 @@ from adapters.testing import (
 )
 from adapters.testing.webhook import WebhookReceiver
 from adapters.webhook import Webhook
-from adapters.webhook.mapping import read_retry_after, to_client_error, to_send_error
 from adapters.webhook.settings import WebhookSettings
-from adapters.webhook.signed import LOGGED_AT_ONCE
 from config import Duration, Secret, SettingError
 from normalizer.content import Choice, Language, Location, Option, Text
 from normalizer.envelope import Envelope, Sender

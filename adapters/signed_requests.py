@@ -1,4 +1,4 @@
-"""Signed requests in both directions, for whatever channel speaks with a system of one's own (docs/webhook.md)."""
+"""Signed requests in both directions, for channels that speak with a system of one's own (docs/webhook.md)."""
 
 import asyncio
 import time
@@ -11,7 +11,8 @@ from yarl import URL
 from adapters import signature
 from adapters.contract import Context
 from adapters.errors import EnvelopeRefused, NotAccepted, SendError
-from adapters.webhook.mapping import STATUS, Fault, Rejection, read_retry_after, to_send_error
+from adapters.http_errors import read_retry_after, to_send_error
+from adapters.rejection import STATUS, Fault, Rejection
 from config import Secret
 from web.limits import RateLimiter
 
