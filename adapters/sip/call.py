@@ -22,6 +22,7 @@ TYPE = "sip"
 LONGEST_ID = 200
 """Of a call: its events have ids of at most 255 characters, made from it."""
 
+LEFT = "The call went on in the telephone system."
 LOST = "The connection to the telephone system was lost; how the call ended is not known."
 
 Kind = Literal["initiated", "ringing", "answered", "held", "transferred", "ended", "failed", "recording"]
@@ -86,6 +87,11 @@ class LiveCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
     answered_at: int = 0
     seen: dict[str, str] = {}
     last: Envelope | None = None
+
+    @property
+    def transferred(self) -> bool:
+        """Whether somebody was asked to go on with it."""
+        return any(name.startswith("transferred/") for name in self.seen)
 
     @property
     def over(self) -> bool:
@@ -188,6 +194,12 @@ def _duration(call: LiveCall, event: Event) -> int | None:
     if event.duration is not None or event.kind != "ended" or not call.answered_at:
         return event.duration
     return max(0, event.at - call.answered_at)
+
+
+def left(call: LiveCall, at: int) -> Event:
+    """Give the end of a call that lives on, and is not in our hands any more."""
+    kind: Kind = "ended" if call.rank >= TALKING else "failed"
+    return Event(call=call.id, kind=kind, at=at, seq="left", direction=call.direction, reason=LEFT)
 
 
 def vanished(call: LiveCall, at: int) -> Event:

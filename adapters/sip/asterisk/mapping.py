@@ -37,8 +37,12 @@ MEDIA_TYPES: Mapping[str, str] = {
 
 def in_our_hands(channel: Channel, app: str) -> bool:
     """Whether a channel is a customer's call that the dialplan has given to our application."""
-    given = channel.dialplan.app_name == "Stasis" and channel.dialplan.app_data.partition(",")[0] == app
-    return given and read(channel.id) is None
+    return not has_left(channel) and channel.dialplan.app_data.partition(",")[0] == app and read(channel.id) is None
+
+
+def has_left(channel: Channel) -> bool:
+    """Whether a channel that was ours is somewhere else in the dialplan."""
+    return channel.dialplan.app_name != "Stasis"
 
 
 def incoming(event: AriEvent | None, channel: Channel, *, now: int) -> Event:
@@ -89,6 +93,11 @@ def said(  # noqa: PLR0913 - what an event may bring, by name
         reason=reason,
         recording=recording,
     )
+
+
+def transferred_to(event: AriEvent) -> str:
+    """Name where a call was transferred to, as far as Asterisk says it."""
+    return event.exten or (event.transfer_target.caller.number if event.transfer_target is not None else "")
 
 
 def ended(event: AriEvent, call: str, *, talking: bool, now: int) -> Event:

@@ -23,12 +23,14 @@ from adapters.sip.asterisk.mapping import (
     MEDIA_TYPES,
     NORMAL,
     ended,
+    has_left,
     in_our_hands,
     incoming,
     outgoing,
     refusal,
     said,
     target,
+    transferred_to,
 )
 from adapters.sip.asterisk.switchboard import Switchboard
 from adapters.sip.asterisk.wire import (
@@ -37,12 +39,13 @@ from adapters.sip.asterisk.wire import (
     CHANNELS,
     EVENT,
     RINGING,
+    SUCCESS,
     UP,
     AriEvent,
     Channel,
     Recording,
 )
-from adapters.sip.call import LISTED, TALKING, Event, Kind, Place
+from adapters.sip.call import LISTED, TALKING, Event, Kind, Place, left
 from adapters.sip.inbox import Inbox
 from adapters.sip.ledger import Ledger, hold_on
 from adapters.sip.settings import SipSettings
@@ -79,6 +82,8 @@ class Asterisk:
             "ChannelDestroyed": self._destroyed,
             "ChannelHold": self._held,
             "ChannelUnhold": self._held,
+            "BridgeBlindTransfer": self._transferred,
+            "BridgeAttendedTransfer": self._transferred,
         }
 
     def secrets(self) -> Sequence[str]:
@@ -157,8 +162,9 @@ class Asterisk:
         try:
             if event.type == "RecordingFinished" and event.recording is not None:
                 await self._keep(event, event.recording)
-            elif event.channel is not None and (handler := self._handlers.get(event.type)) is not None:
-                await handler(event, event.channel)
+            channel = event.channel or event.transferer_first_leg
+            if channel is not None and (handler := self._handlers.get(event.type)) is not None:
+                await handler(event, channel)
         except SendError as exc:
             self._context.count("not_done")
             self._context.log.warning("sip.not_done", kind=event.type, code=exc.code, reason=exc.message)
@@ -169,6 +175,11 @@ class Asterisk:
     def _talks(self, call: str) -> bool:
         known = self._ledger.calls.get(call)
         return known is not None and known.rank >= TALKING
+
+    def _is_transferred(self, call: str) -> bool:
+        """Whether it goes on without the phone that had it."""
+        known = self._ledger.calls.get(call)
+        return known is not None and known.transferred
 
     # --- a leg comes into our hands ---
 
@@ -223,7 +234,7 @@ class Asterisk:
 
     async def _changed(self, event: AriEvent, channel: Channel) -> None:
         leg = legs.read(channel.id)
-        if channel.state == RINGING and isinstance(leg, Ring | Customer):
+        if channel.state == RINGING and isinstance(leg, Ring | Customer) and _call_of(leg) in self._ledger.calls:
             phone = await self._board.phone(leg)
             await self._take(said(event, "ringing", _call_of(leg), to=phone, now=self._context.now()))
 
@@ -233,6 +244,13 @@ class Asterisk:
         if self._talks(call):
             kind: Kind = "held" if event.type == "ChannelHold" else "answered"
             await self._take(said(event, kind, call, now=self._context.now()))
+
+    async def _transferred(self, event: AriEvent, channel: Channel) -> None:
+        """A phone that had the call has given it to somebody else."""
+        leg = legs.read(channel.id)
+        call = channel.id if leg is None else _call_of(leg)
+        if event.result == SUCCESS and self._talks(call):
+            await self._take(said(event, "transferred", call, to=transferred_to(event), now=self._context.now()))
 
     async def _destroyed(self, event: AriEvent, channel: Channel) -> None:
         match legs.read(channel.id):
@@ -247,7 +265,7 @@ class Asterisk:
         """An operator's phone has hung up, or has not taken the call, which then still waits."""
         bridge = await self._board.members(leg.call)
         if self._talks(leg.call):
-            if leg.call in bridge and len(bridge) == 1:
+            if leg.call in bridge and len(bridge) == 1 and not self._is_transferred(leg.call):
                 await self._board.hang_up(leg.call)
         elif event.cause not in NORMAL:
             await self._context.report(refusal(leg.wish, event.cause, at=self._context.now()))
@@ -256,7 +274,8 @@ class Asterisk:
         customer = str(Customer(leg.wish))
         if customer not in self._ledger.calls and event.cause not in NORMAL:
             await self._context.report(refusal(leg.wish, event.cause, at=self._context.now()))
-        await self._board.hang_up(customer)
+        if not self._is_transferred(customer):
+            await self._board.hang_up(customer)
 
     async def _customer_gone(self, event: AriEvent, channel: Channel, leg: Leg | None) -> None:
         members = await self._board.members(channel.id)
@@ -297,19 +316,16 @@ class Asterisk:
         known = frozenset(self._ledger.calls)
         try:
             channels = await self._board.ask("/channels", CHANNELS)
-            connected = {
-                legs.call_of(bridge.id) for bridge in await self._board.ask("/bridges", BRIDGES) if bridge.channels
+            bridges = await self._board.ask("/bridges", BRIDGES)
+            await self._inbox.work_off()
+            connected = {legs.call_of(bridge.id): bridge.channels for bridge in bridges if bridge.channels}
+            live = {
+                channel.id: await self._standing(channel, connected.get(channel.id, ()))
+                for channel in channels
+                if channel.id in known or in_our_hands(channel, self._settings.app)
             }
         except SendError as exc:
             raise NotReachable(exc.code, exc.message) from exc
-        await self._inbox.work_off()
-        now = self._context.now()
-        live: dict[str, list[Event]] = {}
-        for channel in channels:
-            if channel.id in known or in_our_hands(channel, self._settings.app):
-                live[channel.id] = [] if channel.id in known else [incoming(None, channel, now=now)]
-                if channel.id in connected and channel.state == UP:
-                    live[channel.id].append(Event(call=channel.id, kind="answered", at=now, seq=LISTED))
         async with self._inbox.paused():
             gone = await self._ledger.settle(known, live)
         if gone:
@@ -317,6 +333,18 @@ class Asterisk:
             self._context.log.warning("sip.calls_lost", count=gone)
         if first:
             await self._clear_away(channels, live)
+
+    async def _standing(self, channel: Channel, connected: Collection[str]) -> list[Event]:
+        """Give what a live call has come to; ``connected``: the legs that hear one another in it. Raises SendError."""
+        now, call = self._context.now(), self._ledger.calls.get(channel.id)
+        if call is not None and has_left(channel) and (call.direction == "in" or call.rank >= TALKING):
+            return [left(call, now)]
+        events = [] if call is not None else [incoming(None, channel, now=now)]
+        if channel.id in connected and channel.state == UP and not self._talks(channel.id):
+            ours = [leg for name in connected if isinstance(leg := legs.read(name), Ring | Agent)]
+            phone = await self._board.phone(ours[0]) if ours else ""
+            events.append(Event(call=channel.id, kind="answered", at=now, seq=LISTED, to=phone))
+        return events
 
     async def _clear_away(self, channels: Sequence[Channel], live: Collection[str]) -> None:
         """Hang up legs of ours that belong to nothing any more: what they were for ended while nobody read."""
@@ -332,8 +360,8 @@ class Asterisk:
             case Agent(wish=wish):  # one that rings may have been ordered just now
                 customer = str(Customer(wish))
                 return channel.state == UP and customer not in ids and customer not in self._ledger.calls
-            case Customer(wish=wish):
-                return str(Agent(wish)) not in ids
+            case Customer(wish=wish):  # one that was transferred is not ours any more
+                return str(Agent(wish)) not in ids and not (channel.state == UP and has_left(channel))
             case _:
                 return False
 

@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Struct
 
 UP, RINGING = "Up", "Ringing"
+SUCCESS = "Success"
+"""The result of a transfer that was made."""
 
 
 class Party(Struct, frozen=True):
@@ -54,7 +56,11 @@ class Recording(Struct, frozen=True, kw_only=True):
 
 
 class AriEvent(Struct, frozen=True, kw_only=True):
-    """An event; which fields are there depends on its type."""
+    """An event; which fields are there depends on its type.
+
+    ``exten`` is where a call is transferred to blindly; after questions, ``transferer_first_leg`` is the phone that had
+    the call and ``transfer_target`` the other party.
+    """
 
     type: str
     timestamp: str = ""
@@ -63,6 +69,9 @@ class AriEvent(Struct, frozen=True, kw_only=True):
     cause: int = 0
     cause_txt: str = ""
     exten: str = ""
+    result: str = ""
+    transferer_first_leg: Channel | None = None
+    transfer_target: Channel | None = None
     recording: Recording | None = None
 
 

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from adapters.contract import Adapter
 from adapters.errors import BadCredentials, NotReachable, OutcomeUnknown, Refused, TryLater, Unreachable
 from adapters.sip import Sip
-from adapters.sip.call import LOST
+from adapters.sip.asterisk.switchboard import PHONE
+from adapters.sip.call import LEFT, LOST
 from adapters.sip.settings import SipSettings
 from adapters.testing import AdapterContract, After, Answer, Cut, FakeContext, InboundCase, OutboundCase, Rig, Told
 from adapters.testing.ari import OUR_NUMBER, PASSWORD, USER, AsteriskSimulator
@@ -51,7 +52,7 @@ def settings(ari: AsteriskSimulator, **changes: object) -> SipSettings:
 async def channel(ari: AsteriskSimulator, context: FakeContext) -> AsyncIterator[Channel]:
     channel = Channel(settings(ari), context)
     await channel.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await ari.read_by()
     yield channel
     await channel.stop()
@@ -270,6 +271,80 @@ async def test_a_recording_that_cannot_be_fetched_is_told_all_the_same(
     recorded = await channel.heard("recording")
     assert recorded.recording is None
     assert "call-1" in recorded.reason
+
+
+async def transfer(ari: AsteriskSimulator, call: str, leg: str, result: str = "Success") -> None:
+    """Let a phone give its call to an extension, as Asterisk does it: the customer leaves our hands."""
+    shown = {"channel": ari.legs[leg].shown(), "transferee": ari.legs[call].shown()}
+    where = {"exten": "1002", "context": "internal", "is_external": True, "result": result}
+    await ari._post("trunkline", {"type": "BridgeBlindTransfer", **shown, **where})
+    if result == "Success":
+        ari.bridges[f"tlb:{call}"].clear()
+        ari.legs[call].in_stasis = False
+        await ari._post("trunkline", {"type": "StasisEnd", "channel": ari.legs[call].shown()})
+        await ari.hang_up(leg)
+
+
+async def test_a_call_that_is_transferred_is_told_and_goes_on_without_us(
+    channel: Channel, ari: AsteriskSimulator
+) -> None:
+    call, leg = await talking(channel, ari)
+    await transfer(ari, call, leg)
+    assert (await channel.heard("transferred")).to == "1002"
+    source = channel.adapter._source
+    await eventually(lambda: not source._inbox._waiting, "all is taken")  # type: ignore[attr-defined] # an Asterisk
+    assert call in ari.legs, "nobody hangs the customer up"
+    await source._look(first=True)  # type: ignore[attr-defined]
+    ended = await channel.heard("ended")
+    assert ended.reason == LEFT
+    assert list(ari.legs) == [call]
+
+
+async def test_a_call_of_ours_that_is_transferred_goes_on_without_us(channel: Channel, ari: AsteriskSimulator) -> None:
+    ari.phones |= {"PJSIP/anna": "answer", TRUNK: "answer"}
+    await channel.wish("initiated", to=ANNA)
+    call = (await channel.heard("answered")).call
+    await transfer(ari, call, "tla:c1-1")
+    await channel.heard("transferred")
+    await channel.stop()
+    await channel.start()
+    assert (await channel.heard("ended")).reason == LEFT
+    assert list(ari.legs) == [call]
+
+
+async def test_a_transfer_that_failed_is_none(channel: Channel, ari: AsteriskSimulator) -> None:
+    call, leg = await talking(channel, ari)
+    await transfer(ari, call, leg, "Not Permitted")
+    await ari.hang_up(leg)
+    await channel.heard("ended")
+    assert "transferred" not in channel.story()
+
+
+async def test_a_call_that_is_transferred_after_a_question_names_the_other_one(
+    channel: Channel, ari: AsteriskSimulator
+) -> None:
+    call, leg = await talking(channel, ari)
+    other = {"id": "1800000000.50", "state": "Up", "caller": {"name": "Ben", "number": "1002"}}
+    legs = {"transferer_first_leg": ari.legs[leg].shown(), "transfer_target": other}
+    await ari._post("trunkline", {"type": "BridgeAttendedTransfer", "result": "Success", **legs})
+    assert (await channel.heard("transferred")).to == "1002"
+    ari.bridges[f"tlb:{call}"] = {call}
+    await ari.hang_up(leg)
+    await ari.call("600100300")
+    await channel.heard("initiated", 2)
+    assert call in ari.legs
+
+
+async def test_who_talks_is_found_by_the_next_reader(channel: Channel, ari: AsteriskSimulator) -> None:
+    """The reader died when it had connected Ben, whose phone nobody heard ringing; Anna's rang before."""
+    call, leg = await ringing(channel, ari)
+    await channel.stop()
+    del ari.legs[leg]
+    bens = Leg(id=f"tlr:{call}:c1-2", endpoint="PJSIP/ben", app="trunkline", state="Up", variables={PHONE: BEN})
+    ari.legs[bens.id], ari.legs[call].state = bens, "Up"
+    ari.bridges[f"tlb:{call}"] = {call, bens.id}
+    await channel.start()
+    assert (await channel.heard("answered")).to == BEN
 
 
 async def test_a_call_that_nobody_takes_goes_on_in_the_dialplan(ari: AsteriskSimulator, context: FakeContext) -> None:
