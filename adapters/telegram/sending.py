@@ -99,11 +99,12 @@ class Sending:
             self._context.log.info("telegram.chat_moved", old=home, new=exc.chat)
             if "message_id" in call.params:  # in the new chat that number is another message, perhaps somebody else's
                 raise _gone() from exc
-            other: Call | None = moved(call, exc.chat)
+            other = moved(call, exc.chat)
         except SendError as exc:
-            other = mend(call, exc)
-            if other is None:
+            mended = mend(call, exc)
+            if mended is None:
                 raise
+            other = mended
             self._context.log.info("telegram.sent_otherwise", code=exc.code, method=other.method)
         return await self._make(other)
 
