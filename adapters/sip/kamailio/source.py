@@ -1,6 +1,7 @@
 """The connections to a Kamailio."""
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
@@ -43,6 +44,9 @@ CONNECT_TIMEOUT = 5.0
 ORDER_TIMEOUT = 5.0
 TAKEN_AT_ONCE = 8
 """Calls that Kamailio is told of at the same time: a crowd of requests would hold up what comes meanwhile."""
+
+KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""Seconds, and tries: a night without calls lets firewalls forget a connection, and of that neither end is told."""
 
 LOOK_EVERY = 30.0
 """Seconds between two looks at the calls that live: an event that was lost is missed no longer than this."""
@@ -124,13 +128,15 @@ class Kamailio:
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                return await asyncio.open_connection(self._address.host, self._address.port)
+                reader, writer = await asyncio.open_connection(self._address.host, self._address.port)
         except (OSError, TimeoutError) as exc:
             message = (
                 f"no connection to Kamailio's events at {self._address} ({type(exc).__name__}): does it run, "
                 "and is TRUNKLINE_EVENTS that address?"
             )
             raise NotReachable("not_reachable", message) from exc
+        _keep_alive(writer.get_extra_info("socket"))
+        return reader, writer
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         """Read on until the connection ends. What came before its end is stored: nobody says it again."""
@@ -255,6 +261,14 @@ class Kamailio:
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
             raise asked_to_wait("Kamailio", response.headers.get(hdrs.RETRY_AFTER), self._context.now())
         return _judge(response.status, answer)
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Let the system notice that the other end is gone, where nothing is to be sent."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE.items():
+        if hasattr(socket, name):  # not on every system
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _judge(status: int, answer: bytes) -> bytes:

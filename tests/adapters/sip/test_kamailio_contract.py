@@ -1,6 +1,7 @@
 """The Kamailio source, proven by the kit against a pretended Kamailio; and that one held against the real one."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
@@ -22,6 +23,7 @@ from adapters.errors import (
 from adapters.sip import Sip
 from adapters.sip.call import LOST
 from adapters.sip.inbox import Inbox
+from adapters.sip.kamailio.source import KEEP_ALIVE
 from adapters.sip.settings import SipSettings
 from adapters.testing import (
     AdapterContract,
@@ -276,6 +278,17 @@ async def test_calls_are_listed_again_after_a_cut(channel: Channel, kamailio: Ka
     assert (ended.call, ended.reason) == (first, LOST)
     assert [envelope.native_id for envelope in channel.context.accepted].count(f"{second}/initiated") <= 2
     assert len(channel.calls("initiated")) == 2
+
+
+async def test_a_connection_on_which_nothing_comes_is_kept_alive(
+    kamailio: KamailioSimulator, context: FakeContext
+) -> None:
+    """A firewall forgets it otherwise in a night without calls, and neither end is told."""
+    _, writer = await Sip(settings(kamailio), context)._source._connect()  # type: ignore[attr-defined] # a Kamailio
+    connection = writer.get_extra_info("socket")
+    assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == KEEP_ALIVE["TCP_KEEPIDLE"]
+    writer.close()
 
 
 async def test_what_came_before_a_connection_broke_in_half_is_stored(
