@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from broker.bus.connection import Bus
-from broker.bus.errors import ApiError
+from broker.bus.errors import ApiError, NotConnected
 from broker.bus.reader import stream_state
 from broker.bus.streams import Workspace
 from broker.cli.terminal import INTERRUPTED, fail
 from broker.logs import Scrubber, configure_logs
-from broker.place import find_bus
+from broker.place import BusNotStarted, find_bus
 from broker.routing.follower import Follower
 from broker.source import Source, read_source
-from broker.workspace import secrets_in
+from broker.workspace import ExternalNats, secrets_in
 
 T = TypeVar("T")
 
@@ -50,13 +50,24 @@ async def connected(file: Path, data: Path) -> AsyncIterator[Session]:
     configure_logs(scrubber, level="warning")
     source = read_source(file, os.environ)
     scrubber.add(secrets_in(source.settings))
-    bus = await Bus.connect(find_bus(source.settings, data), name="trunkline-cli")
+    bus = await _connect(source, data)
     workspace = Workspace(source.settings.workspace)
     try:
         await _look_for(bus, workspace)
         yield Session(bus, workspace, source)
     finally:
         await bus.close()
+
+
+async def _connect(source: Source, data: Path) -> Bus:
+    try:
+        return await Bus.connect(find_bus(source.settings, data), name="trunkline-cli")
+    except NotConnected as exc:
+        if isinstance(source.settings.nats, ExternalNats):
+            raise
+        raise BusNotStarted(
+            f"the embedded bus of {data} does not run any more: run `trunkline up` with the same --data first"
+        ) from exc
 
 
 async def _look_for(bus: Bus, workspace: Workspace) -> None:

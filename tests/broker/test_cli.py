@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from argon2 import PasswordHasher
 
 from broker.bus.settings import UserPassword
 from broker.cli.session import run_session
+from broker.place import publish_connection
 from tests.fixtures.nats import Servers
 
 pytestmark = pytest.mark.timeout(240)  # each command is a process of its own, and the machine may be busy
@@ -95,6 +97,15 @@ def test_a_command_without_a_running_bus_says_how_to_start_one(file: Path, tmp_p
         assert done.returncode == 1
         assert "run `trunkline up`" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_bus_that_has_been_stopped_is_told_from_one_that_never_ran(file: Path, tmp_path: Path) -> None:
+    with socket.socket() as taken:  # bound and never listening: whoever connects is refused
+        taken.bind(("127.0.0.1", 0))
+        publish_connection(tmp_path, f"nats://127.0.0.1:{taken.getsockname()[1]}", UserPassword("u", "p"))
+        done = trunkline("status", file, "--data", tmp_path)
+    assert done.returncode == 1
+    assert f"the embedded bus of {tmp_path} does not run any more: run `trunkline up`" in done.stderr
 
 
 def test_a_part_that_does_not_exist_is_named_with_those_that_do(file: Path, tmp_path: Path) -> None:
