@@ -28,13 +28,13 @@ SettingsType = type[Struct]
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """The provider has taken the message, as ``native_id``; what it said of it, as a receipt may say more later."""
+    """The provider has accepted the message and calls it ``native_id``. Receipts may say more of it later."""
 
     native_id: str = ""
 
 
 class LineItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing on the line of an address, as its customer may see it.
+    """One item of the conversations at an address, as the customer there may see it.
 
     ``message``: what the customer wrote (``id`` is its native id); ``reply``: what was answered (``id`` is the
     outbound id); ``read``: an operator has seen everything up to entry ``n``; ``joined``: ``author`` has the
@@ -67,7 +67,7 @@ class Typing(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="l
 
 
 class Duty(Struct, frozen=True):
-    """Who is there for those who wait: ``staffed``: somebody is signed in and not leaving.
+    """Whether anybody is there for those who wait. ``staffed``: somebody is signed in and not about to leave.
 
     ``ahead`` maps each waiting conversation to how many wait before it for the same operators. ``opens_at`` is when
     the first team opens (ms since the epoch), if all are closed now; 0: somebody is open, or there are no hours.
@@ -118,14 +118,14 @@ class Lines(Protocol):
 
 
 class FellBehind(Exception):
-    """A reader of :meth:`Lines.follow` comes too late: what it has not read is dropped, so that others do not wait."""
+    """A reader of :meth:`Lines.follow` is too slow: what it has not read is dropped, so that others do not wait."""
 
 
 class Media(Protocol):
     """The media store. Files are encrypted, each with a key that only its :class:`StoredFile` holds."""
 
     async def put(self, chunks: AsyncIterator[bytes], *, limit: int, key: str | None = None) -> StoredFile:
-        """Store a file of at most ``limit`` bytes. ``key`` (address and native id) makes a repetition find the first.
+        """Store a file of at most ``limit`` bytes; with a ``key`` (address and native id) it is stored only once.
 
         Raises:
             FileTooBig: it is longer than ``limit``; nothing is kept.
@@ -198,7 +198,7 @@ class Context(Protocol):
         ...
 
     async def report(self, receipt: Receipt, *, stored: bool = False) -> None:
-        """Tell what became of an outbound message (status callbacks, ticks of a visitor).
+        """Report what became of an outbound message (a status callback, a visitor's read mark).
 
         Receipts of one message are merged for half a second, the highest rank wins. This returns at once, and a
         crash may lose what waits; with ``stored`` it returns when the receipt (or a higher one) cannot be lost.
@@ -210,7 +210,7 @@ class Context(Protocol):
         ...
 
     async def dead(self, reason: str, payload: bytes, detail: str) -> None:
-        """Put what cannot be translated with the dead letters; afterwards it may be acknowledged to the provider.
+        """Keep what cannot be translated as a dead letter; afterwards it may be acknowledged to the provider.
 
         ``reason`` is a stable word of letters, digits and underscores.
 
@@ -283,7 +283,7 @@ class Adapter:
         return cls.capabilities
 
     async def check(self) -> Sequence[Finding]:
-        """Look whether the channel can work: settings, credentials, the provider's side. Changes nothing.
+        """Check whether the channel can work: settings, credentials, the provider's side. Changes nothing.
 
         Raises:
             StartError: one of its three kinds.
@@ -301,8 +301,8 @@ class Adapter:
         """Send one rendered message. Called once per outbound id and attempt, in order per conversation.
 
         Cancelled when it takes longer than :attr:`Pace.call_timeout`, which makes its outcome unknown. A process that
-        stood still wakes up in the middle of a call: requests of ``context.http`` then fail by themselves; who speaks
-        another protocol asks :func:`adapters.session.sending_until` before the bytes that count.
+        stood still wakes up in the middle of a call: requests of ``context.http`` then fail by themselves; an
+        adapter with another protocol asks :func:`adapters.session.sending_until` before it writes the message.
 
         Raises:
             SendError: one of its kinds; anything else counts as an unknown outcome.
@@ -323,7 +323,7 @@ class Adapter:
         return None
 
     def lane(self, address: str) -> Lane:
-        """Say what the provider counts calls to an address by, and at which rate; override it where kinds differ."""
+        """Give the provider's limit for an address: the key that it counts calls by, and the rate."""
         return address, self.pace.address
 
     def secrets(self) -> Sequence[str]:
@@ -331,4 +331,4 @@ class Adapter:
         return ()
 
     async def close(self) -> None:
-        """Let go of connections; bounded by the caller."""
+        """Close connections. The caller bounds the time that this may take."""

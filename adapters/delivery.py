@@ -128,7 +128,7 @@ def explain(outcome: Exception) -> tuple[str, str]:
 
 
 def interrupted() -> OutcomeUnknown:
-    """What a claim without an outcome means: whoever made the call died in it."""
+    """Decide about a claim without an outcome: the process that made the call died during it."""
     return OutcomeUnknown("interrupted", "sending was interrupted; the message may have been sent")
 
 

@@ -74,7 +74,7 @@ class BadSettings(StartError):
 
 
 class BadCredentials(StartError):
-    """The provider does not accept who we say we are."""
+    """The provider rejects our credentials."""
 
 
 class NotReachable(StartError):
@@ -86,4 +86,4 @@ class NotAccepted(ChannelError):
 
 
 class EnvelopeRefused(ChannelError):
-    """An envelope is malformed or too big; it stands with the dead letters, so it may be acknowledged."""
+    """An envelope is malformed or too big; it is kept as a dead letter, so it may be acknowledged."""

@@ -21,7 +21,7 @@ REMEMBERED_ADDRESSES = 10_000
 
 
 class Rate(Struct, frozen=True, kw_only=True):
-    """So many calls a second, and so many at once after a pause."""
+    """A limit on calls: how many a second in the long run, and how many at once after a pause."""
 
     per_second: Annotated[float, Meta(gt=0)]
     burst: Annotated[int, Meta(ge=1)] = 1

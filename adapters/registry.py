@@ -33,7 +33,7 @@ class RegistryError(Exception):
 
 
 class MissingLibrary(RegistryError):
-    """A channel of ours is there, the libraries that it needs are not."""
+    """The libraries that a built-in channel needs are not installed."""
 
 
 class Origin(Struct, frozen=True, kw_only=True):

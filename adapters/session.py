@@ -66,7 +66,7 @@ async def _in_time(*_: object) -> None:
 
 
 def _punctual() -> aiohttp.TraceConfig:
-    """Look at the clock before each write; aiohttp tells its traces of one before it makes it."""
+    """Check the deadline before each write: aiohttp calls its traces just before it writes."""
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(_in_time)
     trace.on_request_chunk_sent.append(_in_time)

@@ -19,7 +19,7 @@ class BadSignature(Exception):
 
 
 class StaleSignature(BadSignature):
-    """The signature is right, and of another time."""
+    """The signature is right, but its time is too far from now."""
 
 
 def content(method: str, target: str, body: bytes) -> bytes:

@@ -253,7 +253,7 @@ class Socket:
             self._room.set()
 
     async def _part(self, closing: Closing) -> None:
-        """Say good-bye; a peer that does not take it in time is cut off."""
+        """Make the closing handshake; a peer that does not answer in time is cut off."""
         reason = closing.reason.encode()[:_MAX_REASON_BYTES]
         transport = self._request.transport
         try:

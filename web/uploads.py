@@ -200,7 +200,7 @@ async def _open(request: web.Request) -> tuple[str, StreamReader | BodyPartReade
 async def _limited(
     source: StreamReader | BodyPartReader, limit: int, clock: Callable[[], float]
 ) -> AsyncIterator[bytes]:
-    """Read at most ``limit`` bytes, and not for ever: who sends a byte now and then is sent away."""
+    """Read at most ``limit`` bytes within a time: a client that sends a byte now and then is sent away."""
     begun, size = clock(), 0
     while chunk := await _next_chunk(source):
         size += len(chunk)

@@ -64,17 +64,23 @@ class Connection:
             while True:
                 raw = await self._next()
                 said = _parsed(raw)
-                if said is not None and said.command == "PING":
-                    self._write(line("PONG", *said.params))
-                elif said is not None and (said.command.isdigit() or said.command == "PONG"):
-                    if self._replies is not None:
-                        self._replies.put_nowait(said)
-                else:
+                if said is None or not self._handle(said):
                     yield raw
         finally:
             self._over = True
             if self._replies is not None:
                 self._replies.put_nowait(None)
+
+    def _handle(self, said: Line) -> bool:
+        """Answer a PING, and pass a reply on to :meth:`ask`; False: the line is neither."""
+        if said.command == "PING":
+            self._write(line("PONG", *said.params))
+            return True
+        if said.command.isdigit() or said.command == "PONG":
+            if self._replies is not None:
+                self._replies.put_nowait(said)
+            return True
+        return False
 
     async def ask(self, command: str, *params: str) -> list[Line]:
         """Send a line, and give all numbered replies to it. Raises Lost."""
