@@ -238,7 +238,7 @@ def _seconds(header: str) -> float | None:
 def _date(header: str) -> float | None:
     try:
         return parsedate_to_datetime(header).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

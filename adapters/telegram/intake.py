@@ -85,10 +85,20 @@ class Intake:
             raise Poison(f"this is no update: {exc}") from exc
         try:
             plain: Json = msgspec.json.decode(raw, type=dict[str, object])
-            update = read_known(plain) or decode_update(await self._driver.read(plain))
+            update = read_known(plain) or await self._read(plain)
         except (Poison, msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
             return Heard(number, raw, None, fault=str(exc))
         return Heard(number, raw, update, update.chat)
+
+    async def _read(self, plain: Json) -> Update:
+        """Read an update with the library, or without one that is older than what Telegram sends. Raises Poison."""
+        try:
+            return decode_update(await self._driver.read(plain))
+        except Poison as exc:
+            update = decode_update(plain)
+            self._context.count("library_is_old")
+            self._context.log.warning("telegram.library_is_old", reason=str(exc))
+            return update
 
     async def take_next(self, raw: bytes) -> None:
         """Read an update and take it; one that a library is imported for is not overtaken by what comes meanwhile.

@@ -259,7 +259,7 @@ def _sender(user: User | None, as_chat: Chat | None, chat: Chat) -> Sender:
 def _attributes(message: Message) -> dict[str, str]:
     found = _of_chat(message.chat, message.sender if message.sender_chat is None else None)
     command, _, payload = message.text.partition(" ")  # what stood behind ?start= in a link to the bot
-    if command == "/start" and payload:
+    if command.partition("@")[0] == "/start" and payload:  # in groups the bot is named: /start@our_bot
         found["start"] = clean_line(payload)
     if message.media_group_id:
         found["album"] = clean_line(message.media_group_id)

@@ -140,5 +140,5 @@ async def _read_id(response: aiohttp.ClientResponse) -> str:
         while len(body) < MAX_ANSWER and (chunk := await response.content.readany()):
             body += chunk
         return msgspec.json.decode(body, type=Taken).id
-    except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, UnicodeError):
+    except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, UnicodeError, RecursionError):
         return ""

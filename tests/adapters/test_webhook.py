@@ -179,6 +179,12 @@ class TestContract(AdapterContract[WebhookReceiver]):
         OutboundCase(label="204", content=plain, faults=[Answer(status=204)], native_id="", request='"by":"Anna"'),
         OutboundCase(label="200 and nonsense", content=plain, faults=[Answer(body=b"<html>")], native_id=""),
         OutboundCase(
+            label="200 and too many brackets",
+            content=plain,
+            faults=[Answer(body=b'{"x":' + b"[" * 60_000)],
+            native_id="",
+        ),
+        OutboundCase(
             label="options",
             content=Choice(text="Which?", options=(Option(id="a", label="A"),)),
             request='"options":[{"id":"a","label":"A"}]',

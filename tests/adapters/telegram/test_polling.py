@@ -47,6 +47,23 @@ async def test_a_poisoned_update_is_a_dead_letter_and_those_around_it_are_taken(
     await until(lambda: not rig.peer.queue.pending, "all three are confirmed")
 
 
+@pytest.mark.parametrize("driver", ["aiogram", "ptb"])
+async def test_what_the_library_is_too_old_for_is_read_without_it(driver: str) -> None:
+    """Telegram brings a new kind of something beside the text: the customer's words are no dead letter for that."""
+    async with at_work(driver=driver) as rig:
+        rig.peer.write("hello", forward_origin={"type": "hologram", "date": 1, "sender_user_name": "Ewa"}, hologram={})
+        await until(lambda: texts(rig.context) == ["hello"], "it is taken")
+        assert rig.context.accepted[0].attributes["forwarded_from"] == "Ewa"
+        assert not rig.context.dead_letters
+
+
+async def test_a_start_link_of_a_group_names_the_bot(rig: TelegramRig) -> None:
+    rig.peer.join(-5, "Friends")
+    rig.peer.write("/start@simulated_bot campaign_7", -5)
+    await until(lambda: rig.context.accepted, "it is taken")
+    assert rig.context.accepted[0].attributes["start"] == "campaign_7"
+
+
 async def test_a_poisoned_update_of_any_length_becomes_a_letter_that_can_be_stored(rig: TelegramRig) -> None:
     rig.peer.queue.add({"message": {"message_id": "x", "chat": {}, "text": "y" * 10_000_000}})
     rig.peer.write("after")
