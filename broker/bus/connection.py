@@ -305,8 +305,8 @@ class Bus:
         client = self._client = Wire()
         login = self._settings.credentials
         authorities = self._settings.ca
-        with heeding_cancellation():
-            await client.connect(
+        await heeding_cancellation(
+            client.connect(
                 servers=list(self._settings.servers),
                 name=self._name,
                 error_cb=self._note_error,
@@ -325,6 +325,7 @@ class Bus:
                 inbox_prefix=inbox_of(login.user if isinstance(login, UserPassword) else ""),
                 tls=ssl.create_default_context(cafile=authorities) if authorities is not None else None,
             )
+        )
 
     async def _note_error(self, error: Exception) -> None:
         self._last_error = error

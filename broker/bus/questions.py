@@ -26,7 +26,8 @@ class Questions:
             nats.errors.Error: not sent.
         """
         number = self._asked = self._asked + 1
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Arrived] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
         try:
             client.write(subject, payload, f"{self.inbox}.{number}")
             arrived = await answer

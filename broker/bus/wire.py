@@ -7,9 +7,9 @@ This module alone leans on the inside of nats-py, whose version is pinned to the
 """
 
 import asyncio
-import contextlib
 import re
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TypeVar
 
 import msgspec
 import nats.errors
@@ -18,7 +18,10 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.protocol.parser import Parser
 
+T = TypeVar("T")
+
 CRLF = b"\r\n"
+CANCEL_EVERY = 0.1  # seconds between two cancellations of what has dropped one
 _NEW_LINES = str.maketrans("\r\n", "  ")
 _MESSAGE = re.compile(rb"(H?)MSG (\S+) (\d+) +((?:\S+ )*)(\d+)\r\n").match
 """Kind, subject, subscription, then the reply's subject and the size of the headers as far as there are any, size.
@@ -39,14 +42,22 @@ def run_now(flush: Coroutine[object, None, object]) -> None:
     raise AssertionError("nats-py waited where it was expected to write to its buffer only")
 
 
-@contextlib.contextmanager
-def heeding_cancellation() -> Iterator[None]:
-    """Raise the cancellation that nats-py's `wait_for` (Python 3.11) drops when it meets the answer waited for."""
-    task = asyncio.current_task()
-    before = task.cancelling() if task is not None else 0
-    yield
-    if task is not None and task.cancelling() > before:
-        raise asyncio.CancelledError
+async def heeding_cancellation(work: Coroutine[object, object, T]) -> T:
+    """Await work of nats-py, and when cancelled, cancel it until it ends.
+
+    Its `wait_for` (Python 3.11) drops a cancellation that meets the answer waited for; where every answer is a refusal,
+    it would connect again for ever.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task])
+    finally:
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=CANCEL_EVERY)
+        if not task.cancelled():
+            task.exception()  # whoever was cancelled does not ask for it
+    return task.result()
 
 
 class Arrived(msgspec.Struct, frozen=True, gc=False):
