@@ -61,7 +61,8 @@ generate: setup ## Write the generated files anew
 	$(BIN)/python scripts/generate.py
 
 faults: setup front ## The full run of the fault tests: kills and stops real processes, takes long
-	TRUNKLINE_FAULT_ROUNDS=$${TRUNKLINE_FAULT_ROUNDS:-20} $(BIN)/pytest -m faults --timeout=7200 -s
+	TRUNKLINE_FAULT_ROUNDS=$${TRUNKLINE_FAULT_ROUNDS:-20} TRUNKLINE_ROLLING_NOTICED=$${TRUNKLINE_ROLLING_NOTICED:-5} \
+	  TRUNKLINE_ROLLING_SETTLED=$${TRUNKLINE_ROLLING_SETTLED:-3} $(BIN)/pytest -m faults --timeout=7200 -s
 
 bench: setup front ## Measure the pipeline against a floor measured in the same run
 	$(BIN)/python -m benchmarks.pipeline --json

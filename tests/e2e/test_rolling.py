@@ -45,10 +45,10 @@ SENDERS = 5
 OPERATORS = tuple(f"op{n}" for n in range(8))
 RATE = float(os.environ.get("TRUNKLINE_ROLLING_RATE", "40"))
 VISITORS = 40
-NOTICED = float(os.environ.get("TRUNKLINE_ROLLING_NOTICED", "5"))
-"""Seconds that a visitor may wait for a tick: one on a quiet machine, five where others work on the same two cores."""
+NOTICED = float(os.environ.get("TRUNKLINE_ROLLING_NOTICED", "20"))
+"""Seconds that a visitor may wait for a tick: one on a quiet machine, many where others work on the same two cores."""
 
-SETTLED = 3.0
+SETTLED = float(os.environ.get("TRUNKLINE_ROLLING_SETTLED", "1"))
 """Seconds of load between two restarts."""
 
 pytestmark = [
