@@ -22,19 +22,25 @@ from normalizer.content import (
     Text,
     Unsupported,
 )
+from normalizer.envelope import Envelope
 from router.facts import AnyFact, ConversationClosed, ConversationOpened, MessageTaken, NoteAdded, ReplySent
 from router.record import Record
 
 PREVIEW_LENGTH = 120
 FACES_KEPT = 20_000
+HEARD_KEPT = 100
 
 
 class Face(Struct, frozen=True):
-    """How a customer is called and what was said last; ``comment`` is for whoever takes the conversation over."""
+    """How a customer is called and what was said last; ``comment`` is for whoever takes the conversation over.
+
+    ``heard`` numbers the latest entries in which the customer said something, since an operator answered.
+    """
 
     name: str = ""
     preview: str = ""
     comment: str = ""
+    heard: tuple[int, ...] = ()
 
 
 NO_FACE = Face()
@@ -78,17 +84,25 @@ def look(face: Face, fact: AnyFact) -> Face:
     """Give the face after a fact about the same conversation."""
     match fact:
         case MessageTaken(envelope=envelope):
-            return replace(face, name=envelope.sender.name or face.name, preview=preview(envelope.content))
+            heard = face.heard if _says_nothing(envelope) else (*face.heard, fact.n)[-HEARD_KEPT:]
+            name = envelope.sender.name or face.name
+            return replace(face, name=name, preview=preview(envelope.content), heard=heard)
         case ReplySent(by=""):  # a phrase of the system: what the customer said is what somebody has to know
             return face
         case ReplySent(outbound=outbound):
-            return Face(face.name, preview(outbound.content), face.comment if fact.wish else "")
+            shown = preview(outbound.content)
+            return replace(face, preview=shown) if fact.wish else Face(face.name, shown)
         case NoteAdded(handover=True, content=content):
             return replace(face, comment=_words(content))
         case ConversationClosed():
             return replace(face, comment="")
         case _:
             return face
+
+
+def _says_nothing(envelope: Envelope) -> bool:
+    """Whether it changes what was said, is a machine's answer, or a call, which has marks of its own."""
+    return envelope.automatic or isinstance(envelope.content, Edit | Delete | Rating | Call)
 
 
 class Faces:

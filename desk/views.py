@@ -129,6 +129,7 @@ def summarize(
         parked=ParkedShown(at=c.parked_at, until=c.wake_at, by=c.parked_by) if c.parked_at else None,
         name=face.name,
         preview=face.preview,
+        heard=face.heard,
         closed_at=c.closed_at,
         result=c.result,
     )

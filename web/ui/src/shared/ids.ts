@@ -2,14 +2,12 @@
 
 /** Makes a UUIDv7 (RFC 9562 section 5.7). */
 export function newId(now: number = Date.now()): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  let rest = now;
-  for (let i = 5; i >= 0; i -= 1) {
-    bytes[i] = rest % 256;
-    rest = Math.floor(rest / 256);
-  }
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = [...bytes].map((each) => each.toString(16).padStart(2, "0")).join("");
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  const time = now.toString(16).padStart(12, "0");
+  const random = [...crypto.getRandomValues(new Uint8Array(19))];
+  // a zero becomes any digit, the eight one of the four that say which kind of id this is
+  const rest = "000-8000-000000000000".replace(/[08]/g, (digit) => {
+    const byte = random.pop() ?? 0;
+    return (digit === "8" ? 8 | (byte & 3) : byte & 15).toString(16);
+  });
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${rest}`;
 }

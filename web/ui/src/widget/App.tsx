@@ -295,12 +295,10 @@ function useKeyboardRoom(panel: { current: HTMLElement | null }): void {
       panel.current?.style.setProperty("--room", `${view.height}px`);
       panel.current?.style.setProperty("--above", `${view.offsetTop}px`);
     };
+    const until = new AbortController();
     resize();
-    view.addEventListener("resize", resize);
-    view.addEventListener("scroll", resize);
-    return () => {
-      view.removeEventListener("resize", resize);
-      view.removeEventListener("scroll", resize);
-    };
+    view.addEventListener("resize", resize, until);
+    view.addEventListener("scroll", resize, until);
+    return () => until.abort();
   }, []);
 }

@@ -32,6 +32,7 @@ export function Log({ children, ...around }: Around & { children: ComponentChild
   const [away, setAway] = useState(false);
   const entries = chat.entries;
   const last = entries.filter(isBubble).at(-1);
+  const memo = around.language + chat.sessions;
   const toEnd = () => box.current?.scrollTo({ top: box.current.scrollHeight });
   useEffect(() => {
     if (!away || last?.kind === "own") toEnd();
@@ -62,7 +63,7 @@ export function Log({ children, ...around }: Around & { children: ComponentChild
         {children}
         {entries.map((entry) =>
           isBubble(entry) ? (
-            <BubbleLine key={entry.key} bubble={entry} {...around} />
+            <BubbleLine key={entry.key} memo={memo + JSON.stringify(entry)} bubble={entry} {...around} />
           ) : (
             <NoteLine key={entry.key} note={entry} {...around} />
           ),
@@ -138,7 +139,8 @@ function day(at: number, say: Say, language: Language): string {
   return new Intl.DateTimeFormat(language, { day: "numeric", month: "long", weekday: "long" }).format(at);
 }
 
-function BubbleLine({ bubble, ...around }: Around & { bubble: Bubble }): JSX.Element {
+/** `memo` names all that it shows: it is drawn anew when that is another. */
+function BubbleLine({ bubble, ...around }: Around & { bubble: Bubble; memo: string }): JSX.Element {
   const { say, language, chat } = around;
   const { kind, content, author, first, last, tick, id } = bubble;
   const own = kind === "own";
@@ -273,14 +275,9 @@ function FileView({ file, chat, say, language }: Around & { file: ShownFile }): 
     );
   }
   if (kind && url && !failed) {
+    const Player = kind as "audio" | "video";
     const title = file.voice ? say("voice") : name;
-    return kind === "audio" ? (
-      // biome-ignore lint/a11y/useMediaCaption: nobody writes captions in a chat
-      <audio src={url} controls preload="metadata" aria-label={title} onError={() => setFailed(true)} />
-    ) : (
-      // biome-ignore lint/a11y/useMediaCaption: as above
-      <video src={url} controls preload="metadata" aria-label={title} onError={() => setFailed(true)} />
-    );
+    return <Player src={url} controls preload="metadata" aria-label={title} onError={() => setFailed(true)} />;
   }
   return (
     <button

@@ -37,6 +37,8 @@ export class Chat {
   /** The invitation that the visitor has answered by opening the chat. */
   invitation: string | undefined;
   now: Standing = standing([]);
+  /** How often a session came, with the words and questions of its language. */
+  sessions = 0;
   changed: () => void = () => {};
   happened: (event: Happened, data?: unknown) => void = () => {};
   readonly files: Files;
@@ -152,12 +154,13 @@ export class Chat {
   }
 
   private become(session: Session, before: Kept["session"]): void {
+    this.sessions++;
     this.staffed = session.staffed;
     this.opensAt = session.opens_at ?? 0;
     const { token, visitor, renew_at, user, look, texts, words, language } = session;
     this.keep.put({
-      session: { token, visitor, renew_at, ...(user && { user }) },
-      look: { look, words, language, ...(texts && { texts }) },
+      session: { token, visitor, renew_at, user },
+      look: { look, words, language, texts },
     });
     const other = before && before.visitor !== visitor;
     if (other) {
@@ -287,8 +290,7 @@ export class Chat {
 
   /** Sends a message; it is kept until it is stored, over any number of connections and reloads. */
   say(content: Shown): void {
-    const message: Message = { id: newId(), at: Date.now(), content };
-    if (this.invitation) message.invitation = this.invitation;
+    const message: Message = { id: newId(), at: Date.now(), content, invitation: this.invitation };
     this.invitation = undefined;
     this.stopTyping();
     this.keep.add(message);
@@ -339,8 +341,8 @@ export class Chat {
 
   private tellTyping(): void {
     const { draft } = this;
-    const preview = this.session?.preview ? { preview: cut(draft, 2000) } : {};
-    this.line?.send({ type: "typing", on: draft.trim() !== "", ...preview } as ClientFrame);
+    const preview = this.session?.preview ? cut(draft, 2000) : undefined;
+    this.line?.send({ type: "typing", on: draft.trim() !== "", preview } as ClientFrame);
   }
 
   private stopTyping(): void {

@@ -98,3 +98,26 @@ test("signs are drawn in their own namespace", () => {
   render(el("svg", {}, el("path", { d: "M0 0" })), box);
   expect(box.querySelector("path")?.namespaceURI).toBe("http://www.w3.org/2000/svg");
 });
+
+test("a component with a memo is shown anew when that is another one, or a state in it has changed", async () => {
+  let shown = 0;
+  let name = (_: string) => {};
+  const Inner = () => {
+    const [said, setSaid] = useState("a");
+    name = setSaid;
+    return said;
+  };
+  const Row = ({ n }: { n?: number }) => {
+    shown++;
+    return [n, jsx(Inner as never, { memo: "handed on" } as never)];
+  };
+  const show = (n: number, memo: string) => render(jsx(Row as never, { n, memo } as never), box);
+  show(1, "x");
+  show(2, "x");
+  expect([text(), shown]).toEqual(["1a", 1]);
+  name("b");
+  await settled();
+  expect([text(), shown]).toEqual(["2b", 2]);
+  show(3, "y");
+  expect([text(), shown]).toEqual(["3b", 3]);
+});

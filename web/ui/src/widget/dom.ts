@@ -1,10 +1,11 @@
 // The small part of Preact that the chat needs, with the same names, in a quarter of its size: a chat that a shop embeds
 // may weigh 20 KB in all. In the built file it takes Preact's place (vite.widget.ts); types are Preact's own. Every change
-// of state shows the whole tree anew, at the end of the current task, and writes to the document only what differs. There
-// is no way to write markup.
+// of state shows the whole tree anew, at the end of the current task, and writes to the document only what differs. What
+// a component shows that has a `memo`, and is in none that has, stands until the memo is another one, or a state in it has
+// changed. There is no way to write markup.
 
 type Child = VNode | string | number | boolean | null | undefined | Child[];
-type Props = Record<string, unknown> & { children?: Child };
+type Props = Record<string, unknown> & { children?: Child; memo?: string };
 type Component = (props: Props) => Child;
 type Type = string | Component;
 
@@ -22,6 +23,8 @@ interface Place {
   node: Element | Text | undefined;
   inner: Place[];
   slots: Slot[];
+  /** What was shown is still good for this memo. */
+  memo?: string | undefined;
 }
 
 interface Slot {
@@ -51,6 +54,7 @@ let top: { tree: Child; box: Node; places: Place[] } | undefined;
 let owner: Place;
 let slot = 0;
 let due = false;
+let row: Place | undefined;
 let effects: Slot[] = [];
 
 /** Shows a tree in a box, or shows it anew. One tree for each page. */
@@ -112,9 +116,17 @@ function show(box: Node, place: Place, props: Props): void {
     place.node ??= document.createTextNode("");
     if (before.text !== props.text) (place.node as Text).data = props.text as string;
   } else if (typeof type === "function") {
+    const { memo } = props;
+    const outer = row;
+    if (memo && !outer) {
+      if (memo === place.memo) return;
+      place.memo = memo;
+      row = place;
+    }
     owner = place;
     slot = 0;
     place.inner = match(box, place.inner, [type(props)], after(place));
+    row = outer;
   } else if (type === LIST) {
     place.inner = match(box, place.inner, props.children as Child[], after(place));
   } else if (type) {
@@ -170,12 +182,14 @@ function next(): Slot {
 
 export function useState<T>(first: T | (() => T)): [T, (value: T) => void] {
   const mine = next();
+  const around = row;
   if (!("value" in mine)) mine.value = typeof first === "function" ? (first as () => T)() : first;
   return [
     mine.value as T,
     (value) => {
       if (Object.is(mine.value, value)) return;
       mine.value = value;
+      if (around) around.memo = "";
       again();
     },
   ];

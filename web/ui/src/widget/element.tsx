@@ -23,6 +23,7 @@ export class TrunklineChat extends HTMLElement {
   /** Where the server is: the folder of the script. Set before any element is made. */
   static base: URL;
   static script: DOMStringMap = {};
+  private static only?: TrunklineChat;
   private chat!: Chat;
   private inviter!: Inviter;
   private root!: ShadowRoot;
@@ -36,9 +37,22 @@ export class TrunklineChat extends HTMLElement {
   private language: Language = "en";
   private drawing = false;
   private back: Element | null = null;
+  private beside: Node | null = null;
 
+  /** A page that swaps its body keeps the chat: the one that was there takes the place of the new page's own. */
   connectedCallback(): void {
-    if (this.root) return;
+    TrunklineChat.only ??= this;
+    const { only } = TrunklineChat;
+    if (only !== this) {
+      for (const { name, value } of this.attributes) only.setAttribute(name, value);
+      this.replaceWith(only);
+      return;
+    }
+    this.beside = this.previousSibling;
+    if (this.root) {
+      this.draw();
+      return;
+    }
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(styles);
     this.dark.replaceSync(darkness);
@@ -75,6 +89,15 @@ export class TrunklineChat extends HTMLElement {
     if (this.opened) this.chat.connect();
     this.draw();
     void this.begin();
+  }
+
+  appear(): void {
+    (document.body ?? document.documentElement).append(this);
+  }
+
+  /** Comes back when all around it has gone as well; a shop may take the chat itself away. */
+  disconnectedCallback(): void {
+    if (this.parentNode || this.beside?.isConnected === false) queueMicrotask(() => this.isConnected || this.appear());
   }
 
   private async begin(): Promise<void> {

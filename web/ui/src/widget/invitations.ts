@@ -56,8 +56,5 @@ export function invite(
 }
 
 function hostAndPath(referrer: string): string {
-  return referrer
-    .replace(/^https?:\/\//, "")
-    .replace(/[?#].*$/, "")
-    .replace(/\/$/, "");
+  return referrer.replace(/^https?:\/\/|\/?([?#].*)?$/g, "");
 }

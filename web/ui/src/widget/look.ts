@@ -1,5 +1,5 @@
 // How the chat looks on this page: the shop's theme and words, and colours that can be read on one another. Pure.
-import type { Look, Texts, Theme, Variant, Words } from "./protocol";
+import type { Look, Texts, Theme, Variant } from "./protocol";
 
 export const DEFAULT: Required<Theme> = { color: "#1b5e4b", position: "end", radius: 18, scheme: "auto" };
 
@@ -49,12 +49,11 @@ export function textsFor(
   place: Place,
   language: string,
 ): Texts {
-  const pick = (from: Record<string, Texts> | undefined) => from?.[language] ?? Object.values(from ?? {})[0];
-  return { ...pick(texts), ...pick(variantFor(look?.variants ?? [], place)?.texts) };
+  return { ...inLanguage(texts, language), ...inLanguage(variantFor(look?.variants ?? [], place)?.texts, language) };
 }
 
-/** The words of one language, else of the first there is. */
-export function inLanguage(words: Words | undefined, language: string): string | undefined {
+/** What is there for one language, else for the first there is. */
+export function inLanguage<T>(words: Record<string, T> | undefined, language: string): T | undefined {
   return words?.[language] ?? Object.values(words ?? {})[0];
 }
 

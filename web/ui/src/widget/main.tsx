@@ -16,8 +16,9 @@ TrunklineChat.base = new URL(".", script.src);
 TrunklineChat.script = { ...script.dataset };
 if (!customElements.get("trunkline-chat")) {
   customElements.define("trunkline-chat", TrunklineChat);
-  const chat = (document.querySelector("trunkline-chat") ??
-    (document.body ?? document.documentElement).appendChild(document.createElement("trunkline-chat"))) as TrunklineChat;
+  const there = document.querySelector<TrunklineChat>("trunkline-chat");
+  const chat = there ?? new TrunklineChat();
+  if (!there) chat.appear();
   const waiting = Array.isArray(window.Trunkline) ? (window.Trunkline as Call[]) : [];
   const bound = Object.fromEntries(METHODS.map((name) => [name, (chat[name] as () => unknown).bind(chat)]));
   window.Trunkline = bound;

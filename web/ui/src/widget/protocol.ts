@@ -51,7 +51,7 @@ export interface Message {
   id: string;
   at: number;
   content: Shown;
-  invitation?: string;
+  invitation?: string | undefined;
 }
 
 export type Words = Record<string, string>;
@@ -124,11 +124,11 @@ export interface Session {
   preview: boolean;
   file_bytes: number;
   file_types: string[];
-  texts?: Record<string, Texts>;
+  texts?: Record<string, Texts> | undefined;
   look: Look;
   staffed: boolean;
   opens_at?: number;
-  user?: string;
+  user?: string | undefined;
   /** What the chat says by itself, in the language that was asked for. */
   words: Catalogue;
   language: Language;

@@ -10,7 +10,7 @@ export interface Bubble {
   id: string;
   at: number;
   content: Shown;
-  author?: Speaker;
+  author?: Speaker | undefined;
   tick?: Tick;
   edited?: boolean;
   deleted?: boolean;
@@ -25,7 +25,7 @@ export interface Note {
   kind: "day" | "joined" | "closed";
   key: string;
   at: number;
-  author?: Speaker;
+  author?: Speaker | undefined;
 }
 
 export interface Standing {
@@ -100,16 +100,14 @@ export function entries(
     shown.push(full);
   };
   for (const item of items) {
-    const { kind, content, id = "", at } = item;
+    const { kind, content, id = "", at, author } = item;
     const key = keyOf(item);
-    if (kind === "joined" || kind === "closed")
-      shown.push({ kind, key, at, ...(item.author && { author: item.author }) });
+    if (kind === "joined" || kind === "closed") shown.push({ kind, key, at, author });
     else if (content?.kind === "edit" || content?.kind === "delete") change(there.get(content.target), content);
     else if (content && kind === "message" && content.kind !== "rating") {
       const tick = (item.n ?? 0) <= (read.get(item.conversation) ?? 0) ? "read" : "delivered";
       put({ kind: "own", key: id, id, at, content, tick });
-    } else if (content && kind === "reply")
-      put({ kind, key, id, at, content, ...(item.author && { author: item.author }) });
+    } else if (content && kind === "reply") put({ kind, key, id, at, content, author });
   }
   const mine = (message: Message, tick: Tick) => {
     if (!there.has(message.id) && message.content.kind !== "rating")

@@ -21,6 +21,7 @@ const SUMMARY = {
   undelivered: 0,
   name: "",
   preview: "",
+  heard: [],
   closed_at: 0,
   result: "",
   parked: null,

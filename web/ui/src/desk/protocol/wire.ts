@@ -91,6 +91,7 @@ export interface Summary {
   undelivered: number;
   name: string;
   preview: string;
+  heard: number[];
   closed_at: number;
   result: string;
   parked: Parked | null;

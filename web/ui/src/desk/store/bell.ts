@@ -10,7 +10,8 @@ export function ringFor(now: Summary, before: Summary | undefined, me: string): 
   if (offer && before?.offers.every((each) => each.id !== offer.id) !== false && now.owner !== me) return "offer";
   if (!isMine(now, me)) return null;
   if (before && before.owner !== me && now.owner === me && !offerTo(before, me)) return "offer"; // given without asking
-  const came = now.n > (before?.n ?? 0) && now.n !== now.replied && now.n > (now.read[me] ?? 0);
+  const heard = now.heard.at(-1) ?? (now.preview ? 0 : now.n); // without its texts it may be the customer who wrote
+  const came = heard > Math.max(before?.n ?? 0, now.replied, now.read[me] ?? 0);
   return came && now.unanswered > 0 ? "message" : null;
 }
 

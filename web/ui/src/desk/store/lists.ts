@@ -113,9 +113,9 @@ export const offerTo = (each: Summary, me: string) => each.offers.find((offer) =
 export const isMine = (each: Summary, me: string): boolean => each.owner === me || offerTo(each, me) !== undefined;
 export const isQueued = (each: Summary): boolean => each.status === "waiting" || each.status === "open";
 
-/** Entries that `me` has not seen. */
+/** How many words of the customer `me` has not seen. */
 export const unreadOf = (each: Summary, me: string): number =>
-  Math.max(0, each.n - Math.max(each.read[me] ?? 0, each.owner === me ? each.replied : 0));
+  each.heard.filter((n) => n > (each.read[me] ?? 0)).length;
 
 const isUrgent = (each: Summary, me: string): boolean => rank(each, me) < ANSWERED;
 const ANSWERED = 2;

@@ -60,6 +60,14 @@ describe("the bell", () => {
     expect(ringFor({ ...mine, n: 4, unanswered: 5 }, mine, "ben")).toBe("message");
     expect(ringFor({ ...mine, n: 4, unanswered: 5, owner: "cleo" }, { ...mine, owner: "cleo" }, "ben")).toBeNull();
   });
+  test("is silent for phrases of the system, but not for words that the node has not read yet", () => {
+    const before = summary({ owner: "ben", n: 3, heard: [3], read: { ben: 3 }, preview: "Hello?" });
+    expect(ringFor({ ...before, n: 4, unanswered: 5 }, before, "ben")).toBeNull();
+    expect(ringFor({ ...before, n: 5, heard: [3, 5], unanswered: 5 }, before, "ben")).toBe("message");
+    const unknown = { ...before, heard: [], preview: "" };
+    expect(ringFor({ ...unknown, n: 4, unanswered: 5 }, unknown, "ben")).toBe("message");
+    expect(ringFor({ ...before, n: 4, heard: [3, 4], unanswered: 5 }, { ...unknown, n: 4 }, "ben")).toBeNull();
+  });
   test("is silent for answers and for what I have seen", () => {
     expect(ringFor({ ...mine, n: 4, replied: 4, unanswered: 5 }, mine, "ben")).toBeNull();
     expect(ringFor({ ...mine, n: 4, unanswered: 5, read: { ben: 4 } }, mine, "ben")).toBeNull();
