@@ -25,7 +25,7 @@ class Watch:
     """Looks after a webhook that has just been set, beginning with what was said of it then.
 
     It fails when Telegram reports an error that is new, and what waits does not become less, ``STRIKES`` looks in a
-    row: a load alone is no failure, and neither is a hiccup.
+    row: a load alone is no failure, and neither is a hiccup. Once nothing waits any more an error is of the past.
     """
 
     def __init__(self, first: WebhookInfo) -> None:
@@ -39,6 +39,8 @@ class Watch:
         stuck = 0 < info.pending_update_count >= self._last.pending_update_count
         self._strikes = self._strikes + 1 if erring and stuck else 0
         self._last = info
+        if not info.pending_update_count:
+            self._first = info
         return self._strikes >= STRIKES
 
 

@@ -214,6 +214,7 @@ def info(pending: int, error: int) -> WebhookInfo:
         pytest.param([info(3, 10), info(2, 12), info(1, 14), info(0, 14)], False, id="errors, and it goes on"),
         pytest.param([info(3, 10), info(0, 10), info(1, 10)], False, id="a hiccup"),
         pytest.param([info(3, 5), info(3, 5), info(4, 5)], False, id="an error of the time before"),
+        pytest.param([info(3, 10), info(0, 10), *map(info, (5, 9, 12), (10,) * 3)], False, id="a load after a hiccup"),
     ],
 )
 def test_a_webhook_fails_when_errors_are_new_and_the_queue_does_not_shrink(
