@@ -51,13 +51,20 @@ class Session(Struct, frozen=True, array_like=True):
 
 
 class Sessions:
-    """Makes, checks and ends sessions. ``lasts`` is in ms."""
+    """Makes, checks and ends sessions. ``lasts`` is in ms; ``verify_within`` in seconds."""
 
-    def __init__(self, outside: Outside, *, lasts: int, verify_within: float = VERIFY_WITHIN) -> None:
+    def __init__(
+        self,
+        outside: Outside,
+        *,
+        lasts: int,
+        verify_within: float = VERIFY_WITHIN,
+        hasher: PasswordHasher | None = None,
+    ) -> None:
         self._outside = outside
         self._lasts = lasts
         self._signer = Signer(outside.secret(SESSION))
-        self._hasher = PasswordHasher()
+        self._hasher = hasher or PasswordHasher()
         self._nobody = self._hasher.hash(outside.new_id())
         self._verify_within = verify_within
         self._hashing = ThreadPoolExecutor(HASHES_AT_ONCE, "passwords")  # who gives up does not free a thread

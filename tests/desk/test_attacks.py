@@ -8,12 +8,12 @@ import pytest
 from desk.faces import Faces
 from desk.library import Library, NotKnown
 from desk.search import Conversations, Hit, IndexAway, IndexState, Page, Query, Reach
-from desk.sessions import TRIES_AT_ONCE, Sessions
+from desk.sessions import TRIES_AT_ONCE, VERIFY_WITHIN, Sessions
 from router.inputs import RulesProposed
 from router.record import Record
 from tests.desk.conftest import at_work
 from tests.desk.test_flows import reply, taken
-from tests.desk.world import PASSWORD, RULES, Console, Desk, MemoryLedger, World
+from tests.desk.world import CHEAP, PASSWORD, RULES, Console, Desk, MemoryLedger, World
 from web.errors import Refusal
 
 OFFICE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
@@ -72,8 +72,8 @@ async def test_a_body_that_is_no_json_is_refused(ben: Console, body: bytes) -> N
         assert (response.status, (await response.json())["error"]["code"]) == (400, "bad_json")
 
 
-def sessions(desk: Desk, **settings: float) -> Sessions:
-    return Sessions(desk.node.outside, lasts=60_000, **settings)
+def sessions(desk: Desk, *, verify_within: float = VERIFY_WITHIN) -> Sessions:
+    return Sessions(desk.node.outside, lasts=60_000, verify_within=verify_within, hasher=CHEAP)
 
 
 async def test_who_guesses_elsewhere_does_not_lock_out_the_office(desk: Desk) -> None:
