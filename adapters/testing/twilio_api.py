@@ -69,6 +69,7 @@ class Kept(Struct, kw_only=True):
     files: dict[str, File] = {}
     code: int = 0
     updated: int = 0
+    service: str = ""
 
 
 class TwilioApi(Simulator):
@@ -291,6 +292,7 @@ class TwilioApi(Simulator):
             "date_updated": _date(kept.updated or kept.at),
             "error_code": kept.code or None,
             "error_message": None,
+            "messaging_service_sid": kept.service or None,
             "uri": f"/2010-04-01/Accounts/{ACCOUNT}/Messages/{kept.sid}.json",
         }
 

@@ -130,8 +130,13 @@ class CatchUp:
             found = await self._client.messages.stream_async(**wanted, date_sent_after=after, page_size=PAGE)
             async for message in found:
                 at = _milliseconds(message)
-                if message.direction == "inbound" and message.sid not in self._taken and since <= at <= until:
+                if self._is_ours(message) and message.sid not in self._taken and since <= at <= until:
                     yield await self._read(message, at)
+
+    def _is_ours(self, message: Any) -> bool:  # noqa: ANN401 - the library ships no type information
+        """Where no number is named all messages of the account are listed: those of other programs' numbers too."""
+        service = self._settings.messaging_service_sid
+        return message.direction == "inbound" and bool(self._settings.own or message.messaging_service_sid == service)
 
     async def _read(self, message: Any, at: int) -> Incoming:  # noqa: ANN401 - the library ships no type information
         files: tuple[MediaRef, ...] = ()

@@ -42,6 +42,17 @@ async def test_what_was_missed_is_taken_in_once_oldest_first(line: Line) -> None
     assert await catch_up.sweep() == 0
 
 
+async def test_messages_to_numbers_of_other_programs_of_the_account_are_left_alone(connect: Connect) -> None:
+    service = "MG" + "d4" * 16
+    line = await connect(numbers=[], messaging_service_sid=service)
+    await sweeper(line).sweep()
+    line.simulator.receive(Write(to="+14155550199", body="to the sales department's own program"))
+    line.simulator.receive(Write(body="to us")).service = service
+    line.context.time += 2 * MINUTE
+    assert await sweeper(line).sweep() == 1
+    assert [one.content for one in line.context.accepted] == [Text(text="to us")]
+
+
 async def test_another_process_takes_the_same_message_under_the_same_id(line: Line, connect: Connect) -> None:
     await sweeper(line).sweep()
     sid = await line.simulator.write(Write(body="by the webhook"))

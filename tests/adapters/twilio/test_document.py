@@ -6,7 +6,7 @@ from pathlib import Path
 from adapters.twilio import Twilio
 from adapters.twilio.errors import MEANINGS
 from adapters.twilio.settings import TwilioSettings
-from broker.source import read_source
+from broker.settings.source import read_source
 
 HASH = "$argon2id$v=19$m=8,t=1,p=1$eIY4tC+LEIpol2xGicMsuw$SMrv6/jqRz8tPSkPmFsN/3Gjmt7u4zE230mBoiNyWQg"
 PAGE = Path(__file__).parents[3] / "docs" / "twilio.md"
