@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import enum
 import fcntl
+import itertools
 import os
 import secrets
 import shutil
@@ -29,6 +30,10 @@ STOP_TIMEOUT = 5.0
 BACK_OFF = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
 STEADY_AFTER = 10.0  # seconds that a child must live before the back-off starts again from its beginning
 LOG_SIZE = 10 * 1024 * 1024
+PORTS = range(10_000, 20_000)
+"""Where a free port is looked for: none that the kernel gives to whoever wants any, or it may be gone at a restart."""
+
+_numbers = itertools.count(secrets.randbelow(len(PORTS)))
 
 log = structlog.get_logger(__name__)
 
@@ -71,10 +76,18 @@ def find_binary() -> str:
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of loopback that nobody listens on at this moment; one process is given none twice.
+
+    Raises:
+        ServerFailed: there is none in `PORTS`.
+    """
+    for number in itertools.islice(_numbers, len(PORTS)):
+        port = PORTS[number % len(PORTS)]
+        if is_free(port):
+            return port
+    raise ServerFailed(
+        f"no port of {HOST} from {PORTS.start} to {PORTS.stop - 1} is free: see who listens with `ss -ltn`"
+    )
 
 
 def is_free(port: int) -> bool:

@@ -101,7 +101,7 @@ def server(tmp_path: Path) -> Iterator[str]:
         yield f"nats://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 async def test_with_the_rights_of_the_page_it_does_its_work_and_nothing_else(server: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import pathlib
 import signal
+import socket
 import stat
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +14,7 @@ import pytest
 from broker.bus.connection import Bus, BusSettings
 from broker.bus.errors import NotConnected, ServerFailed
 from broker.bus.reader import read_message
-from broker.bus.server import Durability, EmbeddedServer, find_binary
+from broker.bus.server import Durability, EmbeddedServer, find_binary, free_port, is_free
 from broker.bus.streams import StreamConfig, ensure_stream
 
 STREAM = StreamConfig(name="s", subjects=("s.>",), num_replicas=1)
@@ -179,3 +180,19 @@ async def test_a_connection_that_the_client_library_gives_up_is_opened_anew(serv
     assert (await bus.publish("s.a", b"1")).seq == 1
     assert (await pipeline.send("s.a", b"2")).seq == 2
     await bus.close()
+
+
+def test_a_free_port_is_given_once_and_is_none_that_the_kernel_gives_to_anybody() -> None:
+    """Whoever is started again finds its port: no connection and no other server of the machine has come by it."""
+    ports = [free_port() for _ in range(50)]
+    assert len(set(ports)) == 50
+    lowest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert max(ports) < lowest
+
+
+def test_a_port_that_is_listened_on_is_not_free() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port := free_port()))
+        taken.listen()
+        assert not is_free(port)
+    assert is_free(port)
