@@ -9,9 +9,9 @@ from broker.alarms import Board
 from broker.bus.errors import BusError
 from broker.doctor import refuse_bad_settings
 from broker.logs import Scrubber, get_logger
-from broker.source import Source, decode_source
+from broker.settings.source import Source, decode_source
+from broker.settings.workspace import secrets_in
 from broker.versions import Versions
-from broker.workspace import secrets_in
 from config import ConfigErrors, Document, read
 
 LOOK_EVERY = 2.0

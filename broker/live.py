@@ -13,7 +13,7 @@ from typing import Protocol
 from broker.alarms import Board
 from broker.bus.errors import BusError
 from broker.logs import get_logger
-from broker.source import Source
+from broker.settings.source import Source
 from broker.versions import Version, VersionMissing, Versions
 from config import ConfigErrors
 from router.facts import RulesTaken

@@ -33,11 +33,11 @@ from broker.outside import DeskDoor, DeskLedger, DeskLive, FileAccounts, FileCha
 from broker.projections.index import Index
 from broker.router_figures import RouterFigures
 from broker.routing.follower import Follower
-from broker.source import Source
+from broker.settings.source import Source
+from broker.settings.workspace import WorkspaceSettings, secrets_in
 from broker.storage import Storage, disk_share
 from broker.versions import Versions
 from broker.watch import Watch
-from broker.workspace import WorkspaceSettings, secrets_in
 from desk.app import MOUNT, make_desk
 from desk.ports import Alarm, Outside
 from normalizer.ids import IdSource

@@ -16,7 +16,7 @@ from broker.bus.kv import Bucket, kv_key
 from broker.bus.streams import SENDS_BUCKET, Workspace
 from broker.logs import get_logger
 from broker.routing.follower import Follower
-from broker.workspace import WorkspaceSettings, channel_type
+from broker.settings.workspace import WorkspaceSettings, channel_type
 from desk.ports import Account, ApprovedText, ChannelInfo, DeskInput, NotReadable, NotStored, Typing, Unsubscribe
 from desk.ports import Follower as OnRecord
 from router.inputs import DESK_SOURCE, Command, encode_input

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from broker.bus.settings import BusSettings, CredentialsFile, UserPassword
-from broker.workspace import ExternalNats, WorkspaceSettings
+from broker.settings.workspace import ExternalNats, WorkspaceSettings
 
 DEFAULT_DATA = Path("trunkline-data")
 _CONNECTION = "bus.json"

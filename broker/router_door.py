@@ -23,9 +23,9 @@ from broker.http import LOOPBACK, HttpServer, health_routes
 from broker.nodes import ROUTER_ALONE, Beat, Nodes
 from broker.router_figures import RouterFigures
 from broker.routing.tasks import end
+from broker.settings.workspace import WorkspaceSettings
 from broker.storage import Storage, disk_share
 from broker.watch import bus_away, router_missing
-from broker.workspace import WorkspaceSettings
 from desk.ports import Alarm
 from normalizer.ids import IdSource
 from web.errors import protect

@@ -28,7 +28,7 @@ from broker.projections.store import folder_of
 from broker.router_door import router_door
 from broker.routing import child as router_child
 from broker.routing.process import run_router
-from broker.source import Source, channel_problem
+from broker.settings.source import Source, channel_problem
 from broker.versions import Versions
 from config import ConfigErrors
 

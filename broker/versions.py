@@ -24,8 +24,8 @@ from broker.bus.errors import KeyExists
 from broker.bus.kv import Bucket
 from broker.bus.streams import Workspace
 from broker.channels.secret import derive
-from broker.compile import compile_rules
-from broker.source import Source, decode_source
+from broker.settings.compile import compile_rules
+from broker.settings.source import Source, decode_source
 from config import compose_sources
 from router.inputs import RULES_SOURCE, RulesProposed, encode_input
 

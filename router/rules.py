@@ -1,7 +1,7 @@
 """The rules of a workspace in compiled form, as they stand in the log: plain data, times in milliseconds.
 
-People write YAML (``broker.workspace``); what the router reads is this. A version of the rules is decided by the
-record that takes it, so every process uses the same one at the same place of the log.
+People write YAML (``broker.settings``), which is compiled into this. A version of the rules is decided by the record
+that takes it, so every process uses the same one at the same place of the log.
 """
 
 from typing import Annotated, Literal

@@ -12,7 +12,7 @@ import typer.main
 from adapters.registry import BUILT_IN, ENTRY_POINTS
 from broker.alarms import NAMES
 from broker.cli.main import app
-from broker.source import decode_source
+from broker.settings.source import decode_source
 from config import read
 from config.documents import pairs
 

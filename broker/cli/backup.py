@@ -25,9 +25,9 @@ from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, DataPath, fail, say
 from broker.logs import Scrubber, configure_logs
 from broker.place import DEFAULT_DATA, find_bus, prepare_data
 from broker.routing.follower import CannotFold
-from broker.source import Source as FileSource
-from broker.source import read_source
-from broker.workspace import channel_type, secrets_in
+from broker.settings.source import Source as FileSource
+from broker.settings.source import read_source
+from broker.settings.workspace import channel_type, secrets_in
 
 TELL_EVERY = 2.0
 """Seconds between two lines about the same part."""

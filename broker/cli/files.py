@@ -13,12 +13,12 @@ import typer
 
 from adapters.registry import BUILT_IN, adapter_types, settings_types
 from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, DataPath, fail, say
-from broker.compile import propose
 from broker.doctor import examine
 from broker.logs import Scrubber, configure_logs
 from broker.place import DEFAULT_DATA
-from broker.source import Source, read_source
-from broker.workspace import WorkspaceSettings, secrets_in, settings_type
+from broker.settings.compile import propose
+from broker.settings.source import Source, read_source
+from broker.settings.workspace import WorkspaceSettings, secrets_in, settings_type
 from config import json_schema, reference
 from config.problems import nearest
 from normalizer.codec import envelope_schema

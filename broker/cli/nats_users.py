@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from broker.bus.rights import Rights, render, rights_of
 from broker.bus.streams import Workspace
 from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, say
-from broker.source import read_source
-from broker.workspace import WorkspaceSettings, channel_type
+from broker.settings.source import read_source
+from broker.settings.workspace import WorkspaceSettings, channel_type
 
 EXTERNAL = "external"
 """The type of a channel that a program serves over the bus; the program gets a user of its own."""

@@ -15,9 +15,9 @@ from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, DataPath, fail, list
 from broker.logs import Scrubber, configure_logs
 from broker.node import Node
 from broker.place import DEFAULT_DATA
-from broker.source import Source, read_source
+from broker.settings.source import Source, read_source
+from broker.settings.workspace import PARTS, channel_type, secrets_in
 from broker.up import Plan, run
-from broker.workspace import PARTS, channel_type, secrets_in
 
 DEMO_PASSWORD = "trunkline-demo"  # noqa: S105 - everybody may know it: the demo listens on loopback only
 

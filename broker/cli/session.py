@@ -18,8 +18,8 @@ from broker.cli.terminal import INTERRUPTED, fail
 from broker.logs import Scrubber, configure_logs
 from broker.place import BusNotStarted, find_bus
 from broker.routing.follower import Follower
-from broker.source import Source, read_source
-from broker.workspace import ExternalNats, secrets_in
+from broker.settings.source import Source, read_source
+from broker.settings.workspace import ExternalNats, secrets_in
 
 T = TypeVar("T")
 

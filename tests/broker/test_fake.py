@@ -14,7 +14,7 @@ from adapters.testing.simulator import FaultOrder
 from adapters.testing.simulators import SIMULATORS
 from broker.bus.server import free_port
 from broker.cli.fake import read_fault
-from broker.source import read_source
+from broker.settings.source import read_source
 
 AROUND = """
 workspace: demo

@@ -12,7 +12,7 @@ from broker.bus.connection import Bus, LiveMessage
 from broker.bus.reader import read_message, stream_state
 from broker.bus.streams import Workspace, ensure_streams
 from broker.outside import DeskDoor, DeskLive, FileChannels, KvRevocations
-from broker.source import read_source
+from broker.settings.source import read_source
 from desk.ports import NotStored, Typing
 from router.inputs import Accept, Command, DeskAlive, decode_input
 from tests.fixtures.nats import Servers, own_workspace

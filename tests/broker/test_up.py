@@ -21,7 +21,7 @@ from broker.bus.server import free_port
 from broker.bus.streams import Workspace
 from broker.logs import Scrubber
 from broker.nodes import BEATS, Beat, call_roll
-from broker.source import decode_source
+from broker.settings.source import decode_source
 from broker.up import Plan, run
 from config import ConfigErrors, read
 from desk.ports import Alarm

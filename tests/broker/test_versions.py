@@ -15,7 +15,7 @@ from broker.bus.streams import Workspace, ensure_streams
 from broker.file_watch import FileWatch
 from broker.live import UNREADABLE, Live
 from broker.logs import Scrubber
-from broker.source import Source, read_source
+from broker.settings.source import Source, read_source
 from broker.versions import KEPT, Version, VersionMissing, Versions
 from config import ConfigErrors
 from router.facts import RulesTaken

@@ -7,7 +7,7 @@ from msgspec import Struct
 from adapters.email import Email
 from adapters.email.providers import LOGIN_HINTS, login_hint
 from adapters.email.settings import EmailSettings
-from broker.source import read_source
+from broker.settings.source import read_source
 from config import ConfigErrors, load
 
 PAGE = Path(__file__).parents[3] / "docs" / "email.md"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.sip.settings import SipSettings
-from broker.source import read_source
+from broker.settings.source import read_source
 from config import ConfigErrors, ListenAddress, Secret, SettingError
 
 KAMAILIO = {"source": "kamailio", "address": ListenAddress("127.0.0.1:8448")}

@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from broker.compile import compile_rules, propose
-from broker.source import read_source
-from broker.workspace import WorkspaceSettings, secrets_in
+from broker.settings.compile import compile_rules, propose
+from broker.settings.source import read_source
+from broker.settings.workspace import WorkspaceSettings, secrets_in
 from config import ConfigErrors
 from router.rules import OperatorRule, Relax
 

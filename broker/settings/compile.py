@@ -5,11 +5,11 @@ import hashlib
 import msgspec
 from msgspec import Struct
 
-from broker.answers import canned
-from broker.hours import compile_hours
-from broker.routes import NeedSettings, RouteSettings
-from broker.staff import ChannelWork, OperatorSettings
-from broker.workspace import TimesSettings, WorkspaceSettings, channel_type
+from broker.settings.answers import canned
+from broker.settings.hours import compile_hours
+from broker.settings.routes import NeedSettings, RouteSettings
+from broker.settings.staff import ChannelWork, OperatorSettings
+from broker.settings.workspace import TimesSettings, WorkspaceSettings, channel_type
 from router.inputs import RulesProposed
 from router.rules import (
     ChannelClass,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from adapters.registry import BUILT_IN
-from broker.source import Source, channel_problem, decode_source, read_source
+from broker.settings.source import Source, channel_problem, decode_source, read_source
 from config import ConfigErrors, read
-from tests.broker.test_workspace import WHOLE
+from tests.broker.settings.test_workspace import WHOLE
 
 LACKING = {
     "webchat": BUILT_IN["webchat"],
@@ -72,6 +72,7 @@ def test_a_setting_that_a_channel_refuses_is_told_with_its_line(tmp_path: Path) 
 
 def test_no_provider_s_library_is_imported_for_a_file_that_does_not_need_it(tmp_path: Path) -> None:
     file = written(tmp_path, WHOLE)
-    code = f"import sys, pathlib; from broker.source import read_source; read_source(pathlib.Path({str(file)!r}), {{}})"
+    code = "import sys, pathlib; from broker.settings.source import read_source"
+    code += f"; read_source(pathlib.Path({str(file)!r}), {{}})"
     code += "; found = {'aiogram', 'twilio', 'aioimaplib', 'telegram'} & set(sys.modules); assert not found, found"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603  # our own words

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import re2
 from msgspec import Meta, Struct, field
 
-from broker.staff import Level, Token
+from broker.settings.staff import Level, Token
 from config import Duration, SettingError
 
 MOST_BOOST = Duration(30 * 60_000)

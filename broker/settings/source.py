@@ -7,7 +7,7 @@ from msgspec import Struct, defstruct
 
 from adapters.contract import Adapter
 from adapters.registry import BUILT_IN, RegistryError, adapter_names, adapter_types
-from broker.workspace import WorkspaceSettings, settings_type
+from broker.settings.workspace import WorkspaceSettings, settings_type
 from config import ConfigErrors, Document, Problem, SettingError, decode, read
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from msgspec import Struct
 
-from broker.source import Source
-from broker.workspace import channel_type
+from broker.settings.source import Source
+from broker.settings.workspace import channel_type
 from config import Secret, encode_scalar
 from config.problems import KeyPath
 

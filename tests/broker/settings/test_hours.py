@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from broker.compile import compile_rules, propose
-from broker.hours import HoursSettings, compile_hours
+from broker.settings.compile import compile_rules, propose
+from broker.settings.hours import HoursSettings, compile_hours
 from router.hours import is_open, local_time, opens_at
 from router.rules import Hours
-from tests.broker.test_workspace import WHOLE, mistakes, read
+from tests.broker.settings.test_workspace import WHOLE, mistakes, read
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 

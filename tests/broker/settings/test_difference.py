@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from broker.difference import difference, sections
-from broker.source import Source, read_source
-from tests.broker.test_workspace import WHOLE
+from broker.settings.difference import difference, sections
+from broker.settings.source import Source, read_source
+from tests.broker.settings.test_workspace import WHOLE
 
 INLINE = "a-very-secret-token"
 HOOK = f'  hook: {{type: webhook, secrets: ["{INLINE}"], url: "https://${{HOST}}/in"}}\noperators:'

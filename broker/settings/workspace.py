@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, Union, cast
 
 from msgspec import Meta, Struct, defstruct, field
 
-from broker.answers import AnswerSettings, answer_problems
 from broker.bus.server import Durability
-from broker.hours import HoursSettings
-from broker.routes import RouteSettings, WhenSettings, in_time, narrower, pattern_fault
-from broker.staff import ChannelWork, OperatorSettings, Token, shared_phones
+from broker.settings.answers import AnswerSettings, answer_problems
+from broker.settings.hours import HoursSettings
+from broker.settings.routes import RouteSettings, WhenSettings, in_time, narrower, pattern_fault
+from broker.settings.staff import ChannelWork, OperatorSettings, Token, shared_phones
 from config import Duration, ListenAddress, Secret, SettingError
 from config.problems import nearest
 from desk.settings import DeskSettings
