@@ -209,7 +209,7 @@ async def test_a_store_that_stands_still_is_said_and_the_repetition_is_stored_on
         await door.dead("unreadable", b"", "")
     assert tally.status.counts == {"not_accepted": 2}
     frail.signal(0, signal.SIGCONT)
-    patient = Door(frail_bus, workspace, tally, accept_timeout=15)
+    patient = Door(frail_bus, workspace, tally, accept_timeout=60)
     await patient.accept(first)
     await patient.accept(second)
     await patient.close()
@@ -221,7 +221,7 @@ async def test_a_store_that_stands_still_is_said_and_the_repetition_is_stored_on
 async def test_an_envelope_that_waits_for_the_store_keeps_its_place(frail: Servers, frail_bus: Bus) -> None:
     workspace = own_workspace()
     await ensure_streams(frail_bus, workspace)
-    door = Door(frail_bus, workspace, Tally(CHANNEL, "fake"), accept_timeout=15, publish_timeout=0.2)
+    door = Door(frail_bus, workspace, Tally(CHANNEL, "fake"), accept_timeout=60, publish_timeout=0.2)
     frail.signal(0, signal.SIGSTOP)
     accepting = [asyncio.create_task(door.accept(envelope(f"m{n}"))) for n in range(5)]
     await asyncio.wait(accepting, timeout=0.7)
