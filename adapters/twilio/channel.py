@@ -70,6 +70,7 @@ class Twilio(Adapter):
         self._statuses = Statuses(settings, context, self._client, self._notes)
         self._sent: OrderedDict[str, str] = OrderedDict()
         self._users: OrderedDict[str, None] = OrderedDict()
+        self._addressing: Locks[str] = Locks()
         self._turns: Locks[str] = Locks()
         self._deleting: set[asyncio.Task[None]] = set()
         self._logged = RateLimiter(LOGGED_PER_SECOND, LOGGED_AT_ONCE, time.monotonic)
@@ -213,7 +214,8 @@ class Twilio(Adapter):
             NotAccepted, NotFetched: not now.
             EnvelopeRefused: it stands with the dead letters.
         """
-        address = await self._address(message)
+        async with self._addressing.of(message.sender):  # what comes next must not know sooner whose it is
+            address = await self._address(message)
         turn = self._turns.of(address)
         fetching = [
             asyncio.ensure_future(self._fetch(ref, media_key(address, message.sid, place), hopeless=hopeless))

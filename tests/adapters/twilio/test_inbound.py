@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from adapters.errors import EnvelopeRefused, NotAccepted
+from adapters.testing.context import FakeMemory
 from adapters.testing.steps import Answer
 from adapters.testing.twilio import CUSTOMER, OWN, OWN_SMS, File, Write
 from adapters.twilio.mapping import Trace
@@ -221,6 +222,23 @@ async def test_a_text_does_not_overtake_a_picture_that_takes_long(line: Line) ->
     await line.simulator.wait_for(1)  # it asks for the picture
     await asyncio.gather(first, line.simulator.deliver(text.sid))
     assert [one.native_id for one in line.context.accepted] == [picture.sid, text.sid]
+
+
+async def test_a_message_does_not_overtake_the_one_of_which_the_customer_is_being_noted(line: Line) -> None:
+    class Slow(FakeMemory):
+        """The first note takes long, the second does not."""
+
+        async def save(self, key: str, value: bytes) -> None:
+            if not self.notes:
+                self.notes["begun"] = b""
+                await asyncio.sleep(0.1)
+            await super().save(key, value)
+
+    line.context.memory = Slow()
+    bsuid = {"ExternalUserIdentifier": "PL.1349"}
+    first, second = line.simulator.receive(Write(body="one")), line.simulator.receive(Write(body="two"))
+    await asyncio.gather(*(line.simulator.deliver(one.sid, more=bsuid) for one in (first, second)))
+    assert [one.native_id for one in line.context.accepted] == [first.sid, second.sid]
 
 
 async def test_what_nobody_can_read_lies_with_the_dead_letters(line: Line) -> None:
