@@ -14,13 +14,12 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from adapters.contract import Context, FileTooBig, Finding
+from adapters.contract import Context, Finding
 from adapters.errors import NotReachable, Refused, SendError
 from adapters.sip.asterisk import legs
 from adapters.sip.asterisk.client import quoted
 from adapters.sip.asterisk.legs import Agent, Customer, Leg, Ring, bridge_of
 from adapters.sip.asterisk.mapping import (
-    MEDIA_TYPES,
     NORMAL,
     ended,
     has_left,
@@ -32,6 +31,7 @@ from adapters.sip.asterisk.mapping import (
     target,
     transferred_to,
 )
+from adapters.sip.asterisk.recordings import fetch_recording
 from adapters.sip.asterisk.switchboard import Switchboard
 from adapters.sip.asterisk.wire import (
     APPLICATIONS,
@@ -50,13 +50,11 @@ from adapters.sip.inbox import Inbox
 from adapters.sip.ledger import Ledger, hold_on
 from adapters.sip.settings import SipSettings
 from adapters.sip.source import look_at_clock
-from normalizer.content import Media
 
 T = TypeVar("T")
 
 LOOK_EVERY = 30.0
 WAIT_EVERY = 1.0
-LONGEST_RECORDING = 64 * 1024 * 1024
 
 
 class Handler(Protocol):
@@ -291,22 +289,7 @@ class Asterisk:
         call = target(recording.target_uri)
         if not self._ledger.knows(call):
             return
-        name = recording.name
-        media, reason = None, ""
-        try:
-            file = await self._context.media.put(
-                self._board.ari.fetch(f"/recordings/stored/{quoted(name)}/file"),
-                limit=LONGEST_RECORDING,
-                key=f"{call} {name}",
-            )
-            media = Media(
-                file=file,
-                type=MEDIA_TYPES.get(recording.format, "application/octet-stream"),
-                filename=f"{name.rpartition('/')[2]}.{recording.format}",
-                duration=None if recording.duration is None else recording.duration * 1_000,
-            )
-        except (SendError, FileTooBig) as exc:
-            reason = f"The recording {name} could not be fetched: {exc}"
+        media, reason = await fetch_recording(self._board.ari, self._context, recording, call)
         await self._take(said(event, "recording", call, reason=reason, recording=media, now=self._context.now()))
 
     # --- looking ---
