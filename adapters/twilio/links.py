@@ -8,6 +8,7 @@ import re
 from pathlib import PurePosixPath
 
 from aiohttp import hdrs, web
+from msgspec.structs import replace
 
 from adapters.contract import Context
 from adapters.twilio.outgoing import WHATSAPP_CAN
@@ -30,8 +31,8 @@ class MediaLinks:
         self._sealer = Sealer(context.secret(PURPOSE))
 
     def make(self, media: Media) -> str:
-        """Give the public address of a file."""
-        token = self._sealer.seal(PURPOSE, media, expires_at=self._context.now() + LASTS)
+        """Give the public address of a file; its caption is not part of it, which would make it thousands long."""
+        token = self._sealer.seal(PURPOSE, replace(media, caption=""), expires_at=self._context.now() + LASTS)
         return f"{self._context.public_url}/channels/{self._context.channel}/media/{token}"
 
     async def serve(self, request: web.Request) -> web.StreamResponse:

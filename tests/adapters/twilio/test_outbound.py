@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from adapters.contract import TemplateText
 from adapters.errors import (
@@ -123,6 +124,12 @@ async def test_a_link_to_a_file_cannot_be_forged(line: Line) -> None:
     line.context.time += 31 * DAY
     async with line.context.http.get(f"{line.url}/media/{link}") as answer:
         assert answer.status == 404
+
+
+async def test_a_link_to_a_file_is_no_longer_for_what_is_said_of_the_file(line: Line) -> None:
+    file = await stored(line, PNG, "image/png")
+    made = [line.adapter._links.make(replace(file, caption=caption)) for caption in ("", "ż" * 1_000)]
+    assert len(made[0]) == len(made[1]) < 1_000
 
 
 async def test_what_browsers_would_run_is_served_as_bytes(line: Line) -> None:
