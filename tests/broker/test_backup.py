@@ -39,7 +39,7 @@ from tests.broker.routing.play import SETTINGS, Play, Run, until
 from tests.fixtures.nats import Servers, own_workspace, running
 
 OFTEN = msgspec.structs.replace(SETTINGS, snapshot_records=40)
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture

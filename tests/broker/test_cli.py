@@ -16,7 +16,7 @@ from broker.cli.session import run_session
 from broker.place import publish_connection
 from tests.fixtures.nats import Servers
 
-pytestmark = pytest.mark.timeout(240)  # each command is a process of its own, and the machine may be busy
+pytestmark = pytest.mark.timeout(300)  # each command is a process of its own, and the machine may be busy
 
 FILE = """
 workspace: acme

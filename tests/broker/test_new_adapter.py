@@ -47,14 +47,14 @@ def installed(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_its_tests_pass_at_once(package: Path, installed: Path) -> None:
     done = run("pytest", "-q", "-p", "no:cacheprovider", folder=package, paths=[installed])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_it_is_typed_to_the_last_line(package: Path) -> None:
     done = run("mypy", "--strict", "--cache-dir", os.devnull, "src", "tests", folder=package)
     assert done.returncode == 0, done.stdout

@@ -17,7 +17,7 @@ PIXEL = base64.b64decode(
 )
 """A picture of one point."""
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 async def take_first(page: Page) -> None:

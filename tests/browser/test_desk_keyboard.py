@@ -8,7 +8,7 @@ from router.inputs import RulesProposed
 from tests.browser.operators import sign_in
 from tests.desk.world import RULES, World
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PEOPLE = 10
 

@@ -8,7 +8,7 @@ from tests.browser.operators import chromium, desk_page, sign_in
 from tests.browser.test_desk import answer, take_first
 from tests.desk.world import Desk, World
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 async def test_a_supervisor_watches_whispers_is_asked_and_takes_over(world: World, desk: Desk) -> None:

@@ -29,7 +29,7 @@ FLAGS = [
 PATIENCE = 20_000
 """Milliseconds that a page has to show something; reconnecting takes some of it."""
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 class Demo:

@@ -57,7 +57,7 @@ def plain(name: str) -> str:
     return re.sub(r"_(bucket|sum|count)$", "", name)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("file", [RULES, DASHBOARD], ids=lambda file: file.name)
 def test_only_what_is_exported_is_asked_for(file: Path, exported: set[str]) -> None:
     asked = {plain(name) for name in METRIC.findall(file.read_text()) if name != "trunkline_"}

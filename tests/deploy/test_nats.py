@@ -20,7 +20,7 @@ from tests.e2e.provider import WebhookProvider
 
 PARTS = {"router": ["router"], "site": ["site"], "desk": ["desk"], "hook": ["hook"]}
 WORKSPACE = Workspace(Deployed.workspace)
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), pytest.mark.usefixtures("lost_sockets")]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300), pytest.mark.usefixtures("lost_sockets")]
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from tests.e2e.test_conversation import available, eventually, operator, visitor
 IDS = IdSource()
 PARTS = {"router": ["router"], "site": ["channels"], "desk": ["desk"]}
 INLINE = "an-inline-secret-of-the-second-hook"
-pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(300)]
 
 Settings = dict[str, Any]
 

@@ -13,7 +13,7 @@ from tests.e2e.installation import Installation
 from tests.e2e.provider import WebhookProvider
 
 IDS = IdSource()
-pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(300)]
 
 
 async def eventually(look: Callable[[], object], what: str, within: float = 30.0) -> None:

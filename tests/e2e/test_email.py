@@ -21,7 +21,7 @@ from tests.e2e.provider import WebhookProvider
 from tests.fixtures.dovecot import PASSWORD, USER, Dovecot, running_dovecot
 from tests.fixtures.smtp import Sink, Taken
 
-pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(300)]
 
 SUPPORT = "support@shop.example"
 SMTP_PORT = free_port()

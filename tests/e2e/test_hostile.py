@@ -43,7 +43,7 @@ from web.tokens import Signer
 
 pytestmark = [
     pytest.mark.usefixtures("lost_sockets"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

@@ -9,7 +9,7 @@ from tests.e2e.actors import Operator
 from tests.e2e.installation import Installation
 from tests.e2e.test_conversation import available, eventually, operator, visitor
 
-pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(300)]
 
 
 async def ask(desk: Operator, path: str) -> tuple[int, dict[str, Any]]:

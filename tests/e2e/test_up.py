@@ -23,7 +23,7 @@ SETTINGS: dict[str, Any] = {
     "routing": [{"name": "everything"}],
 }
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture

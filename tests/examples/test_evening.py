@@ -18,7 +18,7 @@ from tests.e2e.installation import Installation, installed
 from tests.e2e.provider import WebhookProvider
 from tests.examples.conftest import EXAMPLES, Run, install, on_path
 
-pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(300)]
 
 PAGE = EXAMPLES.parent / "docs" / "adapters.md"
 PARTS = {"router": ["router"], "desk": ["desk"], "pigeon": ["pigeon"]}

@@ -15,7 +15,7 @@ from tests.e2e.provider import WebhookProvider
 from tests.examples.conftest import EXAMPLES, Run, on_path
 from tests.fixtures.ngircd import PASSWORD, Chatter, running_ngircd
 
-pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(300)]
 
 PACKAGE = EXAMPLES / "trunkline-irc"
 PARTS = {"router": ["router"], "desk": ["desk"], "irc": ["irc"]}

@@ -24,7 +24,7 @@ from tests.e2e.installation import WORKSPACE, Installation, installed
 from tests.e2e.provider import WebhookProvider
 from tests.examples.conftest import EXAMPLES
 
-pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(300)]
 
 PAGE = EXAMPLES.parent / "docs" / "other-languages.md"
 PROGRAM = EXAMPLES / "other-language" / "channel.js"

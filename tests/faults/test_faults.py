@@ -23,7 +23,7 @@ VISITORS = 80 if FULL else 30
 SEED = int(os.environ.get("TRUNKLINE_FAULT_SEED", str(secrets.randbelow(1_000_000))))
 LOAD = Load(RATE, VISITORS)
 
-pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.faults, pytest.mark.timeout(7_200 if FULL else 240)]
+pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.faults, pytest.mark.timeout(7_200 if FULL else 300)]
 
 
 def of_part(part: Part, how: str) -> Fault:

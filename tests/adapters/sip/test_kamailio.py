@@ -18,7 +18,7 @@ from normalizer.outbound import ReceiptState
 from tests.adapters.sip.conftest import CUSTOMER, Network, real_time
 from tests.adapters.sip.pbx import HOST, eventually, without_ringing
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 SHORT = {"TRUNKLINE_WAIT": "3000"}
 SHORT_RING = {"TRUNKLINE_RING": "2000"}
 

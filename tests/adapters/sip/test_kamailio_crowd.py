@@ -10,7 +10,7 @@ from adapters.testing import FakeContext
 from tests.adapters.sip.conftest import Network, real_time
 from tests.adapters.sip.pbx import HOST, eventually
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 CROWD = 30
 
 REQUEST = """\

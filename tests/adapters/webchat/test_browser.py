@@ -12,7 +12,7 @@ from tests.adapters.webchat.fakes import ANNA, FakeContext
 from tests.adapters.webchat.visiting import PATIENCE, address, reported, say, until
 from web.sockets import GOING_AWAY
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PNG = (
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\rIDATx\x9cc\xf8\xcf\xc0\xf0\x1f\0\x05"

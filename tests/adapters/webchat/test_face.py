@@ -29,7 +29,7 @@ from tests.adapters.webchat.fakes import ANNA, FakeContext
 from tests.adapters.webchat.test_browser import PNG
 from tests.adapters.webchat.visiting import address, say, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 AXE = Path(__file__).parents[3] / "web/ui/node_modules/axe-core/axe.min.js"
 SHOTS = Path(__file__).parents[2] / "screenshots/widget"
 SYSTEM = Author(kind="system")

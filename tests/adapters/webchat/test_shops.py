@@ -20,7 +20,7 @@ from tests.adapters.webchat.test_browser import PNG
 from tests.adapters.webchat.visiting import PATIENCE, address, say, until
 from web.sockets import GOING_AWAY
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 LONG = "Donaudampfschifffahrtsgesellschaftskapitaen" * 6
 TAG = '<script src="http://CHAT/channels/site/chat.js" defer></script>'
 HOSTILE = """<style>
