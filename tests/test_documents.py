@@ -119,3 +119,22 @@ def known_words() -> set[str]:
     """Subcommands of the command line, and the option that stands before none."""
     group = typer.main.get_command(app)
     return {"--version", *getattr(group, "commands", {})}
+
+
+def test_every_page_that_the_code_cites_is_there() -> None:
+    folders = ("adapters", "broker", "config", "desk", "normalizer", "router", "web", "tests")
+    sources = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
+    cited = {page for file in sources for page in re.findall(r"\bdocs/[a-z-]+\.md\b", file.read_text())}
+    assert {page for page in cited if not (ROOT / page).is_file()} == set()
+
+
+def test_every_decision_stands_in_the_index_by_subject() -> None:
+    page = (ROOT / "docs" / "decisions.md").read_text()
+    index = [row.split("|")[2] for row in page.splitlines() if row.startswith("| ")]
+    indexed = {number for row in index for number in re.findall(r"\d+", row)}
+    assert set(re.findall(r"^(\d+)\. ", page, re.MULTILINE)) == indexed
+
+
+def test_every_page_stands_in_the_index_of_the_documentation() -> None:
+    listed = set(re.findall(r"\]\(([a-z-]+\.md)\)", (ROOT / "docs" / "README.md").read_text()))
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"} == listed
