@@ -67,7 +67,7 @@ class Report(Struct, frozen=True):
 
 
 async def examine(source: Source, data: Path, *, only: Collection[str] = ()) -> list[Report]:
-    """Look at everything at once, or at the channels of ``only`` alone."""
+    """Check everything concurrently, or the channels of ``only`` alone."""
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_session(Reach.ANYWHERE))
         bus, about_bus = await _bus(stack, source, data)

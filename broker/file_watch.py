@@ -43,7 +43,7 @@ class FileWatch:
         self._log = get_logger("version")
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Look at intervals, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
             try:

@@ -97,7 +97,7 @@ class Live:
                 self._changed.set()
 
     async def _follow(self) -> bool:
-        """Be at the version in force; says whether that was possible."""
+        """Take over the version in force; False if that was not possible."""
         state = self._following.state
         number, name = state.version, state.rules_hash
         if number == self.version or not name:

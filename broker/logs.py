@@ -18,7 +18,7 @@ _ORDERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def harmless(text: str) -> str:
-    """Show what strangers wrote so that it has no power over the terminal."""
+    """Escape control characters in text from strangers before it is printed on a terminal."""
     return _ORDERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 

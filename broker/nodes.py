@@ -61,7 +61,7 @@ class Nodes:
 
     @property
     def alive(self) -> list[Beat]:
-        """Everybody who is there, ourselves included."""
+        """The latest announcement of every living process, this one included."""
         own, now = self._make(), self._clock()
         return [own, *(b for at, b in self._heard.values() if now - at < GONE_AFTER and b.node != own.node)]
 
@@ -80,7 +80,7 @@ class Nodes:
             await asyncio.sleep(BEAT_EVERY)
 
     async def close(self) -> None:
-        """Say good-bye."""
+        """Announce that this process is leaving, and stop."""
         await self._say(msgspec.structs.replace(self._make(), leaving=True))
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
@@ -100,7 +100,7 @@ class Nodes:
 
 
 async def call_roll(bus: Bus, workspace: Workspace, within: float = ROLL_CALL) -> list[Beat]:
-    """Ask who is there, and wait for the answers."""
+    """Ask all processes to announce themselves, and wait for the answers."""
     heard: dict[str, Beat] = {}
 
     async def hear(message: LiveMessage) -> None:

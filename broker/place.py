@@ -23,7 +23,7 @@ class _Connection(msgspec.Struct, frozen=True):
 
 
 def external_bus(nats: ExternalNats) -> BusSettings:
-    """Give the way to a cluster that runs elsewhere."""
+    """Give the connection settings of a cluster that runs elsewhere."""
     credentials: UserPassword | CredentialsFile | None = None
     if nats.credentials is not None:
         credentials = CredentialsFile(nats.credentials)
@@ -33,7 +33,7 @@ def external_bus(nats: ExternalNats) -> BusSettings:
 
 
 def publish_connection(data: Path, url: str, credentials: UserPassword) -> None:
-    """Leave word in the data folder where the embedded bus is; readable by its owner alone."""
+    """Write into the data folder where the embedded bus is; the file is readable by its owner alone."""
     written = data / f"{_CONNECTION}.new"
     written.touch(mode=0o600)
     written.write_bytes(msgspec.json.encode(_Connection(url, credentials.user, credentials.password)))
@@ -41,7 +41,7 @@ def publish_connection(data: Path, url: str, credentials: UserPassword) -> None:
 
 
 def find_bus(settings: WorkspaceSettings, data: Path) -> BusSettings:
-    """Give the way to the bus of a workspace.
+    """Give the connection settings of a workspace's bus.
 
     Raises:
         BusNotStarted: it is embedded, and nothing has started it in this data folder.

@@ -27,7 +27,7 @@ class AnswerSeen(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AnswersSeen(Struct, frozen=True, kw_only=True):
-    """All of a file."""
+    """The preview of a whole file."""
 
     answers: tuple[AnswerSeen, ...]
 

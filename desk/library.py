@@ -34,7 +34,7 @@ class HistoryUnavailable(Exception):
 
 
 class _Shelf:
-    """A conversation that is being read: what came in while its history was on the way, then the transcript."""
+    """A conversation that is being read: records that came while its history was loading, then the transcript."""
 
     def __init__(self) -> None:
         self.readers = 0

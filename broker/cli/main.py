@@ -59,7 +59,7 @@ app.add_typer(dead.app, name="dead")
 
 
 def main() -> None:
-    """Run a command; what a person can mend is said in a sentence, without a traceback."""
+    """Run a command; errors that the user can mend are printed as a sentence, without a traceback."""
     try:
         app()
     except ConfigErrors as exc:
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def _sentence(exc: Exception) -> str:
-    """Say in words what the system or the bus has refused."""
+    """Give the message of an error of the system or the bus."""
     if isinstance(exc, OSError) and exc.strerror:
         return f"{exc.filename}: {exc.strerror}" if exc.filename else exc.strerror
     return str(exc)

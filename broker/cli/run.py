@@ -30,7 +30,7 @@ class LogFormat(StrEnum):
 
 
 class LogLevel(StrEnum):
-    """From which weight on lines are written."""
+    """The least severe level that is logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -50,7 +50,7 @@ Watch = Annotated[
 ]
 Listen = Annotated[str, typer.Option("--listen", help="Listen here instead of `http.listen`, as in 127.0.0.1:8081.")]
 Format = Annotated[LogFormat, typer.Option("--log-format", help="`console` for people, `json` for machines.")]
-Level = Annotated[LogLevel, typer.Option("--log-level", help="The least weighty lines that are written.")]
+Level = Annotated[LogLevel, typer.Option("--log-level", help="The least severe level that is logged.")]
 
 
 def up(  # noqa: PLR0913, PLR0917 - one argument for each option

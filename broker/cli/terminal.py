@@ -22,7 +22,7 @@ INTERRUPTED = 130
 
 
 def say(text: str) -> None:
-    """Print a result; what strangers wrote in it is shown, and has no power over the terminal."""
+    """Print a result; control characters in it are escaped, for strangers may have written them."""
     sys.stdout.write(harmless(text) + "\n")
     sys.stdout.flush()
 

@@ -271,7 +271,7 @@ class ActiveRouter:
             return Undecodable(type(error).__name__)
 
     def _step(self, stored: Stored, value: Input | Undecodable, loaded: Sequence[PersonRecord]) -> None:
-        """No await in here: from the look-up to the records it is one moment."""
+        """Step. There is no await in here, so nothing can change between the look-up and the records."""
         at = stored.time_ns // NANOS_PER_MS
         entries = self.machine.advance(stored.seq, at, value, loaded)
         if not entries:
