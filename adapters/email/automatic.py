@@ -66,7 +66,7 @@ def automatic_reason(
 
     ``author`` is the address in From, ``sender`` whose mail it is (see :mod:`.trust`).
     """
-    if tokens.loop_mark(ours) in headers.raw(LOOP_HEADER):
+    if tokens.loop_mark(ours) in headers.raw(LOOP_HEADER.lower()):
         return "own_loop"
     if sender is not None and is_ours(sender.address, ours):
         return "own_address"
@@ -81,7 +81,7 @@ def _by_machine(headers: Headers, author: Mailbox | None) -> Reason | Literal[""
         return "report"
     if any("".join(value.split()) == "<>" for value in headers.raw("return-path")[:1]):
         return "null_return_path"
-    if any(headers.raw(name) for name in _RESPONDERS):
+    if headers.has_any(_RESPONDERS):
         return "autoresponder"
     if headers.text("subject").lower().startswith(AUTOMATIC_SUBJECTS):
         return "absence_subject"

@@ -6,7 +6,7 @@ Nothing in this module raises.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from datetime import UTC
 from email.errors import HeaderParseError
@@ -49,43 +49,49 @@ _FAULTS = (ValueError, LookupError, TypeError, AttributeError, RecursionError, H
 
 
 class Headers:
-    """The fields of a mail or a part, top down; names in any case. Values come decoded and in one line."""
+    """The fields of a mail or a part, top down, by names in lower case. Values come decoded and in one line.
+
+    Some fifty are asked for of each mail, and few of them are there: one that is not must cost next to nothing.
+    """
 
     def __init__(self, fields: list[tuple[str, bytes]]) -> None:
-        self._fields = fields
+        self._values: dict[str, list[bytes]] = {}
+        for name, value in fields:
+            self._values.setdefault(name, []).append(value)
         self._unfolded: dict[str, list[str]] = {}
         self._mailboxes: dict[tuple[str, ...], tuple[Mailbox, ...]] = {}
 
     @cached_property
-    def _values(self) -> dict[str, list[bytes]]:
-        """The values by their names: some fifty are asked for of each mail, and few of them are there."""
-        values: dict[str, list[bytes]] = {}
-        for name, value in self._fields:
-            values.setdefault(name, []).append(value)
-        return values
-
-    @cached_property
     def _charset(self) -> str:
         """What the bytes beyond ASCII are in, which no header says; looked at once, for all fields together."""
-        return guess(b"\n".join(value for _, value in self._fields if not value.isascii()))
+        values = (value for values in self._values.values() for value in values)
+        return guess(b"\n".join(value for value in values if not value.isascii()))
+
+    def has_any(self, names: Collection[str]) -> bool:
+        """Whether one of these fields is there."""
+        return not self._values.keys().isdisjoint(names)
 
     def raw(self, name: str) -> list[str]:
         """Give the values as they stand, unfolded; bytes beyond ASCII are UTF-8 or what they look like."""
-        wanted = name.lower()
-        found = self._unfolded.get(wanted)
+        if name not in self._values:
+            return []
+        found = self._unfolded.get(name)
         if found is None:
-            found = self._unfolded[wanted] = [self._unfold(value) for value in self._values.get(wanted, ())]
+            found = self._unfolded[name] = [self._unfold(value) for value in self._values[name]]
         return found
 
     def _unfold(self, value: bytes) -> str:
         text = _decoded(value)
         if text is None:
             text = decode(value, self._charset, guessing=False)
-        return _NEWLINE.sub(" ", text).strip()
+        if not text.isprintable():  # else there is nothing to unfold
+            text = _NEWLINE.sub(" ", text)
+        return text.strip()
 
     def first(self, name: str) -> str:
         """Give the topmost value as it stands, or nothing."""
-        return next(iter(self.raw(name)), "")
+        values = self.raw(name)
+        return values[0] if values else ""
 
     def text(self, name: str, limit: int = 998) -> str:
         """Give the topmost value with its encoded words decoded (RFC 2047), in one clean line."""
@@ -93,11 +99,13 @@ class Headers:
 
     def ids(self, *names: str) -> tuple[str, ...]:
         """Give the ids in these fields, in order, each once; Exchange's ``<[b378...]@host>`` are as good as others."""
-        found = (match[0] for name in names for value in self.raw(name) for match in _ID.finditer(value))
+        found = [id_ for name in names for value in self.raw(name) for id_ in _ID.findall(value)]
         return tuple(dict.fromkeys(id_ for id_ in found if len(id_) <= MAX_ID_LENGTH and id_.isprintable()))[:MAX_IDS]
 
     def mailboxes(self, *names: str) -> tuple[Mailbox, ...]:
         """Give the addresses in these fields that are addresses."""
+        if not self.has_any(names):
+            return ()
         if names not in self._mailboxes:
             found = [box for name in names for value in self.raw(name) for box in _mailboxes(value)]
             self._mailboxes[names] = tuple(found[:MAX_ADDRESSES])
@@ -115,12 +123,14 @@ class Headers:
 
     def value_type(self, name: str, default: str = "") -> str:
         """Give what stands before the parameters, in lower case: ``text/plain``, ``attachment``."""
+        if name not in self._values:
+            return default
         value = self.first(name).partition(";")[0]
         return "".join(value.split()).lower()[:127] or default
 
     def parameter(self, name: str, parameter: str) -> str:
         """Give a parameter of a field (RFC 2231, and encoded words, which stand there against the rules)."""
-        return _parameters(self.first(name)).get(parameter, "")
+        return _parameters(self.first(name)).get(parameter, "") if name in self._values else ""
 
 
 def read_headers(data: bytes, start: int, end: int) -> tuple[Headers, int]:
