@@ -172,16 +172,22 @@ class Connection:
             if idling.done():
                 raise CommandRefused(f"{self._server.host} refuses IDLE: {_outcome(idling)}")
             await self._first(seconds, tasks.start(self._protocol.told.wait()), idling, late_is_well=True)
-            self._protocol.idle_done()
+            self._end_idling()
             await self._first(self._server.timeout, idling)
             self._protocol.idle_queue = asyncio.Queue()  # `told` has what matters of it
+
+    def _end_idling(self) -> None:
+        try:
+            self._protocol.idle_done()
+        except AioImapException as exc:
+            raise self._gone() from exc
 
     async def close(self) -> None:
         """Say goodbye, if anybody still listens; bounded, and raises nothing of its own."""
         try:
             if not self._lost.done():
                 if self._protocol.has_pending_idle_command():
-                    self._protocol.idle_done()
+                    self._end_idling()
                 await self._bounded(self._protocol.logout(), CLOSE_TIMEOUT)
         except NotReachable:
             pass  # it was to end anyhow
@@ -259,13 +265,16 @@ class Connection:
                 self._lose()
                 raise NotReachable("protocol", f"{self._server.host}: {exc or type(exc).__name__}") from exc
 
+    def _gone(self) -> NotReachable:
+        return NotReachable("connection_lost", f"{self._server.host} has ended the connection")
+
     async def _first(self, seconds: float, *work: "asyncio.Future[Any]", late_is_well: bool = False) -> None:
         """Wait until one is done. Raises NotReachable when the connection is lost, or (mostly) when it takes longer."""
         await asyncio.wait((self._lost, *work), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if any(future.done() for future in work):
             return
         if self._lost.done():
-            raise NotReachable("connection_lost", f"{self._server.host} has ended the connection")
+            raise self._gone()
         if not late_is_well:
             self._lose()
             raise NotReachable("too_slow", f"{self._server.host} does not answer within {seconds:g} s")
@@ -291,6 +300,12 @@ class _Protocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library has n
         if _EXISTS.match(line):
             self.told.set()
         return super()._untagged_response(line)
+
+    def send(self, line: str, scrub: str | None = None) -> None:
+        """Send a line; to a connection that is gone uvloop raises what nobody expects, and asyncio nothing."""
+        if self.transport.is_closing():
+            raise AioImapException("the connection is closed")
+        super().send(line, scrub)
 
     async def fetch_by_uid(self, uids: str, parts: str, *, silence: float) -> Response:
         """Fetch; ``silence`` is how many seconds the server may say nothing."""

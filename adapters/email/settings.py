@@ -210,6 +210,9 @@ class EmailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         problems = [*self._address_faults(), *self._login_faults()]
         if not 0 < self.retry_for <= LONGEST_PATIENCE:
             problems.append(SettingError("must be above 0s and at most 6d", key="retry_for"))
+        if _is_same_folder(self.after.move_to, self.imap.folder):
+            fault = "is the folder that is read, where each mail would be found again: name another one"
+            problems.append(SettingError(fault, key="after.move_to"))
         if problems:
             raise ExceptionGroup("email", problems)
 
@@ -257,3 +260,8 @@ def _transport_faults(host: str, tls: str, ca_file: Path | None) -> list[Setting
 
 def _range(key: str, timeout: Duration) -> list[SettingError]:
     return [] if 0 < timeout <= LONGEST_ANSWER else [SettingError("must be above 0s and at most 2m", key=key)]
+
+
+def _is_same_folder(one: str, other: str) -> bool:
+    """Only the name INBOX is the same in any case (RFC 9051 section 5.1)."""
+    return one == other or one.upper() == other.upper() == "INBOX"

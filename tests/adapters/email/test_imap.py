@@ -2,6 +2,7 @@ import asyncio
 import time
 
 import pytest
+import uvloop
 
 from adapters.email.imap import CommandRefused, Connection, Server
 from adapters.email.imap_words import arrival, fetched, mailbox_name, uid_set
@@ -123,6 +124,21 @@ async def test_a_server_that_dies_while_it_is_waited_for_is_noticed(dovecot: Dov
             await waiting
     with pytest.raises(NotReachable):
         await connection.search("UID 1:*")
+
+
+def test_what_is_asked_of_a_connection_that_is_gone_is_told_as_such_on_the_loop_of_production_too(
+    dovecot: Dovecot,
+) -> None:
+    async def ask_too_late() -> None:
+        connection = await Connection.open(server(dovecot.port))
+        await connection.select("INBOX")
+        dovecot.cut()
+        await connection._lost
+        with pytest.raises(NotReachable):
+            await connection.search("ALL")
+        await connection.close()
+
+    uvloop.run(ask_too_late())
 
 
 async def test_a_wrong_password_is_told_and_not_shown(dovecot: Dovecot) -> None:

@@ -58,6 +58,11 @@ def test_the_smallest_file_is_enough(tmp_path: Path) -> None:
         (RIGHT + "oauth2: {token_url: http://t.example/, client_id: a, refresh_token: b}", "channel.oauth2.token_url"),
         (RIGHT + "oauth2: {token_url: https://t.example/, client_id: a}", "channel.oauth2.client_secret"),
         (RIGHT + "retry_for: 7d", "channel.retry_for"),
+        (RIGHT + "after: {move_to: Inbox}", "channel.after.move_to"),
+        (
+            RIGHT.replace("imap.shop.example}", "imap.shop.example, folder: Team}") + "after: {move_to: Team}",
+            "channel.after.move_to",
+        ),
         (RIGHT + "folder: INBOX", "channel.folder"),
     ],
 )
