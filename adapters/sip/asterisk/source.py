@@ -195,6 +195,8 @@ class Asterisk:
 
     async def _connect_customer(self, event: AriEvent, leg: Ring, channel: Channel) -> None:
         """An operator has answered: connect the caller, unless somebody else was faster or the caller is gone."""
+        if self._talks(leg.call) and channel.id in await self._board.members(leg.call):
+            return  # a look was faster
         if self._talks(leg.call) or not (
             await self._board.attempt("POST", f"/channels/{quoted(leg.call)}/answer")
             and await self._board.connect(leg.call, leg.call, channel.id)
@@ -311,6 +313,7 @@ class Asterisk:
             raise NotReachable(exc.code, exc.message) from exc
         async with self._inbox.paused():
             gone = await self._ledger.settle(known, live)
+            await self._connect_answered(channels, {name for bridge in bridges for name in bridge.channels})
         if gone:
             self._context.count("gap")
             self._context.log.warning("sip.calls_lost", count=gone)
@@ -328,6 +331,16 @@ class Asterisk:
             phone = await self._board.phone(ours[0]) if ours else ""
             events.append(Event(call=channel.id, kind="answered", at=now, seq=LISTED, to=phone))
         return events
+
+    async def _connect_answered(self, channels: Sequence[Channel], connected: Collection[str]) -> None:
+        """Go on with legs that were answered and hear nobody: their reader has died, or Asterisk failed just then."""
+        for channel in channels:
+            leg = legs.read(channel.id)
+            waits = channel.state == UP and channel.id not in connected and not has_left(channel)
+            if not (waits and isinstance(leg, Ring | Customer)):
+                continue
+            if (call := _call_of(leg)) in self._ledger.calls and not self._talks(call):
+                await self._heed(AriEvent(type="StasisStart", channel=channel))
 
     async def _clear_away(self, channels: Sequence[Channel], live: Collection[str]) -> None:
         """Hang up legs of ours that belong to nothing any more: what they were for ended while nobody read."""

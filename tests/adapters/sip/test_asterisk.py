@@ -347,6 +347,38 @@ async def test_who_talks_is_found_by_the_next_reader(channel: Channel, ari: Aste
     assert (await channel.heard("answered")).to == BEN
 
 
+async def test_a_phone_that_was_answered_while_nobody_read_is_connected(
+    channel: Channel, ari: AsteriskSimulator
+) -> None:
+    call, leg = await ringing(channel, ari)
+    await channel.stop()
+    await ari.answer(leg)
+    await channel.start()
+    assert (await channel.heard("answered")).to == ANNA
+    assert ari.bridges[f"tlb:{call}"] == {call, leg}
+
+
+async def test_a_phone_that_a_look_has_connected_is_not_hung_up_by_its_own_news(
+    channel: Channel, ari: AsteriskSimulator
+) -> None:
+    call, leg = await talking(channel, ari)
+    await ari._tell(ari.legs[leg], "StasisStart", args=["ring", ANNA])
+    await ari.call("600100300")
+    await channel.heard("initiated", 2)
+    assert ari.bridges[f"tlb:{call}"] == {call, leg}
+
+
+async def test_a_customer_who_answered_while_nobody_read_is_connected(channel: Channel, ari: AsteriskSimulator) -> None:
+    ari.phones["PJSIP/anna"] = "answer"
+    await channel.wish("initiated", to=ANNA)
+    call = (await channel.heard("ringing")).call
+    await channel.stop()
+    await ari.answer(call)
+    await channel.start()
+    assert (await channel.heard("answered")).to == ANNA
+    assert ari.bridges[f"tlb:{call}"] == {call, "tla:c1-1"}
+
+
 async def test_a_call_that_nobody_takes_goes_on_in_the_dialplan(ari: AsteriskSimulator, context: FakeContext) -> None:
     channel = Channel(settings(ari, wait=Duration(1_000)), context)
     await channel.start()
