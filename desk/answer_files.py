@@ -21,7 +21,9 @@ from router.inputs import ImportAnswers
 from router.rules import CannedText
 from web.errors import Refusal, decode_json
 
-MAX_BYTES: Final = 320 * 1024
+MOST_AT_ONCE: Final = 320 * 1024
+"""Bytes that are taken in as one command; the desk sends more in parts."""
+MOST_LOOKED_AT: Final = 1024 * 1024
 YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
 TABLE: Final = "text/csv"
 Scope = Literal["shared", "personal"]
@@ -63,7 +65,7 @@ class AnswerFiles:
         """Take such a file in, whole or not at all."""
         _, account = request[SIGNED_IN]
         scope: Scope = query_value(request, "scope", Scope, "shared")
-        given = await self._read(request)
+        given = await self._read(request, MOST_AT_ONCE)
         action = ImportAnswers(answers=given.answers, personal=scope == "personal")
         async with aclosing(self._node.commands.carry_out(account, self._node.outside.new_id(), action)) as answers:
             answer = await anext(answers)
@@ -73,23 +75,26 @@ class AnswerFiles:
         """Say what would become of such a file; nothing is done."""
         _, account = request[SIGNED_IN]
         scope: Scope = query_value(request, "scope", Scope, "shared")
-        given = await self._read(request)
+        given = await self._read(request, MOST_LOOKED_AT)
         owner = account.id if scope == "personal" else ""
         state = self._node.feed.state
         known = (each for each in state.answers.values() if each.owner == owner)
         seen = look_at(given.answers, known, () if owner else state.rules.answers)
         return json_answer(AnswersSeen(answers=tuple(seen)))
 
-    async def _read(self, request: web.Request) -> AnswersFile:
+    async def _read(self, request: web.Request, most: int) -> AnswersFile:
         """Read the file.
 
         Raises:
             Refusal: 413, 415, or 400 with the line that is no YAML or no table.
             msgspec.DecodeError: it is not what is wanted; becomes a 400.
         """
-        if (request.content_length or 0) > MAX_BYTES:
-            raise Refusal(413, "too_large", f"a file may have at most {MAX_BYTES:,} bytes; import it in parts")
+        too_large = Refusal(413, "too_large", f"a file may have at most {most:,} bytes; import it in parts")
+        if (request.content_length or 0) > most:
+            raise too_large
         body = await request.read()
+        if len(body) > most:
+            raise too_large
         match request.content_type:
             case "application/json":
                 return decode_json(_decoder, body)

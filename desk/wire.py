@@ -108,8 +108,8 @@ class Summary(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``n`` is the number of the last entry, ``read`` maps operators to the last entry they have seen. ``unanswered``
     is the time of the customer's oldest unanswered message, ``waiting_since`` when it came into the queue, ``place``
-    its place there (smaller is earlier). ``name``, ``preview`` and ``heard`` are empty until the node has read the texts.
-    ``heard`` numbers the customer's latest words (entries) since an operator answered, at most 100.
+    its place there (smaller is earlier). ``name``, ``preview`` and ``heard`` are empty until the node has read the
+    texts; ``heard`` numbers the customer's latest words (entries) since an operator answered, at most 100.
     ``addresses`` are those that can be answered, ``routes`` how; ``address`` is where an answer goes by itself;
     ``others`` are addresses of the same customer that have had no part in this conversation.
     ``call`` is the call that goes on, ``missed``: the customer called in vain and is to be called back.

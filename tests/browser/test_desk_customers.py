@@ -105,7 +105,7 @@ async def test_canned_answers_are_looked_at_and_then_taken_in(world: World, page
     await expect(dialog.locator(".import-line")).to_have_text(
         [
             "new Hello /hiHello!",
-            re.compile("left out Price /pThere is no {price}.*It is {price}"),
+            re.compile("left out Price /pOnly {customer}, .* can be filled in.It is {price}"),
         ]
     )
     assert await faults(page) == []
@@ -115,6 +115,18 @@ async def test_canned_answers_are_looked_at_and_then_taken_in(world: World, page
     await expect(page.locator(".notice")).to_contain_text("1 canned answer was taken in")
     await expect(page.locator(".two-list")).to_contain_text("Hello")
     assert [each.shortcut for each in world.log.machine.state.answers.values()] == ["hi"]
+
+
+async def test_more_answers_than_a_frame_holds_are_taken_in_and_none_is_lost(world: World, page: Page) -> None:
+    await sign_in(page, "anna")
+    await page.keyboard.press("Alt+6")
+    await page.get_by_role("button", name="Import answers").click()
+    table = "title\ttext\n" + "".join(f"Answer {n}\t{n} {'long ' * 150}\n" for n in range(600))
+    file = {"name": "answers.tsv", "mimeType": "text/plain", "buffer": table.encode()}
+    await page.get_by_label("Choose a file").set_input_files(file)
+    await page.get_by_role("button", name="Add 600 answers").click()
+    await expect(page.locator(".notice")).to_contain_text("600 canned answers were taken in")
+    assert {each.title for each in world.log.machine.state.answers.values()} == {f"Answer {n}" for n in range(600)}
 
 
 async def test_a_file_of_answers_is_taken_in_by_an_operator_for_themselves(world: World, page: Page) -> None:

@@ -108,4 +108,11 @@ describe("a command", () => {
     pass(1);
     expect(sent).toHaveLength(2);
   });
+
+  test("that is too large for the line is refused before it is said, words kept", async () => {
+    const { orders, sent, state } = made();
+    const outcome = orders.give({ ...REPLY, content: { kind: "text", text: "я".repeat(130_000) } });
+    expect(await outcome).toMatchObject({ status: "refused", code: "too_large" });
+    expect([sent.length, state("id1")]).toEqual([0, "refused"]);
+  });
 });

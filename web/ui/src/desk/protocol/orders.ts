@@ -6,6 +6,7 @@ import type { Action, Answer, ClientFrame, Item } from "./wire";
 
 const DOUBTFUL = 2_000; // ms without an answer after which we say so
 const REPEATED = 3_000; // ms between repetitions
+const MOST = 250_000; // bytes of an action: a node closes the line on a frame of much more, and decides on no more
 const GIVEN_UP = 60_000; // ms after which an action that holds no words of the operator is given up
 
 export interface Order {
@@ -58,9 +59,12 @@ export class Orders {
       reason: "",
       since: [],
     };
+    const answer = new Promise<Outcome>((resolve) => this.#waiting.set(order.id, resolve));
     this.#put(order);
-    if (!this.#held(order)) this.#say(order);
-    return new Promise((resolve) => this.#waiting.set(order.id, resolve));
+    if (new TextEncoder().encode(JSON.stringify(action)).length > MOST)
+      this.#refuse(order, "too_large", "too large", []);
+    else if (!this.#held(order)) this.#say(order);
+    return answer;
   }
 
   answered(answer: Answer): void {

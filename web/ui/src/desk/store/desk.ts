@@ -2,7 +2,7 @@
 import { batch, computed, effect, type Signal, signal } from "@preact/signals";
 import { ask, Failed } from "../protocol/http";
 import { type Connection, Link, type World } from "../protocol/link";
-import { type Order, Orders, type Outcome } from "../protocol/orders";
+import { isWords, type Order, Orders, type Outcome } from "../protocol/orders";
 import { wholeOperator } from "../protocol/whole";
 import type {
   Action,
@@ -310,7 +310,7 @@ export class Desk {
     else if (code === "unavailable" && this.threads.get(ref)) {
       setTimeout(() => this.threads.watchAgain(ref), 2_000);
     }
-    this.notices.say(message, "bad");
+    this.notices.say(reasonOf(code, message), "bad");
   }
 
   // --- what the operator does ------------------------------------------------------------------------------------
@@ -318,10 +318,14 @@ export class Desk {
   /** Gives a command. A refusal is said, save of words: those are shown where they were to stand. */
   async do(action: Action): Promise<Outcome> {
     const outcome = await this.orders.give(action);
-    const words = action.do === "reply" || action.do === "note";
-    if (outcome.status === "refused" && !words) this.notices.say(reasonOf(outcome.code, outcome.reason), "bad");
-    if (outcome.status === "lost") this.notices.say(t("notice.lost"), "bad");
+    if (!isWords(action) || outcome.status === "lost") this.told(outcome);
     return outcome;
+  }
+
+  /** Says what has become of a command, if that is not what was wished. */
+  told(outcome: Outcome): void {
+    if (outcome.status === "refused") this.notices.say(reasonOf(outcome.code, outcome.reason), "bad");
+    if (outcome.status === "lost") this.notices.say(t("notice.lost"), "bad");
   }
 
   setPresence(state: Presence, reason = ""): void {
@@ -361,7 +365,7 @@ export class Desk {
     try {
       await readBack(this.threads, thread);
     } catch (problem) {
-      this.notices.say(problem instanceof Failed ? problem.message : String(problem), "bad");
+      this.notices.say(problemOf(problem), "bad");
     }
   }
 
@@ -399,4 +403,9 @@ export class Desk {
 export function reasonOf(code: string, reason: string): string {
   const known = coded("refused", code);
   return known === code ? reason : known;
+}
+
+/** What went wrong with a request, in the operator's language if there are words for it. */
+export function problemOf(problem: unknown): string {
+  return problem instanceof Failed ? reasonOf(problem.code, problem.message) : String(problem);
 }

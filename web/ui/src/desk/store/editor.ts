@@ -4,7 +4,7 @@ import { Failed, upload } from "../protocol/http";
 import type { Action, CannedAnswer, Content, Item, Media, Operator } from "../protocol/wire";
 import { t } from "../words";
 import { type Filling, fill, textOf } from "./canned";
-import type { Desk } from "./desk";
+import { type Desk, problemOf } from "./desk";
 import { lastNumber, type Thread } from "./threads";
 import { filled, isFilled, type Ways, waysOf } from "./ways";
 
@@ -135,7 +135,7 @@ export class Editor {
         attachment.media.value = media;
       },
       (problem: unknown) => {
-        attachment.problem.value = problem instanceof Failed && problem.message ? problem.message : t("file.failed");
+        attachment.problem.value = problem instanceof Failed && problem.status ? problemOf(problem) : t("file.failed");
       },
     );
   }

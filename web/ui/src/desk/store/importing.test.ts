@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type AnswerSeen, typeOf, worthwhile } from "./importing";
+import { type AnswerSeen, portions, typeOf, worthwhile } from "./importing";
 
 test.each([
   ["answers.YML", "", "application/yaml"],
@@ -23,4 +23,13 @@ test("what is there already and what is wrong is left out", () => {
     { title: "new", folder: "", shortcut: "", texts: { en: "x" } },
     { title: "changed", folder: "", shortcut: "", texts: { en: "x" } },
   ]);
+});
+
+test("what is taken in goes in parts that fit into a frame, and nothing is left out", () => {
+  const answers = Array.from({ length: 300 }, (_, i) => ({ title: `${i}`, texts: { ru: "я".repeat(1 + 5 * i) } }));
+  const parts = portions(answers, 10_000);
+  expect(parts.flat()).toEqual(answers);
+  for (const part of parts) expect(new TextEncoder().encode(JSON.stringify(part)).length).toBeLessThan(10_010);
+  expect(parts.length).toBeLessThan(70);
+  expect(portions(answers.slice(299), 10)).toEqual([[answers[299]]]);
 });

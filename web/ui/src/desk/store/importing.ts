@@ -31,6 +31,24 @@ export async function lookAt(what: File | string, personal: boolean): Promise<An
   return (await give<{ answers: AnswerSeen[] }>(path, what, type)).answers;
 }
 
+const PORTION = 100_000; // bytes: far below what a node takes in one frame
+
+/** Parts that can be sent one after the other. */
+export function portions(answers: readonly CannedText[], most = PORTION): CannedText[][] {
+  const found: CannedText[][] = [];
+  let room = 0;
+  for (const answer of answers) {
+    const size = new TextEncoder().encode(JSON.stringify(answer)).length + 1;
+    if (size > room) {
+      found.push([]);
+      room = most;
+    }
+    found.at(-1)?.push(answer);
+    room -= size;
+  }
+  return found;
+}
+
 /** What is worth taking in: not what is there already, nor what is wrong. */
 export const worthwhile = (seen: readonly AnswerSeen[]): CannedText[] =>
   seen

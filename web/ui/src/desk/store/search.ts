@@ -1,6 +1,7 @@
 // Search over everything that was ever said: docs/search-and-reports.md.
 import { batch, computed, effect, type Signal, signal } from "@preact/signals";
-import { ask, Failed } from "../protocol/http";
+import { ask } from "../protocol/http";
+import { problemOf } from "./desk";
 
 export interface Match {
   item: string;
@@ -143,7 +144,7 @@ export class Search {
       this.problem.value = "";
       return found;
     } catch (problem) {
-      this.problem.value = problem instanceof Failed ? problem.message : String(problem);
+      this.problem.value = problemOf(problem);
       return null;
     }
   }

@@ -3,8 +3,9 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { useApp } from "../app";
-import { ask, Failed } from "../protocol/http";
+import { ask } from "../protocol/http";
 import type { Presence } from "../protocol/wire";
+import { problemOf } from "../store/desk";
 import { t } from "../words";
 import { Dialog } from "./bits";
 import { CannedPicker } from "./canned";
@@ -244,7 +245,7 @@ function Why({ conversation, person }: { conversation: string; person: string })
         told.value = answer.told;
       },
       (failed: unknown) => {
-        problem.value = failed instanceof Failed ? failed.message : String(failed);
+        problem.value = problemOf(failed);
       },
     );
   }, [conversation]);

@@ -2,9 +2,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { useApp } from "../app";
-import { Failed } from "../protocol/http";
-import { reasonOf } from "../store/desk";
-import { type AnswerSeen, lookAt, worthwhile } from "../store/importing";
+import { problemOf, reasonOf } from "../store/desk";
+import { type AnswerSeen, lookAt, portions, worthwhile } from "../store/importing";
 import { t } from "../words";
 import { Dialog } from "./bits";
 import { Icon } from "./icons";
@@ -56,7 +55,7 @@ function Source({
     try {
       onSeen(await lookAt(what, personal.value));
     } catch (failed) {
-      problem.value = failed instanceof Failed ? failed.message : String(failed);
+      problem.value = problemOf(failed);
     }
   };
   const submit = (event: SubmitEvent) => {
@@ -131,8 +130,14 @@ function Preview({ seen, personal, onBack }: { seen: readonly AnswerSeen[]; pers
   useEffect(() => form.current?.querySelector<HTMLElement>(".form-deeds :last-child")?.focus(), []);
   const take = async (event: SubmitEvent) => {
     event.preventDefault();
-    const outcome = await desk.do({ do: "import_answers", answers, personal });
-    if (outcome.status !== "confirmed") return;
+    for (const part of portions(answers)) {
+      const outcome = await desk.orders.give({ do: "import_answers", answers: part, personal });
+      const there = outcome.status === "refused" && outcome.code === "nothing_new"; // taken in by an earlier try
+      if (outcome.status !== "confirmed" && !there) {
+        desk.told(outcome);
+        return;
+      }
+    }
     places.shut();
     desk.notices.say(t("import.done", { n: answers.length }), "good");
   };
@@ -170,7 +175,11 @@ function Line({ answer }: { answer: AnswerSeen }) {
         <span class={`fact ${tone}`}>{t(`import.${becomes}`)}</span> {folder && <span class="quiet">{folder} / </span>}
         <b>{title}</b> {shortcut && <code>/{shortcut}</code>}
       </p>
-      {becomes === "wrong" && <p class="problem">{reasonOf(code, why)}</p>}
+      {becomes === "wrong" && (
+        <p class="problem" title={why}>
+          {reasonOf(code, why)}
+        </p>
+      )}
       {Object.entries(texts).map(([language, text]) => (
         <p key={language} class="quiet import-text" lang={language} dir="auto">
           {text}

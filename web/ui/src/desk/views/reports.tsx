@@ -2,7 +2,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { useApp } from "../app";
-import { ask, Failed } from "../protocol/http";
+import { ask } from "../protocol/http";
+import { problemOf } from "../store/desk";
 import {
   type By,
   type Column,
@@ -34,7 +35,7 @@ export function ReportsPage() {
   const name = chosen.value;
 
   const fail = (failed: unknown) => {
-    problem.value = failed instanceof Failed ? failed.message : String(failed);
+    problem.value = problemOf(failed);
   };
   useEffect(() => {
     ask<{ reports: ReportShown[] }>("GET", "/reports").then((answer) => {

@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { useApp } from "../app";
 import { Failed } from "../protocol/http";
+import { problemOf } from "../store/desk";
 import { catalogues, type Language, language, languageNames, t } from "../words";
 import { Mark } from "./mark";
 
@@ -21,7 +22,7 @@ export function SignIn() {
     try {
       await desk.signIn(String(form.get("operator")), String(form.get("password")));
     } catch (failed) {
-      problem.value = failed instanceof Failed && failed.message ? failed.message : t("signin.unreachable");
+      problem.value = failed instanceof Failed && failed.status ? problemOf(failed) : t("signin.unreachable");
     }
     busy.value = false;
   };

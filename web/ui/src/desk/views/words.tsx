@@ -30,7 +30,7 @@ function State({ order }: { order: Order }) {
         <Icon name={order.state === "refused" ? "warning" : "clock"} size={12} />
         {t(`pending.${order.state}`)}
       </span>
-      {order.reason && <span class="receipt-why">{reasonOf(order.code, order.reason)}</span>}
+      {order.code && <span class="receipt-why">{reasonOf(order.code, order.reason)}</span>}
       {order.state === "refused" && (
         <>
           <button type="button" class="link" onClick={() => editor.takeBack(order.id)}>
