@@ -6,8 +6,10 @@ information.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from types import MethodType
+from typing import cast
 
-from msgspec import inspect, structs
+from msgspec import NODEFAULT, inspect, structs
 
 from config.documents import Node, Place, Refused, Row, Table, Word, locate
 from config.problems import KeyPath, Problem, SettingError, nearest, one_of, render_path
@@ -30,6 +32,30 @@ _LATE: dict[type[inspect.Type], int] = {inspect.FloatType: 1, inspect.StrType: 2
 """In a union of scalars the wider types are tried last."""
 
 
+class _Unreadable(Exception):
+    """A check asks for a part that could not be read."""
+
+
+class _Readable:
+    """Stands for a struct of which not every part could be read."""
+
+    def __init__(self, struct: inspect.StructType, values: dict[str, object]) -> None:
+        self._struct = struct
+        self._values = values
+
+    def __getattr__(self, name: str) -> object:
+        """Give a part, its default, or what is no part of it (a method of its class, which sees the same)."""
+        member = next((each for each in self._struct.fields if each.name == name), None)
+        if member is None:
+            return MethodType(getattr(self._struct.cls, name), self)
+        value = self._values.get(name, member.default)
+        if value is NODEFAULT and member.default_factory is not NODEFAULT:
+            value = cast("Callable[[], object]", member.default_factory)()
+        if value is BROKEN or value is NODEFAULT:
+            raise _Unreadable
+        return value
+
+
 @dataclass(slots=True)
 class Decoder:
     """Reads nodes and collects problems."""
@@ -37,7 +63,7 @@ class Decoder:
     around: Surroundings
     problems: list[Problem] = field(default_factory=list)
     whole: bool = False
-    """Whether every part could be read, so that the checks across them have been made."""
+    """Whether every part that a check across them needs could be read, so that all checks have been made."""
 
     def read(self, node: Node, info: inspect.Type, path: KeyPath = ()) -> object:
         """Return the value of `node` as type `info`, or BROKEN.
@@ -120,7 +146,25 @@ class Decoder:
             elif member.required and name not in meant:
                 missing = table.place.problem(f'the key "{name}" is missing', describe(member.type))
                 self._note(missing, path)
-        return BROKEN if len(self.problems) > before else self._build(struct, values, table, path)
+        if len(self.problems) == before:
+            return self._build(struct, values, table, path)
+        self._check_readable(struct, values, table, path)
+        return BROKEN
+
+    def _check_readable(
+        self, struct: inspect.StructType, values: dict[str, object], table: Table, path: KeyPath
+    ) -> None:
+        """Make those checks of a struct's `ACROSS` that need none of the parts that could not be read."""
+        parts, whole = _Readable(struct, values), True
+        for check in getattr(struct.cls, "ACROSS", ()):
+            try:
+                errors = list(check(parts))
+            except _Unreadable:
+                whole = False
+                continue
+            for error in errors:
+                self._note(locate(table, error.key).problem(str(error)), (*path, *error.key))
+        self.whole = self.whole or (whole and not path)
 
     def _unknown(self, entries: Entries, allowed: list[str], path: KeyPath) -> set[str]:
         """Note unknown keys; return the keys that were probably meant, which are not reported as missing too."""

@@ -1,9 +1,9 @@
 """The whole file of a workspace: the settings struct of each package composed into one, and checked across them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, cast
+from typing import Annotated, Any, ClassVar, Literal, Union, cast
 
 from msgspec import Meta, Struct, defstruct, field
 
@@ -179,44 +179,46 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     replay_days: Annotated[int, Meta(ge=1, le=365, description="Inputs are kept for this many days.")] = 14
 
     def __post_init__(self) -> None:
-        problems = [*self._channel_problems(), *self._routing_problems(), *self._operator_problems()]
-        problems += [*shared_phones(self.operators), *answer_problems(self.answers)]
+        problems = [problem for check in self.ACROSS for problem in check(self)]
         if problems:
             raise ExceptionGroup("workspace", problems)
 
-    def _channel_problems(self) -> list[SettingError]:
-        known = list(self.channels)
-        named: list[tuple[str, ...]] = [("capacity", name) for name in self.capacity]
-        named += [("alarms", "expect_every", name) for name in self.alarms.expect_every]
-        problems = [
-            SettingError(f'there is no channel "{key[-1]}"; {nearest(key[-1], known)}', key=key)
-            for key in named
-            if key[-1] not in self.channels
-        ]
-        problems += [
+    def _costs_of_strangers(self) -> Iterable[SettingError]:
+        return [self._no_channel(name, "capacity", name) for name in self.capacity if name not in self.channels]
+
+    def _silence_of_strangers(self) -> Iterable[SettingError]:
+        named = self.alarms.expect_every
+        return [self._no_channel(name, "alarms", "expect_every", name) for name in named if name not in self.channels]
+
+    def _reserved_names(self) -> Iterable[SettingError]:
+        return [
             SettingError(f'"{name}" is a part of Trunkline: give the channel another name', key=("channels", name))
             for name in PARTS
             if name in self.channels
         ]
-        return problems
 
-    def _routing_problems(self) -> list[SettingError]:
-        problems = [
-            SettingError(f'there is no channel "{name}"; {nearest(name, list(self.channels))}', key=("routing", i))
+    def _rules_of_strangers(self) -> Iterable[SettingError]:
+        return [
+            self._no_channel(name, "routing", i)
             for i, route in enumerate(self.routing)
             for name in route.when.channels
             if name not in self.channels
         ]
-        problems += [
+
+    def _no_channel(self, name: str, *key: str | int) -> SettingError:
+        return SettingError(f'there is no channel "{name}"; {nearest(name, list(self.channels))}', key=key)
+
+    def _needs_of_strangers(self) -> Iterable[SettingError]:
+        return [
             SettingError(f'there is no operator "{name}"; {nearest(name, list(self.operators))}', key=("routing", i))
             for i, route in enumerate(self.routing)
             for need in (route.need, *route.relax)
             for name in need.operators
             if name not in self.operators
         ]
-        problems += self._hours_problems()
-        problems += self._name_problems()
-        problems += [
+
+    def _steps_and_patterns(self) -> Iterable[SettingError]:
+        problems = [
             SettingError(f'"{pattern}" is no RE2 pattern: {reason}', key=("routing", i, "when", "text", j))
             for i, route in enumerate(self.routing)
             for j, pattern in enumerate(route.when.text)
@@ -241,25 +243,27 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             )
         return problems
 
-    def _name_problems(self) -> list[SettingError]:
+    def _double_names(self) -> Iterable[SettingError]:
         names = [route.name for route in self.routing]
-        problems = [
+        return [
             SettingError(
                 f'another rule is named "{name}" as well: decisions are told by it', key=("routing", i, "name")
             )
             for i, name in enumerate(names)
             if name in names[:i]
         ]
-        problems += [
+
+    def _levels_of_strangers(self) -> Iterable[SettingError]:
+        names = [route.name for route in self.routing]
+        return [
             SettingError(
                 f'there is no rule "{name}"; {nearest(name, names)}', key=("desk", "service_levels", "rules", name)
             )
             for name in self.desk.service_levels.rules
             if name not in names
         ]
-        return problems
 
-    def _hours_problems(self) -> list[SettingError]:
+    def _unknown_hours(self) -> Iterable[SettingError]:
         known = list(self.hours)
         problems = [
             SettingError(
@@ -274,7 +278,7 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             if route.when.hours is not None and route.hours is None and "default" not in self.hours
         ]
 
-    def _operator_problems(self) -> list[SettingError]:
+    def _limits_of_strangers(self) -> Iterable[SettingError]:
         kinds = sorted({"units", *(channel_type(channel) for channel in self.channels.values())})
         return [
             SettingError(
@@ -285,6 +289,22 @@ class WorkspaceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
             for kind in operator.capacity
             if kind not in kinds
         ]
+
+    ACROSS: ClassVar[tuple[Callable[["WorkspaceSettings"], Iterable[SettingError]], ...]] = (
+        _costs_of_strangers,
+        _silence_of_strangers,
+        _reserved_names,
+        _rules_of_strangers,
+        _needs_of_strangers,
+        _steps_and_patterns,
+        _double_names,
+        _levels_of_strangers,
+        _unknown_hours,
+        _limits_of_strangers,
+        lambda self: shared_phones(self.operators),
+        lambda self: answer_problems(self.answers),
+    )
+    """Checks across parts. Where a part cannot be read, those that need it are left out and all others made."""
 
 
 def secrets_in(settings: object) -> Iterator[str]:

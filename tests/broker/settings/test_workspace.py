@@ -181,7 +181,7 @@ def test_what_would_be_found_by_a_customer_is_a_mistake_in_the_file(
 
 def test_every_network_that_is_none_is_told_at_once(tmp_path: Path) -> None:
     said = mistakes(tmp_path, WHOLE + "http: {trusted_proxies: [10.0.0.0/33, here], monitors: [there]}\n")
-    assert [line.split()[1] for line in said.splitlines()[1:-1]] == [
+    assert [line.split()[1] for line in said.splitlines()[1:]] == [
         "http.trusted_proxies[0]:",
         "http.trusted_proxies[1]:",
         "http.monitors[0]:",
@@ -194,9 +194,28 @@ def test_a_word_that_is_near_to_none_is_told_without_a_guess(tmp_path: Path) -> 
 
 
 def test_what_could_not_be_looked_at_yet_is_said(tmp_path: Path) -> None:
-    """Names of rules, channels and hours are compared when every part can be read."""
+    """Names of channels are compared when the channels can be read."""
     across = WHOLE + "capacity: {zzz: {units: 3}}\n"
     assert "is looked at when this is mended" not in mistakes(tmp_path, across)
-    said = mistakes(tmp_path, across.replace("name: Anna", "nam: Anna"))
+    said = mistakes(tmp_path, across.replace("webchat,", "webchatt,"))
     assert "zzz" not in said
     assert said.endswith("is looked at when this is mended.")
+
+
+def test_mistakes_across_parts_are_told_together_with_those_of_other_parts(tmp_path: Path) -> None:
+    text = WHOLE.replace("boost: 120s", "boost: 120s\n    when: {channels: [sit]}").replace(
+        "    when: {text: [invoice]}\n", ""
+    )
+    told = mistakes(tmp_path, f"{text}times: {{grace: soon}}\ncapacity: {{sitte: {{units: 5}}}}\n")
+    assert "times.grace" in told
+    assert "is looked at when this is mended" not in told
+    assert 'there is no channel "sit"' in told
+    assert 'there is no channel "sitte"' in told
+
+
+def test_a_check_that_needs_what_cannot_be_read_is_left_out_and_others_are_made(tmp_path: Path) -> None:
+    text = WHOLE.replace("origins:", "orgins:").replace("everything else", "invoices")
+    told = mistakes(tmp_path, f"{text}capacity: {{sitte: {{units: 5}}}}\n")
+    assert "orgins" in told
+    assert 'another rule is named "invoices"' in told
+    assert "sitte" not in told, "the channels could not be read"
