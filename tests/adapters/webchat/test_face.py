@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -327,6 +328,12 @@ async def test_when_nobody_is_there_an_address_is_asked_for(visit: Visit, contex
         name="offline", answers={"email": "ola@shop.example", "message": "Call me"}
     )
     await expect(page.locator(".place")).to_contain_text("We answer as soon as we are back")
+    context.lines.ahead = {context.conversation_of(context.accepted[0].address): 0}
+    context.lines.staffed = True
+    await expect(page.locator(".place")).to_contain_text("You are next")
+    context.lines.staffed = False
+    await expect(page.locator(".place")).to_have_text([re.compile("We answer as soon as we are back")])
+    context.lines.ahead = {}
     context.lines.staffed = True
     await expect(page.locator(".place")).to_have_count(0)
 

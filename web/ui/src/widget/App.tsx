@@ -165,7 +165,7 @@ function Panel({ shell, say, title }: { shell: Shell; say: Say; title: string })
       <Head shell={shell} say={say} title={title} />
       {(chat.state === "lost" || chat.state === "ended") && (
         <p class="bar" role="status">
-          {say(chat.state === "lost" ? "lost" : "refused")}
+          {say(chat.state === "lost" ? chat.state : "refused")}
         </p>
       )}
       {warning && (
@@ -192,12 +192,11 @@ function Panel({ shell, say, title }: { shell: Shell; say: Say; title: string })
             {say("thanks")}
           </p>
         )}
-        {begun && chat.ahead !== null && !operator && (
+        {begun && (away || (chat.ahead !== null && !operator)) && (
           <p class="place" role="status">
-            {chat.ahead ? say("ahead", { n: chat.ahead }) : say("next")}
+            {say(away ? "offlineNote" : chat.ahead ? "ahead" : "next", { n: chat.ahead ?? 0 })}
           </p>
         )}
-        {begun && away && <p class="place">{say("offlineNote")}</p>}
         {over && form && !anew ? (
           <button type="button" class="second" onClick={() => setAnew(true)}>
             {say("anew")}

@@ -301,7 +301,6 @@ const PROBLEMS: Record<string, Key> = {
   too_large: "tooLarge",
   unsupported_type: "badType",
   rate_limited: "tooMany",
-  too_slow: "notUploaded",
 };
 
 function UploadLine({ sending, chat, say, language }: Around & { sending: Sending }): JSX.Element {
