@@ -4,14 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from adapters.contract import Cursor
 from broker.bus.api import StreamInfo, call
 from broker.bus.connection import Bus
+from broker.bus.errors import NoAnswer
 from broker.bus.streams import ensure_streams
 from broker.channels.lines import ChannelLines
+from broker.routing.people import PeopleBucket
 from normalizer.content import Text
 from router import facts as f
 from router import inputs as i
+from router.people import PersonRecord
 from tests.broker.routing.play import Play, Run, until
 from tests.fixtures.nats import own_workspace
 
@@ -63,3 +68,23 @@ async def test_who_comes_back_while_the_store_of_people_is_behind_misses_no_answ
             assert not asked.done()
         items, _ = await asked
     assert [item.kind for item in items] == ["reply", "closed"]
+
+
+class Behind(PeopleBucket):
+    """A store that has answered from the past for so long that it was believed."""
+
+    async def address(self, address: str) -> PersonRecord | None:  # noqa: ARG002  # nobody is known
+        return None
+
+
+async def test_a_store_that_stays_behind_is_no_reason_to_show_a_customer_less_than_there_is(bus: Bus) -> None:
+    workspace = own_workspace()
+    play = Play(bus, workspace, await ensure_streams(bus, workspace))
+    await play.open_desk(park_person=1)
+    async with play.running() as run, play.following() as follower:
+        _, seen = await answered_and_left(play, run, "visitor:1")
+        await until(lambda: "visitor:1" not in follower.state.addresses)
+        lines = ChannelLines(bus, workspace, follower, "site")
+        lines._people = Behind(bus, workspace)
+        with pytest.raises(NoAnswer, match="the store of people is behind record"):
+            await lines.history("visitor:1", (follower.stream, seen))
