@@ -119,7 +119,8 @@ async def test_nobody_comes_to_read_a_colleagues_conversation_by_joining_or_open
     people = {name: world.log.machine.state.conversations[name].person for name in (his, hers)}
     link = {"do": "link", "person": people[hers], "other": people[his], "evidence": "curiosity"}
     unlink = {"do": "unlink", "person": people[his], "address": "visitor:v1", "evidence": "curiosity"}
-    assert [(await cleo.do(each))["code"] for each in (link, unlink)] == ["not_found", "not_found"]
+    turned = link | {"person": people[his], "other": people[hers]}
+    assert [(await cleo.do(each))["code"] for each in (link, turned, unlink)] == ["not_found"] * 3
     await ben.do({"do": "close", "conversation": his})
     for asked in (link, {"do": "reopen", "conversation": his, "person": people[his]}):
         assert (await cleo.do(asked))["code"] == "not_found"
