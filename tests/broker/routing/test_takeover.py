@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
-from nats.aio.msg import Msg
 
 from broker.bus.connection import Bus
 from broker.bus.errors import PublishRefused, PublishUnknown
@@ -17,6 +16,7 @@ from broker.bus.kv import Bucket
 from broker.bus.reader import stream_state
 from broker.bus.settings import UserPassword
 from broker.bus.streams import ensure_streams
+from broker.bus.wire import Arrived
 from broker.routing.follower import Follower
 from broker.routing.term import Term, decode_term, encode_term
 from router import facts as f
@@ -57,7 +57,9 @@ async def process(play: Play, name: str) -> AsyncIterator[asyncio.subprocess.Pro
         await child.wait()
 
 
-async def test_what_a_stale_router_has_in_flight_is_refused_and_it_begins_anew(play: Play) -> None:
+async def test_what_a_stale_router_has_in_flight_is_refused_and_it_begins_anew(
+    play: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
     await play.open_desk()
     async with play.running(msgspec.structs.replace(SETTINGS, name="a")) as stale:
         await stale.stepped(await play.say("visitor:0"))
@@ -68,7 +70,7 @@ async def test_what_a_stale_router_has_in_flight_is_refused_and_it_begins_anew(p
         following.cancel()
         await play.say_all([f"visitor:{n % 7}" for n in range(300)])
         await all_taken(play, 301)
-        assert stale.stats.takeovers == 2
+        assert stale.stats.takeovers == 2 + starved(capsys)
         late = [record for seq, record in await play.records() if seq > footing.tail]
         assert {record.term for record in late} == {3}
     assert [(term.number, term.router) for term in await terms(play)][:3] == [(1, "a"), (2, "b"), (3, "a")]
@@ -76,7 +78,9 @@ async def test_what_a_stale_router_has_in_flight_is_refused_and_it_begins_anew(p
         await following
 
 
-async def test_a_router_that_is_cut_off_again_and_again_does_not_overtake_itself(play: Play) -> None:
+async def test_a_router_that_is_cut_off_again_and_again_does_not_overtake_itself(
+    play: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
     await play.open_desk()
     async with play.running() as run:
         await run.active()
@@ -86,7 +90,7 @@ async def test_a_router_that_is_cut_off_again_and_again_does_not_overtake_itself
             run.bus._client.cut()
         await all_taken(play, 3200)
         assert run.stats.barriers > 1
-        assert run.stats.takeovers == 1
+        assert run.stats.takeovers == 1 + starved(capsys)
     async with play.following() as follower:
         assert state_hash(await play.fold()) == state_hash(follower.state)
 
@@ -111,6 +115,11 @@ async def test_what_a_leader_does_not_show_yet_is_neither_sent_again_nor_left_ou
         assert follower.position == before
 
 
+def starved(capsys: pytest.CaptureFixture[str]) -> int:
+    """How often the router gave its lease up because the machine did not let it run."""
+    return capsys.readouterr().out.count("router.lease_lost")
+
+
 class BlindFor:
     """Lets the next `left` looks at the end of a stream find nothing, as at a leader that has not stored it yet."""
 
@@ -121,14 +130,14 @@ class BlindFor:
         self._ask = bus.ask
         bus.ask = self  # type: ignore[assignment, method-assign]  # this one connection only
 
-    async def __call__(self, subject: str, payload: bytes, seconds: float) -> Msg:
+    async def __call__(self, subject: str, payload: bytes, seconds: float) -> Arrived:
         answer = await self._ask(subject, payload, seconds)
         if subject != self._subject or not self.left:
             return answer
         self.left -= 1
         self.hidden += b'"message"' in answer.data
-        answer.data = b'{"error":{"code":404,"err_code":10037,"description":"no message found"}}'
-        return answer
+        nothing = b'{"error":{"code":404,"err_code":10037,"description":"no message found"}}'
+        return msgspec.structs.replace(answer, data=nothing)
 
 
 async def test_a_standby_takes_over_from_a_killed_router_when_the_lease_ends(play: Play) -> None:
