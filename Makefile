@@ -10,8 +10,9 @@ STAMP := .venv/.trunkline-setup
 # The pure packages must be covered to the last branch; they run in a process of their own, with the tracer on.
 PURE := normalizer router
 PACKAGES := adapters broker config desk normalizer router web/*.py
-# Much of what the tests do is waiting for real servers. A file stays with one worker: its tests share what it has started.
-WORKERS := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+# Much of what the tests do is waiting for real servers: three workers keep two cores busy. A file stays with one
+# worker: its tests share what it has started.
+WORKERS := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 PURE_TESTS := $(wildcard $(addprefix tests/,$(PURE)))
 
 FRONT := web/built/.stamp

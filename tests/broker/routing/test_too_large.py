@@ -65,12 +65,13 @@ async def test_a_router_that_cannot_send_what_it_has_decided_says_how_to_mend_it
     """As when the server's limit is lowered while records are under way."""
     async with narrow.running() as run:
         await run.stepped(await narrow.tick())
-        assert run.router.active is not None
-        run.router.active.machine.largest = sys.maxsize
-        bare = len(i.encode_input(proposal("")))
-        await narrow.put(i.RULES_SOURCE, proposal("x" * (LIMIT - bare)))
-        await until(lambda: run.stats.alarms > 0, "the alarm is raised")
-        said = capsys.readouterr().out
-        assert "router.record_too_large" in said
+        bare, said = len(i.encode_input(proposal(""))), ""
+        while "router.record_too_large" not in said:  # a starved router begins a term anew, with the right limit
+            alarms, active = run.stats.alarms, run.router.active
+            assert active is not None
+            active.machine.largest = sys.maxsize
+            await narrow.put(i.RULES_SOURCE, proposal("x" * (LIMIT - bare)))
+            await until(lambda: run.stats.alarms > alarms, "the alarm is raised")  # noqa: B023  # used at once
+            said += capsys.readouterr().out
         assert "max_payload: 8388608" in said
         await run.kill()
