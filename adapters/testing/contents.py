@@ -23,13 +23,13 @@ def texts(capabilities: Capabilities) -> st.SearchStrategy[str]:
     return st.tuples(words, st.integers(0, longest)).map(lambda drawn: _grown(*drawn)).filter(lambda t: bool(t.strip()))
 
 
-def contents(capabilities: Capabilities, files: FakeMedia) -> st.SearchStrategy[Content]:
-    """Give contents of the kinds that an operator can write. Their files are kept in ``files``."""
+def contents(capabilities: Capabilities, files: FakeMedia) -> st.SearchStrategy[tuple[Content, ...]]:
+    """Give one content of each kind that an operator can write. Their files are kept in ``files``."""
     text = texts(capabilities)
     labels = st.text(min_size=1, max_size=2 * min(capabilities.button_limit, 50)).filter(lambda t: bool(t.strip()))
     media = st.sampled_from(TYPES).flatmap(lambda type_: medias(capabilities, files, type_, text))
     options = st.lists(labels, min_size=1, max_size=min(capabilities.buttons, 20) + 2).map(_options)
-    return st.one_of(
+    return st.tuples(
         st.builds(Text, text=text),
         st.builds(Text, text=text, subject=st.just("A subject"), attachments=st.lists(media, max_size=2).map(tuple)),
         media,

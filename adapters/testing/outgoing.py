@@ -27,7 +27,7 @@ CALLS = "call"
 """The kind that a channel takes on which people talk, and nothing can be written."""
 
 LINK = "https://chat.example/files/f"
-EXAMPLES = 30
+EXAMPLES = 8
 MESSAGES = 5
 SENT_WITHIN = 30.0
 """Seconds that a call may take where no trouble is made: a busy machine is none."""
@@ -133,21 +133,26 @@ class OutboundProofs(Hooks[P]):
             return
         async with rigged(self.make, self.peer()) as rig:
             await self.ready(rig)
-            content = data.draw(contents(rig.adapter.capabilities, rig.context.files))
-            try:
-                pieces = render(content, rig.adapter.capabilities, link=lambda _media: LINK)
-            except CannotRender:
-                return
-            for number, piece in enumerate(pieces, start=1):
-                before = len(self.shown(rig))
-                outcome = await rig.send(self._message(rig, piece, f"c1-{number}"), within=SENT_WITHIN)
-                if CALLS in rig.adapter.capabilities.kinds:
-                    assert isinstance(outcome, Refused), f"on a channel of calls {piece!r} was not refused: {outcome!r}"
-                    continue
-                assert isinstance(outcome, Sent), f"{piece!r} could not be sent: {outcome!r}"
-                _check_shown(piece, self.shown(rig)[before:], rig.adapter.capabilities)
+            drawn = data.draw(contents(rig.adapter.capabilities, rig.context.files))
+            for number, content in enumerate(drawn, start=1):
+                await self._prove_within_limits(rig, content, f"c1-{number}")
 
     # --- steps ---
+
+    async def _prove_within_limits(self, rig: Rig[P], content: Content, message_id: str) -> None:
+        capabilities = rig.adapter.capabilities
+        try:
+            pieces = render(content, capabilities, link=lambda _media: LINK)
+        except CannotRender:
+            return
+        for number, piece in enumerate(pieces, start=1):
+            before = len(self.shown(rig))
+            outcome = await rig.send(self._message(rig, piece, f"{message_id}{number:02}"), within=SENT_WITHIN)
+            if CALLS in capabilities.kinds:
+                assert isinstance(outcome, Refused), f"on a channel of calls {piece!r} was not refused: {outcome!r}"
+                continue
+            assert isinstance(outcome, Sent), f"{piece!r} could not be sent: {outcome!r}"
+            _check_shown(piece, self.shown(rig)[before:], capabilities)
 
     async def _make_trouble(self, trouble: Trouble, rig: Rig[P]) -> None:
         assert trouble in self.troubles, (
