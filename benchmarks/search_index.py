@@ -32,8 +32,8 @@ from broker.projections import child
 from broker.projections.index import Index
 from broker.projections.schema import FILE
 from broker.routing.child import errand
-from desk.reports import REPORTS, Asked, period
-from desk.search import IndexAway, Page, Query, Reach, parse
+from desk.finding.reports import REPORTS, Asked, period
+from desk.finding.search import IndexAway, Page, Query, Reach, parse
 from normalizer.content import Text
 from normalizer.envelope import Envelope, Sender
 from normalizer.outbound import Author, Outbound

@@ -38,7 +38,7 @@ from broker.settings.workspace import WorkspaceSettings, secrets_in
 from broker.storage import Storage, disk_share
 from broker.versions import Versions
 from broker.watch import Watch
-from desk.app import MOUNT, make_desk
+from desk.http.app import MOUNT, make_desk
 from desk.ports import Alarm, Outside
 from normalizer.ids import IdSource
 from web.errors import protect

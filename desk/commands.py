@@ -13,18 +13,18 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
-from desk.canned import tell_answers
-from desk.events import Answer, Confirmed, ConversationChanged, Event, NotConfirmed, OperatorChanged, Refused
-from desk.feed import Feed
-from desk.library import HistoryUnavailable, Library, NotKnown
+from desk.canned.shown import tell_answers
+from desk.conversations.library import HistoryUnavailable, Library, NotKnown
+from desk.conversations.reach import NotThere, settle
+from desk.conversations.transcript import Transcript, files, naming, with_files
+from desk.conversations.views import card, lists, may_open, touched
+from desk.conversations.writing import own_words
+from desk.finding.search import IndexAway, Page, Query, Reach
 from desk.ports import Account, NotReadable, NotStored, Outside
-from desk.reach import NotThere, settle
-from desk.reading import require_reader
-from desk.search import IndexAway, Page, Query, Reach
-from desk.transcript import Transcript, files, naming, with_files
-from desk.views import card, lists, may_open, touched
-from desk.wire import Item
-from desk.writing import own_words
+from desk.protocol.events import Answer, Confirmed, ConversationChanged, Event, NotConfirmed, OperatorChanged, Refused
+from desk.protocol.wire import Item
+from desk.screens.feed import Feed
+from desk.screens.reading import require_reader
 from normalizer.content import Media
 from router.facts import CommandRefused, InputRefused
 from router.inputs import Action, AddNote, Command, Link, Reopen, Reply, Resend, Take, Unlink

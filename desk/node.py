@@ -7,12 +7,12 @@ from itertools import count
 from typing import Final
 
 from desk.commands import Commands
-from desk.faces import Faces
-from desk.feed import Feed
-from desk.library import Library
+from desk.conversations.faces import Faces
+from desk.conversations.library import Library
+from desk.operators.presence import Presence
+from desk.operators.sessions import Session, Sessions
 from desk.ports import Outside
-from desk.presence import Presence
-from desk.sessions import Session, Sessions
+from desk.screens.feed import Feed
 from desk.settings import DeskSettings
 from router.inputs import SetPresence
 from router.record import Record

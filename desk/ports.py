@@ -5,8 +5,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from desk.reports import Figures
-from desk.search import SearchIndex
+from desk.finding.reports import Figures
+from desk.finding.search import SearchIndex
 from normalizer.capabilities import Capabilities
 from normalizer.content import StoredFile
 from router.inputs import Command, DeskAlive, OperatorIdle, OperatorLost, OperatorUp

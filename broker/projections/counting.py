@@ -11,7 +11,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 
-from desk.reports import ALL, REPORTS, Asked, Group, Name, Value
+from desk.finding.reports import ALL, REPORTS, Asked, Group, Name, Value
 
 Figures = dict[tuple[int, str], dict[str, Value]]
 """Bucket and key to the figures by column."""

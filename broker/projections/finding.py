@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from broker.projections.schema import FACT_BITS
-from desk.search import Cursor, Hit, Match, Page, PersonHit, Query, Reach, Term, marked
+from desk.finding.search import Cursor, Hit, Match, Page, PersonHit, Query, Reach, Term, marked
 
 CANDIDATES = 5_000
 MATCHES_SHOWN = 3
@@ -18,7 +18,7 @@ HALF_LIFE = 180 * 86_400_000.0
 """A match of this age (ms) counts half as much as one of now."""
 
 BEGIN, END = "\x02", "\x03"
-"""Around what fits, in the text that SQLite gives; there are none in what is indexed (`desk.search.clean`)."""
+"""Around what fits, in the text that SQLite gives; there are none in what is indexed (`desk.finding.search.clean`)."""
 
 WEIGHTS = "1.0, 3.0, 2.0, 1.5"
 """Of the columns text, subject, files, who."""
@@ -217,7 +217,7 @@ _MAY_READ = _TOOK_PART[:-1] + " AND (p.how = 'asked' OR c.status = 'closed'))"
 
 
 def _reach(reach: Reach | None) -> tuple[list[str], dict[str, object]]:
-    """Give the condition that an operator may open a conversation: see `desk.reading.require_reader`."""
+    """Give the condition that an operator may open a conversation: see `desk.screens.reading.require_reader`."""
     if reach is None:
         return [], {}
     condition = " OR ".join(

@@ -10,7 +10,7 @@ from typing import Any
 from broker.projections.rows import Case, Conversation, Entry, Rows
 from broker.projections.schema import FACT_BITS
 from broker.projections.words import Words, value_of, words
-from desk.search import clean
+from desk.finding.search import clean
 from normalizer.content import Call, Delete, Edit, Rating, Reaction
 from router import facts as f
 from router.calls import ELSEWHERE, UNATTENDED

@@ -11,8 +11,8 @@ from typing import TypeVar
 from broker.projections import counting, finding
 from broker.projections.schema import FILE, SCHEMA, connect
 from broker.projections.store import Place, read_place
-from desk.reports import Asked, Group
-from desk.search import Conversations, IndexAway, IndexState, IndexStatus, Page, People, Query, Reach
+from desk.finding.reports import Asked, Group
+from desk.finding.search import Conversations, IndexAway, IndexState, IndexStatus, Page, People, Query, Reach
 
 THREADS = 2
 SEARCH_WITHIN = 3.0

@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from broker.projections.words import Words, person_words
-from desk.search import fold
+from desk.finding.search import fold
 
 KEPT = 20_000
 """Conversations kept in memory between batches."""

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from desk.search import clean
+from desk.finding.search import clean
 from normalizer.content import Choice, ContactCard, Content, Edit, Form, Location, Media, Rating, Template, Text
 
 SHORTEST_NUMBER = 6

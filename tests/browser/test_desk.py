@@ -9,7 +9,7 @@ from desk.ports import Alarm
 from normalizer.content import Media, Text
 from normalizer.outbound import Receipt, ReceiptState
 from tests.browser.operators import sign_in
-from tests.desk.test_reach import HOUR, WA, known, mail, rings, stored, write
+from tests.desk.conversations.test_reach import HOUR, WA, known, mail, rings, stored, write
 from tests.desk.world import Desk, World
 
 PIXEL = base64.b64decode(

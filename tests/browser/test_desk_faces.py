@@ -13,7 +13,7 @@ from normalizer.content import Media
 from normalizer.outbound import Receipt, ReceiptState
 from tests.browser.operators import chromium, desk_page, sign_in
 from tests.browser.test_desk import PIXEL, answer
-from tests.desk.test_reach import stored
+from tests.desk.conversations.test_reach import stored
 from tests.desk.world import Desk, World
 
 AXE = Path(__file__).parents[2] / "web" / "ui" / "node_modules" / "axe-core" / "axe.min.js"

@@ -5,10 +5,10 @@ import asyncio
 import msgspec
 import pytest
 
-from desk.faces import Faces
-from desk.library import Library, NotKnown
-from desk.search import Conversations, Hit, IndexAway, IndexState, Page, Query, Reach
-from desk.sessions import TRIES_AT_ONCE, VERIFY_WITHIN, Sessions
+from desk.conversations.faces import Faces
+from desk.conversations.library import Library, NotKnown
+from desk.finding.search import Conversations, Hit, IndexAway, IndexState, Page, Query, Reach
+from desk.operators.sessions import TRIES_AT_ONCE, VERIFY_WITHIN, Sessions
 from router.inputs import RulesProposed
 from router.record import Record
 from tests.desk.conftest import at_work

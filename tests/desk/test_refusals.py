@@ -14,9 +14,9 @@ OURS = {"bad_frame", "bad_json"}
 
 def told() -> set[str]:
     """Name the codes of commands, of what is imported and of the socket's complaints."""
-    commands = [*(ROOT / "router").rglob("*.py"), *(ROOT / "desk").glob("*.py")]
+    commands = [*(ROOT / "router").rglob("*.py"), *(ROOT / "desk").rglob("*.py")]
     codes = [code for path in commands for found in CODE.findall(path.read_text("utf-8")) for code in found if code]
-    codes += LINE.findall((ROOT / "desk" / "socket.py").read_text("utf-8"))
+    codes += LINE.findall((ROOT / "desk" / "http" / "socket.py").read_text("utf-8"))
     return set(codes) - OURS
 
 

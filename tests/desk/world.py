@@ -15,7 +15,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSMsgType
 from aiohttp.test_utils import TestServer
 from argon2 import PasswordHasher
 
-from desk.app import NODE, make_desk
+from desk.http.app import NODE, make_desk
 from desk.node import Node
 from desk.ports import Account, Alarm, ChannelInfo, DeskInput, NotReadable, NotStored, Outside, Typing
 from desk.settings import DeskSettings

@@ -16,7 +16,7 @@ export default defineConfig({
     rollupOptions: {
       input: { desk: "src/desk/index.html", sw: "src/desk/sw.ts" },
       output: {
-        // A service worker keeps its name: browsers look there for a new one. desk/app.py knows both patterns.
+        // A service worker keeps its name: browsers look there for a new one. desk/http/app.py knows both patterns.
         entryFileNames: (chunk) => (chunk.name === "sw" ? "sw.js" : "[name].[hash:10].js"),
         chunkFileNames: "[name].[hash:10].js",
         assetFileNames: "[name].[hash:10][extname]",

@@ -10,7 +10,7 @@ import pytest
 from broker.projections import counting
 from broker.projections.schema import FILE, connect
 from broker.projections.store import Store
-from desk.reports import REPORTS, Asked, By, Group, Name, Value, period
+from desk.finding.reports import REPORTS, Asked, By, Group, Name, Value, period
 from router import facts as f
 from tests.broker.projections.story import DAY, HOUR, MINUTE, SECOND, WARSAW, Story, at
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from broker.projections import finding
 from broker.projections.schema import FILE, connect
-from desk.search import Hit, Page, PersonHit, Query, Reach, parse, parse_person
+from desk.finding.search import Hit, Page, PersonHit, Query, Reach, parse, parse_person
 from normalizer.content import Form, Media, StoredFile, Text
 from router import facts as f
 from tests.broker.projections.story import DAY, MINUTE, Story, at

@@ -14,8 +14,8 @@ from broker.projections import index as module
 from broker.projections.index import UNHEARD, Index
 from broker.projections.schema import FILE, connect
 from broker.projections.store import Place, Store
-from desk.reports import Asked, period
-from desk.search import IndexAway, Page, Query, Term
+from desk.finding.reports import Asked, period
+from desk.finding.search import IndexAway, Page, Query, Term
 from tests.broker.projections.story import Story
 
 FIRST = Page(20)

@@ -1,0 +1,1 @@
+"""What faces the browser: the application, its handlers, their description (OpenAPI) and the socket."""

@@ -1,0 +1,1 @@
+"""The people at the desk: who is signed in, and who has one open."""
