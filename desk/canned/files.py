@@ -26,7 +26,7 @@ _decoder: Final = msgspec.json.Decoder(AnswersFile)
 
 
 def read_json(body: bytes) -> AnswersFile:
-    """Read what :class:`AnswersFile` shows. Raises msgspec.DecodeError: it is not what is wanted; becomes a 400."""
+    """Read the JSON of an :class:`AnswersFile`. Raises msgspec.DecodeError: it is none; becomes a 400."""
     return decode_json(_decoder, body)
 
 
