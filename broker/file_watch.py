@@ -5,10 +5,10 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from broker.alarms import Board
 from broker.bus.errors import BusError
-from broker.doctor import refuse_bad_settings
 from broker.logs import Scrubber, get_logger
+from broker.monitoring.alarms import Board
+from broker.monitoring.doctor import refuse_bad_settings
 from broker.settings.source import Source, decode_source
 from broker.settings.workspace import secrets_in
 from broker.versions import Versions

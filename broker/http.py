@@ -15,7 +15,7 @@ import structlog
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry, generate_latest
 
-from broker.health import Probing
+from broker.monitoring.health import Probing
 from config import ListenAddress
 from desk.ports import Alarm
 from web.errors import REFUSALS, Error, Networks, Refusal, client_ip, error_response, is_within

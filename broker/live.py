@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from broker.alarms import Board
 from broker.bus.errors import BusError
 from broker.logs import get_logger
+from broker.monitoring.alarms import Board
 from broker.settings.source import Source
 from broker.versions import Version, VersionMissing, Versions
 from config import ConfigErrors

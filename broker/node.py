@@ -13,7 +13,6 @@ from msgspec import Struct
 from prometheus_client import REGISTRY
 
 from adapters.session import Reach, open_session
-from broker.alarms import AlarmCollector, Board, merged
 from broker.bus.connection import Bus
 from broker.bus.settings import BusSettings
 from broker.bus.streams import Workspace, ensure_streams
@@ -22,22 +21,23 @@ from broker.channels.runner import Services
 from broker.channels.secret import derive, workspace_secret
 from broker.channels.serving import Serving
 from broker.channels.tally import ChannelEvents, wall_clock
-from broker.health import Health
 from broker.http import LOOPBACK, HttpServer, health_routes
 from broker.links import FileLinks
 from broker.live import Live
 from broker.logs import Scrubber, get_logger
-from broker.metrics import LogMetrics
-from broker.nodes import Beat, Nodes
+from broker.monitoring.alarms import AlarmCollector, Board, merged
+from broker.monitoring.health import Health
+from broker.monitoring.metrics import LogMetrics
+from broker.monitoring.nodes import Beat, Nodes
+from broker.monitoring.router_figures import RouterFigures
+from broker.monitoring.storage import Storage, disk_share
+from broker.monitoring.watch import Watch
 from broker.outside import DeskDoor, DeskLedger, DeskLive, FileAccounts, FileChannels, KvRevocations
 from broker.projections.index import Index
-from broker.router_figures import RouterFigures
 from broker.routing.follower import Follower
 from broker.settings.source import Source
 from broker.settings.workspace import WorkspaceSettings, secrets_in
-from broker.storage import Storage, disk_share
 from broker.versions import Versions
-from broker.watch import Watch
 from desk.http.app import MOUNT, make_desk
 from desk.ports import Alarm, Outside
 from normalizer.ids import IdSource

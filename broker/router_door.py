@@ -13,19 +13,19 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from broker.alarms import AlarmCollector, Board, merged
 from broker.bus.connection import Bus
 from broker.bus.settings import BusSettings
 from broker.bus.streams import Workspace, ensure_streams
 from broker.channels.tally import wall_clock
-from broker.health import LATE_AFTER, RouterHealth
 from broker.http import LOOPBACK, HttpServer, health_routes
-from broker.nodes import ROUTER_ALONE, Beat, Nodes
-from broker.router_figures import RouterFigures
+from broker.monitoring.alarms import AlarmCollector, Board, merged
+from broker.monitoring.health import LATE_AFTER, RouterHealth
+from broker.monitoring.nodes import ROUTER_ALONE, Beat, Nodes
+from broker.monitoring.router_figures import RouterFigures
+from broker.monitoring.storage import Storage, disk_share
+from broker.monitoring.watch import bus_away, router_missing
 from broker.routing.tasks import end
 from broker.settings.workspace import WorkspaceSettings
-from broker.storage import Storage, disk_share
-from broker.watch import bus_away, router_missing
 from desk.ports import Alarm
 from normalizer.ids import IdSource
 from web.errors import protect

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from broker.alarms import Board
 from broker.bus.connection import Bus
 from broker.bus.server import EmbeddedServer
 from broker.bus.settings import BusSettings
@@ -18,9 +17,10 @@ from broker.channels.secret import workspace_secret
 from broker.channels.serving import ChannelRefused
 from broker.channels.tally import wall_clock
 from broker.child import ChildProcess
-from broker.doctor import refuse_bad_settings
 from broker.file_watch import FileWatch
 from broker.logs import Format, Scrubber, get_logger
+from broker.monitoring.alarms import Board
+from broker.monitoring.doctor import refuse_bad_settings
 from broker.node import DESK, Node
 from broker.place import find_bus, prepare_data, publish_connection
 from broker.projections import child as index_child

@@ -10,8 +10,8 @@ import pytest
 import typer.main
 
 from adapters.registry import BUILT_IN, ENTRY_POINTS
-from broker.alarms import NAMES
 from broker.cli.main import app
+from broker.monitoring.alarms import NAMES
 from broker.settings.source import decode_source
 from config import read
 from config.documents import pairs

@@ -17,8 +17,8 @@ from broker.bus.errors import BusError
 from broker.channels.secret import workspace_secret
 from broker.cli.session import Session, connected, folded, run_session
 from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, DataPath, fail, say
-from broker.doctor import examine
-from broker.nodes import Beat, call_roll
+from broker.monitoring.doctor import examine
+from broker.monitoring.nodes import Beat, call_roll
 from broker.place import DEFAULT_DATA
 from broker.routing.follower import Follower
 from broker.settings.difference import Change, difference, sections

@@ -13,8 +13,8 @@ import typer
 
 from adapters.registry import BUILT_IN, adapter_types, settings_types
 from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, DataPath, fail, say
-from broker.doctor import examine
 from broker.logs import Scrubber, configure_logs
+from broker.monitoring.doctor import examine
 from broker.place import DEFAULT_DATA
 from broker.settings.compile import propose
 from broker.settings.source import Source, read_source

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from broker.alarms import merged
 from broker.bus.reader import Reader, Stored, stream_state
 from broker.cli.lines import describe_input, describe_record
 from broker.cli.session import Session, connected, folded, run_session
 from broker.cli.terminal import DEFAULT_CONFIG, ConfigPath, DataPath, fail, say
-from broker.nodes import Beat, call_roll
+from broker.monitoring.alarms import merged
+from broker.monitoring.nodes import Beat, call_roll
 from broker.place import DEFAULT_DATA
 from router.explain import explain as explain_records
 from router.people import Conversation

@@ -12,8 +12,8 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter
 
-from broker.health import Readiness
 from broker.http import LOOPBACK, Crowd, HttpServer, health_routes
+from broker.monitoring.health import Readiness
 from config import ListenAddress
 from web.errors import REFUSALS, Networks, protect
 

@@ -20,7 +20,7 @@ from broker.bus.reader import stream_state
 from broker.bus.server import free_port
 from broker.bus.streams import Workspace
 from broker.logs import Scrubber
-from broker.nodes import BEATS, Beat, call_roll
+from broker.monitoring.nodes import BEATS, Beat, call_roll
 from broker.settings.source import decode_source
 from broker.up import Plan, run
 from config import ConfigErrors, read

@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from broker.alarms import Board
 from broker.bus.connection import Bus
 from broker.bus.kv import Bucket
 from broker.bus.reader import Reader, read_message
@@ -15,6 +14,7 @@ from broker.bus.streams import Workspace, ensure_streams
 from broker.file_watch import FileWatch
 from broker.live import UNREADABLE, Live
 from broker.logs import Scrubber
+from broker.monitoring.alarms import Board
 from broker.settings.source import Source, read_source
 from broker.versions import KEPT, Version, VersionMissing, Versions
 from config import ConfigErrors

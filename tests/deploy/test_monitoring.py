@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.alarms import NAMES
+from broker.monitoring.alarms import NAMES
 from tests.deploy.cluster import DEPLOY
 from tests.e2e.installation import installed
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from broker.alarms import Board
 from broker.bus.connection import Bus
 from broker.bus.errors import BusError
 from broker.bus.reader import stream_state
 from broker.bus.streams import DEAD_STREAM, Workspace
 from broker.logs import get_logger
+from broker.monitoring.alarms import Board
 
 ALARM_AT = 0.70
 """The share of the disk from which an alarm is raised."""

@@ -5,7 +5,7 @@ import asyncio
 from broker.bus.connection import Bus
 from broker.bus.reader import stream_state
 from broker.bus.streams import ensure_streams
-from broker.health import LATE_AFTER, PROBE_EVERY, Health
+from broker.monitoring.health import LATE_AFTER, PROBE_EVERY, Health
 from router.record import Record
 from router.state import State
 from tests.fixtures.nats import own_workspace

@@ -5,10 +5,10 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from broker.alarms import Board
 from broker.bus.connection import Bus
 from broker.bus.streams import ensure_streams
-from broker.storage import ALARM_AT, Storage, disk_share
+from broker.monitoring.alarms import Board
+from broker.monitoring.storage import ALARM_AT, Storage, disk_share
 from tests.fixtures.nats import own_workspace
 
 

@@ -5,15 +5,15 @@ import secrets
 import pytest
 
 from adapters.contract import Finding
-from broker.alarms import Board
 from broker.bus.connection import Bus
 from broker.bus.dead import DeadLetters
 from broker.bus.streams import Workspace, ensure_streams
 from broker.channels.tally import ChannelStatus, Tally
-from broker.nodes import Beat
-from broker.rhythm import HOUR, WEEK
+from broker.monitoring.alarms import Board
+from broker.monitoring.nodes import Beat
+from broker.monitoring.rhythm import HOUR, WEEK
+from broker.monitoring.watch import LATE_AFTER, TROUBLED_AFTER, UNSERVED_AFTER, Watch
 from broker.routing.positions import Positions
-from broker.watch import LATE_AFTER, TROUBLED_AFTER, UNSERVED_AFTER, Watch
 from normalizer.content import Text
 from normalizer.envelope import Envelope, Sender
 from router.facts import MessageTaken

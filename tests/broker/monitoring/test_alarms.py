@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from broker.alarms import LONGEST, AlarmCollector, Board, merged
+from broker.monitoring.alarms import LONGEST, AlarmCollector, Board, merged
 from desk.ports import Alarm
 
 

@@ -4,7 +4,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from broker.bus.connection import Bus
-from broker.router_figures import RouterFigures
+from broker.monitoring.router_figures import RouterFigures
 from broker.routing.ask import COUNTERS
 from broker.routing.settings import RouterStats
 from tests.fixtures.nats import own_workspace

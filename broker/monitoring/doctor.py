@@ -30,10 +30,10 @@ from broker.channels.offline import OfflineContext
 from broker.channels.program import Program
 from broker.channels.secret import LENGTH, workspace_secret
 from broker.logs import Scrubber, harmless
+from broker.monitoring.storage import ALARM_AT, disk_share
 from broker.place import BusNotStarted, find_bus
 from broker.settings.source import Source, channel_problem
 from broker.settings.workspace import channel_type, secrets_in
-from broker.storage import ALARM_AT, disk_share
 from config import ConfigErrors, Problem
 
 CHANNEL_TIMEOUT = 30.0

@@ -9,7 +9,6 @@ from typing import Protocol
 
 import msgspec
 
-from broker.alarms import Board
 from broker.bus.connection import Bus
 from broker.bus.dead import letter_of
 from broker.bus.errors import BusError
@@ -18,8 +17,9 @@ from broker.bus.reader import last_by_subject
 from broker.bus.streams import DEAD_STREAM, Workspace
 from broker.channels.tally import ChannelStatus, Trouble
 from broker.logs import get_logger
-from broker.nodes import Beat
-from broker.rhythm import Rhythm
+from broker.monitoring.alarms import Board
+from broker.monitoring.nodes import Beat
+from broker.monitoring.rhythm import Rhythm
 from broker.routing.positions import Positions
 from broker.routing.trim import INDEX_PATIENCE
 from desk.ports import Alarm

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from broker.bus.connection import Bus
 from broker.bus.streams import Workspace
 from broker.channels.tally import Tally
-from broker.nodes import GONE_AFTER, Beat, Nodes, call_roll
+from broker.monitoring.nodes import GONE_AFTER, Beat, Nodes, call_roll
 from tests.fixtures.nats import own_workspace
 
 

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
-from broker.metrics import LogMetrics
+from broker.monitoring.metrics import LogMetrics
 from normalizer.content import Text
 from normalizer.envelope import Envelope
 from normalizer.outbound import Outbound, ReceiptState

@@ -17,7 +17,7 @@ from adapters.errors import BadCredentials, BadSettings, NotReachable
 from adapters.session import Reach, open_session
 from broker.bus.server import free_port
 from broker.channels.offline import OfflineContext
-from broker.doctor import GENERAL, diagnose, examine
+from broker.monitoring.doctor import GENERAL, diagnose, examine
 from broker.settings.source import Source, read_source
 from config import Secret
 from normalizer.capabilities import Capabilities

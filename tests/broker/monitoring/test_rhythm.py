@@ -1,6 +1,6 @@
 """When a silence is longer than usual."""
 
-from broker.rhythm import HOUR, LEAST, WEEK, Rhythm
+from broker.monitoring.rhythm import HOUR, LEAST, WEEK, Rhythm
 
 MONDAY = 1_700_000_000_000 // (WEEK * HOUR) * WEEK * HOUR
 

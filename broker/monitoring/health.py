@@ -10,7 +10,7 @@ from msgspec import Struct
 from broker.bus.connection import Bus
 from broker.bus.errors import BusError
 from broker.bus.streams import Workspace
-from broker.metrics import Folding
+from broker.monitoring.metrics import Folding
 from router.inputs import TICK_SOURCE, Tick, encode_input
 from router.record import Record
 
