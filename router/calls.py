@@ -16,6 +16,7 @@ from router.matching import obstacle
 from router.parking import wake
 from router.people import Conversation, LiveCall, Person
 from router.phone import live_calls, ringing_call, spoken_call, weight
+from router.phone_orders import wish
 from router.queueing import (
     accept,
     admit,
@@ -28,7 +29,6 @@ from router.queueing import (
     place_or_announce,
     requeue,
     weigh,
-    wish,
     withdraw,
 )
 from router.record import Why

@@ -5,7 +5,7 @@ from router.draft import Draft, Refused
 from router.inputs import Command, Dial, HangUp
 from router.people import Conversation, LiveCall
 from router.phone import held_call, live_calls, spoken_call
-from router.queueing import wish
+from router.phone_orders import wish
 from router.rights import find_mine
 
 DIALLING_FOR = 60_000

@@ -8,6 +8,7 @@ from router.matching import absence, mismatch, need_of, shortage
 from router.parking import take_up
 from router.people import Conversation, Offer
 from router.phone import held_call, ringing_call, with_phone
+from router.phone_orders import hush, wish
 from router.queueing import (
     TRANSFER_RULE,
     after_offer,
@@ -15,13 +16,11 @@ from router.queueing import (
     assign,
     end_offer,
     exclusion,
-    hush,
     leave,
     offer,
     place,
     requeue,
     send_back,
-    wish,
     withdraw,
 )
 from router.queueing import (

@@ -7,7 +7,8 @@ from router.inputs import Command, DeskAlive, OperatorIdle, OperatorLost, Operat
 from router.matching import place_of
 from router.people import Conversation
 from router.phone import ringing_call
-from router.queueing import end_offer, hush, leave, quieten, send_back
+from router.phone_orders import hush, quieten
+from router.queueing import end_offer, leave, send_back
 from router.state import Operator
 
 

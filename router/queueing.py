@@ -3,18 +3,16 @@
 from collections.abc import Mapping
 from typing import Literal
 
-import msgspec
 from msgspec import Struct, structs
 
-from normalizer.content import Call
 from normalizer.envelope import Envelope
-from normalizer.outbound import Author, Outbound
 from router import facts as f
 from router.deadlines import UNANSWERED, timer_id
 from router.draft import Draft
 from router.matching import explain, key_of, need_of, others_could, survey, understaffed
-from router.people import Conversation, LiveCall, Offer
+from router.people import Conversation, Offer
 from router.phone import held_call, is_follow_up, ringing_call, weight, with_phone
+from router.phone_orders import quieten, wish
 from router.policy import languages
 from router.record import Candidate, Why
 from router.rules import ChannelClass, Route
@@ -38,8 +36,6 @@ Leave = Literal["closed", "transferred", "operator_lost", "released", "unanswere
 
 TRANSFER_RULE = "(transfer)"
 """The rule of a conversation whose requirements were set by a transfer to skills, not by a route."""
-
-_NO_DATA = msgspec.Raw(b"null")
 
 
 def enqueue(d: Draft, conversation: Conversation, envelope: Envelope, reason: New) -> None:
@@ -239,37 +235,6 @@ def offer(d: Draft, conversation: Conversation, operator: str, *, expires: int =
         accept(d, conversation, conversation.offers[-1])
 
 
-def wish(  # noqa: PLR0913, PLR0917  # each stands for a word of the message
-    d: Draft,
-    conversation: Conversation,
-    call: LiveCall,
-    event: Literal["ringing", "initiated", "ended"],
-    phone: str = "",
-    by: str = "",
-    *,
-    dials_until: int = 0,
-) -> None:
-    """Send the channel of a call an order: let a phone ring, call the customer, hang up."""
-    sending = conversation.sendings.get(call.address)
-    known = sending is not None and sending.channel == call.channel
-    outbound = Outbound(
-        id=d.next_outbound(conversation),
-        conversation=conversation.id,
-        channel=call.channel,
-        address=call.address,
-        at=d.now,
-        content=Call(call=call.id, event=event, direction=call.direction, to=phone),
-        author=Author(id=by, name=d.rules.operators[by].name) if by else Author(kind="system"),
-        channel_data=sending.channel_data if sending is not None and known else _NO_DATA,
-    )
-    number = conversation.n + 1
-    d.emit(
-        f.ReplySent(
-            conversation=conversation.id, n=number, outbound=outbound, by=by, wish=True, dials_until=dials_until
-        )
-    )
-
-
 def accept(d: Draft, conversation: Conversation, taken: Offer, *, by: str = "") -> None:
     """Make the offered operator the owner, in place of whoever transferred it."""
     leave(d, conversation, "transferred")
@@ -363,20 +328,6 @@ def after_offer(
         exclude = exclusion(d, conversation, ended.operator)
         send_back(d, conversation, back, exclude=exclude, lapse=reason != "unreachable")
     quieten(d, conversation, ended)
-
-
-def quieten(d: Draft, conversation: Conversation, ended: Offer) -> None:
-    """Stop the phone of an ended offer from ringing, unless the call already rings at another operator."""
-    call = held_call(conversation)
-    if ended.ring and call is not None and not conversation.offers:
-        wish(d, conversation, call, "ringing")
-
-
-def hush(d: Draft, conversation: Conversation) -> None:
-    """Stop the phone of a former owner from ringing, unless the call already rings at another operator."""
-    call = ringing_call(conversation)
-    if call is not None and not conversation.offers and conversation.owner is None:
-        wish(d, conversation, call, "ringing")
 
 
 def withdraw(d: Draft, conversation: Conversation) -> None:

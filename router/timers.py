@@ -14,8 +14,9 @@ from router.identity import person_line
 from router.matching import others_could
 from router.parking import settle_idle, wake_in_time
 from router.phone import live_calls
+from router.phone_orders import hush
 from router.presence import abandon, lose_node, sign_out
-from router.queueing import after_offer, end_offer, exclusion, hush, leave, patience, place, send_back
+from router.queueing import after_offer, end_offer, exclusion, leave, patience, place, send_back
 from router.record import Why
 from router.talking import hold
 

@@ -16,9 +16,10 @@ from router.matching import absence, best_waiting, first_pair, mismatch, need_of
 from router.parking import wake_for_link
 from router.people import Conversation, Warned
 from router.phone import with_phone
+from router.phone_orders import quieten
 from router.policy import Policy
 from router.presence import check_staff, lose_node_of, operator_line, orphan, revoke, sign_out
-from router.queueing import TRANSFER_RULE, announce, give, place, quieten, requeue, withdraw
+from router.queueing import TRANSFER_RULE, announce, give, place, requeue, withdraw
 from router.receipts import tell_of_bounce
 
 SWEEP = 500
