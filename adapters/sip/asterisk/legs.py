@@ -29,6 +29,11 @@ class Agent(Struct, frozen=True):
     def __str__(self) -> str:
         return f"{_AGENT}{self.wish}"
 
+    @property
+    def call(self) -> str:
+        """The call it is for, once the customer is called."""
+        return str(Customer(self.wish))
+
 
 class Customer(Struct, frozen=True):
     """The customer whom we call; its id is that of the call."""
@@ -37,6 +42,11 @@ class Customer(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{_CUSTOMER}{self.wish}"
+
+    @property
+    def call(self) -> str:
+        """The call it is."""
+        return str(self)
 
 
 Leg = Ring | Agent | Customer
