@@ -1,13 +1,7 @@
-"""One connection to NATS: publishing, live messages, questions and answers.
-
-nats-py's faults are made good here: a connection whose server stands still is cut (nats-py would wait for it for
-ever), one that nats-py has given up is opened anew with all its subscriptions, and closing is bounded.
-"""
+"""One connection to NATS: publishing, live messages, questions and answers. Its client is kept by `broker.bus.link`."""
 
 import asyncio
 import contextlib
-import re
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Self
 
@@ -15,12 +9,13 @@ import msgspec
 import nats.errors
 import structlog
 
-from broker.bus.errors import AskFailed, NoAnswer, NobodyStores, NotConnected, PublishUnknown
+from broker.bus.errors import AskFailed, NoAnswer, NobodyStores, PublishUnknown
+from broker.bus.link import Link, Notice
 from broker.bus.pipeline import Outcome, Pipeline, PubAck
 from broker.bus.questions import Questions
 from broker.bus.settings import BusSettings, CredentialsFile, UserPassword
-from broker.bus.subscription import CLOSE_TIMEOUT, Interest, Subscription
-from broker.bus.wire import Arrived, Wire, header_block, heeding_cancellation
+from broker.bus.subscription import Interest, Subscription
+from broker.bus.wire import Arrived, Wire, header_block
 
 __all__ = [
     "Bus",
@@ -33,24 +28,13 @@ __all__ = [
     "UserPassword",
 ]
 
-PING_EVERY = 2  # seconds; a server that stands still is noticed after three of them
-RETRY_EVERY = 0.25  # seconds between two attempts on the same server
 RETRY_PUBLISH = 0.05  # seconds between two attempts while a stream has no leader
 FORGET_AFTER = 60.0  # seconds that a single publish is remembered after its caller gave up
-KEEP_EVERY = 0.5  # seconds between two looks at the connection
-CUT_AFTER = 1.0  # seconds that nats-py gets to end a connection by itself
-REPLACE_AFTER = 30.0  # seconds without a connection after which a fresh client is tried
 LIVE_BACKLOG = 1024  # live messages kept for a slow subscriber; the oldest go first
 ERROR_HEADER = "Trunkline-Error"
 LOST = "the connection was lost before the answer came"
-_NO_TOKEN = re.compile(r"[^A-Za-z0-9_-]")
 
 log = structlog.get_logger(__name__)
-
-
-def inbox_of(user: str) -> str:
-    """Where a user gets answers: a place of its own, so that rights can keep others from listening there."""
-    return f"_INBOX.{_NO_TOKEN.sub('-', user)}" if user else "_INBOX"
 
 
 class LiveMessage(msgspec.Struct, frozen=True):
@@ -62,7 +46,6 @@ class LiveMessage(msgspec.Struct, frozen=True):
 
 LiveCallback = Callable[[LiveMessage], Awaitable[None]]
 Handler = Callable[[bytes], Awaitable[bytes]]
-Notice = Callable[[], None]
 
 
 class Bus:
@@ -70,33 +53,20 @@ class Bus:
 
     def __init__(self, settings: BusSettings, name: str) -> None:
         self._settings = settings
-        self._name = name
-        self._client = Wire()
-        self._up = asyncio.Event()
-        self._closing = False
-        self._last_error: Exception | None = None
+        self._link = Link(settings, name, lost=self._lose, back=self._come_back, renew=self._renew)
         self._interests: set[Interest] = set()
         self._pipelines: set[Pipeline] = set()
         self._subscriptions: set[Subscription] = set()
         self._on_reconnect: set[Notice] = set()
         self._on_disconnect: set[Notice] = set()
-        self._keeper: asyncio.Task[None] | None = None
         self._singles: Pipeline
         self._questions = Questions()
-        self._cut_off = False
-        self._whole = True  # whether the present client has all subscriptions
 
     @classmethod
     async def connect(cls, settings: BusSettings, name: str) -> Self:
         """Connect or raise `NotConnected` after `settings.connect_timeout`."""
         bus = cls(settings, name)
-        try:
-            async with asyncio.timeout(settings.connect_timeout):
-                await bus._open()
-        except TimeoutError as error:
-            await bus.close()
-            raise NotConnected(bus._no_connection()) from error
-        bus._keeper = asyncio.create_task(bus._keep())
+        await bus._link.connect()
         bus._singles = await bus.publisher(timeout=FORGET_AFTER)
         questions = bus._questions
         questions.inbox = bus.new_inbox()
@@ -111,7 +81,7 @@ class Bus:
     @property
     def connected(self) -> bool:
         """Whether a server is there at this moment, as far as is known."""
-        return self._client.is_connected
+        return self._link.client.is_connected
 
     def on_reconnect(self, callback: Notice) -> Callable[[], None]:
         """Call `callback` after each reconnect; returns what removes it."""
@@ -125,16 +95,13 @@ class Bus:
 
     async def close(self) -> None:
         """Flush what is buffered and close; bounded, never hangs, may be called twice."""
-        self._closing = True
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+        await self._link.stop_keeping()
         for subscription in list(self._subscriptions):
             await subscription.unsubscribe()
         for pipeline in list(self._pipelines):
             await pipeline.close()
         self._questions.give_up("the connection was closed before the answer came")
-        await self._close_client(self._client)
+        await self._link.close()
 
     async def publish(
         self,
@@ -156,7 +123,7 @@ class Bus:
         try:
             async with asyncio.timeout(timeout):
                 while True:
-                    await self._ready()
+                    await self._link.ready()
                     try:
                         return await self._singles.send(subject, payload, headers)
                     except NobodyStores as error:
@@ -184,16 +151,16 @@ class Bus:
             self._pipelines.discard(pipeline)
             await self._unsubscribe(interest)
 
-        pipeline = Pipeline(self._client.new_inbox(), timeout, settled, end)
+        pipeline = Pipeline(self._link.client.new_inbox(), timeout, settled, end)
         interest = await self._subscribe(f"{pipeline.inbox}.*", "", pipeline.receive)
         self._pipelines.add(pipeline)
-        pipeline.attach(self._client)
+        pipeline.attach(self._link.client)
         return pipeline
 
     def send_now(self, subject: str, payload: bytes, headers: dict[str, str] | None = None, reply: str = "") -> None:
         """Write one message to the connection's buffer; raises `PublishUnknown` when it cannot be sent."""
         try:
-            self._client.write(subject, payload, reply, header_block(headers))
+            self._link.client.write(subject, payload, reply, header_block(headers))
         except nats.errors.Error as error:
             raise PublishUnknown(f"not sent: {error}") from error
 
@@ -233,8 +200,8 @@ class Bus:
         """Send a request and give the raw answer; raises `NoAnswer`."""
         try:
             async with asyncio.timeout(seconds):
-                await self._ready()
-                return await self._questions.ask(self._client, subject, payload)
+                await self._link.ready()
+                return await self._questions.ask(self._link.client, subject, payload)
         except (TimeoutError, nats.errors.Error) as error:
             raise NoAnswer(f"no answer on {subject} within {seconds:g} s") from error
 
@@ -258,7 +225,7 @@ class Bus:
 
     def new_inbox(self) -> str:
         """A subject that nobody else uses."""
-        return self._client.new_inbox()
+        return self._link.client.new_inbox()
 
     async def _serve_tasks(
         self, subject: str, queue: str, receive: Callable[[Arrived], None], tasks: set[asyncio.Task[None]]
@@ -288,60 +255,28 @@ class Bus:
     async def _subscribe(self, subject: str, queue: str, receive: Callable[[Arrived], None]) -> Interest:
         interest = Interest(subject, queue, receive)
         self._interests.add(interest)
-        await interest.open(self._client)
+        await interest.open(self._link.client)
         return interest
 
     async def _unsubscribe(self, interest: Interest) -> None:
         self._interests.discard(interest)
         await interest.close()
 
-    async def _ready(self) -> None:
-        while not (self._whole and self._client.is_connected):
-            self._up.clear()
-            await self._up.wait()
-
-    async def _open(self) -> None:
-        """Connect a fresh client, trying until the caller's time is up."""
-        client = self._client = Wire()
-        login = self._settings.credentials
-        authorities = self._settings.ca
-        await heeding_cancellation(
-            client.connect(
-                servers=list(self._settings.servers),
-                name=self._name,
-                error_cb=self._note_error,
-                disconnected_cb=self._note_disconnect,
-                reconnected_cb=self._note_reconnect,
-                connect_timeout=2,
-                reconnect_time_wait=RETRY_EVERY,  # type: ignore[arg-type]  # annotated int, used as seconds of any kind
-                max_reconnect_attempts=-1,
-                ping_interval=PING_EVERY,
-                max_outstanding_pings=2,
-                pending_size=-1,  # never buffer for a later connection: a publish without one fails at once
-                skip_subject_validation=True,  # subjects are built by broker.bus.streams
-                user=login.user if isinstance(login, UserPassword) else None,
-                password=login.password if isinstance(login, UserPassword) else None,
-                user_credentials=str(login.path) if isinstance(login, CredentialsFile) else None,
-                inbox_prefix=inbox_of(login.user if isinstance(login, UserPassword) else ""),
-                tls=ssl.create_default_context(cafile=authorities) if authorities is not None else None,
-            )
-        )
-
-    async def _note_error(self, error: Exception) -> None:
-        self._last_error = error
-        log.debug("bus.error", error=repr(error))
-
-    async def _note_disconnect(self) -> None:
-        self._cut_off = True
+    def _lose(self) -> None:
         for pipeline in list(self._pipelines):
             pipeline.give_up(LOST)
         self._questions.give_up(LOST)
         self._notify(self._on_disconnect)
 
-    async def _note_reconnect(self) -> None:
-        self._cut_off = False
-        self._up.set()
+    def _come_back(self) -> None:
         self._notify(self._on_reconnect)
+
+    async def _renew(self, client: Wire) -> None:
+        """Give a fresh client what the one before had."""
+        for interest in list(self._interests):
+            await interest.open(client)
+        for pipeline in list(self._pipelines):
+            pipeline.attach(client)
 
     def _notify(self, callbacks: set[Notice]) -> None:
         """An exception must not reach nats-py, which would stop to reconnect."""
@@ -350,48 +285,3 @@ class Bus:
                 callback()
             except Exception:
                 log.exception("bus.notice_failed")
-
-    async def _keep(self) -> None:
-        """Do what nats-py leaves undone: cut a connection that does not end, replace a client that gave up."""
-        down = 0.0
-        while True:
-            await asyncio.sleep(KEEP_EVERY)
-            down = 0.0 if self._client.is_connected else down + KEEP_EVERY
-            if self._client.is_closed or down >= REPLACE_AFTER:
-                log.warning("bus.reopening", error=repr(self._client.last_error))
-                await self._reopen()
-            elif self._client.is_reconnecting and not self._cut_off and down >= CUT_AFTER:
-                self._client.cut()
-
-    async def _reopen(self) -> None:
-        self._whole = False
-        await self._close_client(self._client)
-        await self._open()
-        for interest in list(self._interests):
-            await interest.open(self._client)
-        for pipeline in list(self._pipelines):
-            pipeline.attach(self._client)
-        self._whole = True
-        await self._note_reconnect()
-
-    async def _close_client(self, client: Wire) -> None:
-        """Close within CLOSE_TIMEOUT, whatever nats-py does; it swallows cancellation in places."""
-        closing = asyncio.create_task(self._flush_and_close(client))
-        await asyncio.wait([closing], timeout=CLOSE_TIMEOUT)
-        client.cut()
-        closing.cancel()
-        await asyncio.wait([closing], timeout=CLOSE_TIMEOUT)
-
-    async def _flush_and_close(self, client: Wire) -> None:
-        with contextlib.suppress(nats.errors.Error, OSError):
-            if client.is_connected:
-                await client.flush(timeout=1)
-        with contextlib.suppress(nats.errors.Error, OSError):
-            await client.close()
-
-    def _no_connection(self) -> str:
-        where = ", ".join(self._settings.servers)
-        return (
-            f"no NATS server at {where} within {self._settings.connect_timeout:g} s"
-            f" (last error: {self._last_error or 'none'}). Is it running, and are the credentials right?"
-        )

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from broker.bus.connection import inbox_of
+from broker.bus.link import inbox_of
 from broker.bus.server import quoted
 from broker.bus.streams import DEAD_STREAM, Workspace
 

@@ -59,7 +59,7 @@ async def refused(bus: Bus, subject: str) -> None:
     """The server drops it: whoever has no right hears nothing."""
     with pytest.raises(PublishUnknown):
         await bus.publish(subject, b"{}", timeout=1)
-    assert "permissions violation" in str(bus._last_error).lower()
+    assert "permissions violation" in str(bus._link._last_error).lower()
 
 
 def test_nats_server_finds_no_fault_in_the_configuration(deployed: Deployed) -> None:
@@ -145,7 +145,7 @@ async def test_nobody_hears_the_answers_to_others(deployed: Deployed) -> None:
     async with connected(deployed, "site") as bus:
         heard: list[object] = []
         subscription = await bus.listen("_INBOX.>", heard.append)
-        await eventually(lambda: "permissions violation" in str(bus._last_error).lower(), "it is refused")
+        await eventually(lambda: "permissions violation" in str(bus._link._last_error).lower(), "it is refused")
         await subscription.unsubscribe()
         assert not heard
 

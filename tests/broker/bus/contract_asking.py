@@ -94,7 +94,7 @@ class AskingContract(BusCase):
         question = asyncio.create_task(bus.request(f"{subject}.silent", b"?", NEVER))
         async with asyncio.timeout(ENOUGH):
             await heard.wait()
-            bus._client.cut()
+            bus._link.client.cut()
             with pytest.raises(NoAnswer, match="lost"):
                 await question
             assert await bus.request(subject, b"again", ENOUGH) == b"AGAIN"
@@ -103,6 +103,6 @@ class AskingContract(BusCase):
 
     async def test_a_client_that_was_given_up_and_opened_anew_asks_on(self, bus: Bus, subject: str) -> None:
         service = await bus.serve(subject, shout)
-        await bus._client.close()
+        await bus._link.client.close()
         assert await bus.request(subject, b"again", ENOUGH) == b"AGAIN"
         await service.unsubscribe()

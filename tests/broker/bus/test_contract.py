@@ -74,13 +74,13 @@ class TestThreeNodes(BusContract):
     async def test_a_client_leaves_a_node_that_stands_still_with_unread_bytes(
         self, servers: Servers, bus: Bus, stream: str
     ) -> None:
-        node = servers.index_of(bus._client.connected_url.geturl())
+        node = servers.index_of(bus._link.client.connected_url.geturl())
         servers.signal(node, signal.SIGSTOP)
         try:
             pipeline = await bus.publisher()
             lost = [pipeline.send(f"{stream}.a", bytes(100_000)) for _ in range(200)]
             await publish_until_stored(bus, f"{stream}.a", b"elsewhere", "elsewhere")
-            assert servers.index_of(bus._client.connected_url.geturl()) != node
+            assert servers.index_of(bus._link.client.connected_url.geturl()) != node
             await asyncio.gather(*lost, return_exceptions=True)
             await pipeline.close()
         finally:

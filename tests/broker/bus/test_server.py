@@ -174,7 +174,8 @@ async def test_a_connection_that_the_client_library_gives_up_is_opened_anew(serv
     pipeline = await bus.publisher()
     back = asyncio.Event()
     bus.on_reconnect(back.set)
-    await bus._client._process_err("'maximum connections exceeded'")  # an error after which nats-py closes for good
+    # after this error nats-py closes for good
+    await bus._link.client._process_err("'maximum connections exceeded'")
     async with asyncio.timeout(30):
         await back.wait()
     assert (await bus.publish("s.a", b"1")).seq == 1

@@ -182,7 +182,7 @@ async def test_a_follower_that_is_cut_off_says_that_it_falls_behind(play: Play) 
     following = asyncio.create_task(follower.run())
     await asyncio.wait_for(follower.wait_ready(), 10)
     assert follower.lag == 0.0
-    bus._client.cut()
+    bus._link.client.cut()
     await until(lambda: follower.lag > 0)
     await play.open_desk()
     async with play.running() as run:

@@ -87,7 +87,7 @@ async def test_a_router_that_is_cut_off_again_and_again_does_not_overtake_itself
         for number in range(8):
             await play.say_all([f"visitor:{n % 40}" for n in range(400)])
             await until(lambda: run.stats.window > 0 or run.stats.inputs > 400 * number)  # noqa: B023  # used at once
-            run.bus._client.cut()
+            run.bus._link.client.cut()
         await all_taken(play, 3200)
         assert run.stats.barriers > 1
         assert run.stats.takeovers == 1 + starved(capsys)
@@ -105,7 +105,7 @@ async def test_what_a_leader_does_not_show_yet_is_neither_sent_again_nor_left_ou
             await play.say_all([f"visitor:{n % 40}" for n in range(400)])
             await until(lambda: run.stats.window > 0 or run.stats.inputs > 400 * number)  # noqa: B023  # used at once
             blind.left = 2
-            run.bus._client.cut()
+            run.bus._link.client.cut()
         await all_taken(play, 2400)
         assert blind.hidden > 0
     async with play.following() as follower:
