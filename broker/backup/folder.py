@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from broker.bus.copying import CHUNK, SavedStream
 from broker.bus.reader import Stored
@@ -41,7 +42,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a backup holds: everything up to ``log`` of the log, and the inputs up to ``input`` that made it.
 
     ``at`` is when it was begun (ms), ``created`` names the log (RFC 3339). ``undecided`` inputs are in it that no
-    router had decided on; 0 where one was at work.
+    router had decided on; 0 where one was at work. ``digest`` is the SHA-256 (hex) of the manifest's own file with an
+    empty digest; backups of before it was written have none.
     """
 
     v: int = 1
@@ -53,6 +55,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     input: int
     undecided: int = 0
     parts: dict[str, Part]
+    digest: str = ""
 
     @property
     def bytes(self) -> int:
@@ -140,9 +143,10 @@ class Target:
         return PartWriter(self._folder / name)
 
     def finish(self, manifest: Manifest) -> None:
-        """Write the manifest, and give the folder its name."""
+        """Write the manifest with its digest, and give the folder its name."""
+        digest = hashlib.sha256(_text_of(manifest, digest="")).hexdigest()
         writer = self.part(MANIFEST)
-        writer.write(msgspec.json.format(msgspec.json.encode(manifest)))
+        writer.write(_text_of(manifest, digest=digest))
         writer.close()
         _sync_folder(self._folder)
         self._folder.rename(self._path)
@@ -155,13 +159,19 @@ class Source:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.manifest = msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
+            text = (path / MANIFEST).read_bytes()
+            self.manifest = msgspec.json.decode(text, type=Manifest)
         except (FileNotFoundError, NotADirectoryError):
             raise BadBackup(f"{path} holds no {MANIFEST}: it is no backup, or not a whole one") from None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadBackup(f"{path / MANIFEST} cannot be read: {error}") from error
         if self.manifest.v != 1:
             raise BadBackup(f"{path} was written by release {self.manifest.release}: use that one to read it")
+        digest = self.manifest.digest
+        if digest and hashlib.sha256(text.replace(digest.encode(), b"", 1)).hexdigest() != digest:
+            raise BadBackup(
+                f"{path / MANIFEST} is not what was written: copy the backup here again, or use another one"
+            )
         for part in self.manifest.parts.values():
             if Path(part.file).name != part.file:
                 raise BadBackup(f"{path / MANIFEST} names {part.file!r}, which is no file of this folder")
@@ -190,6 +200,10 @@ class Source:
         with (self.path / self.manifest.parts[name].file).open("rb", READ) as file:
             while length := file.read(LENGTH):
                 yield _decode(file.read(int.from_bytes(length, "big")))
+
+
+def _text_of(manifest: Manifest, *, digest: str) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(replace(manifest, digest=digest)))
 
 
 def _sync_folder(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 import pytest
 
-from broker.backup.folder import MANIFEST, BadBackup, Manifest, Part, PartWriter, Source
+from broker.backup.folder import MANIFEST, BadBackup, Manifest, Part, PartWriter, Source, Target
 from broker.backup.rehearse import rehearse
 from broker.backup.restore import NotEmpty, Restored, _Restore, restore
 from broker.backup.save import back_up
@@ -351,7 +351,10 @@ async def test_a_changed_file_is_found_before_anything_is_restored(
             await stream_state(bus, play.workspace.in_stream)
 
 
-@pytest.mark.parametrize(("content", "found"), [(None, "no backup"), (b"{", "be read"), (b"{}", "be read")])
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(None, "no backup"), (b"{", "be read"), (b"{}", "be read"), (b'{"release":"\xff"}', "be read")],
+)
 def test_a_folder_that_is_no_backup_is_said_to_be_none(
     tmp_path: pathlib.Path, content: bytes | None, found: str
 ) -> None:
@@ -361,11 +364,37 @@ def test_a_folder_that_is_no_backup_is_said_to_be_none(
         Source(tmp_path)
 
 
+@pytest.fixture
+def manifest(tmp_path: pathlib.Path) -> pathlib.Path:
+    """That of a backup without parts."""
+    with Target(tmp_path / "backup") as target:
+        target.finish(Manifest(release="1.0", workspace="shop", at=1_700, created="then", log=42, input=7, parts={}))
+    return tmp_path / "backup" / MANIFEST
+
+
+def test_a_changed_digit_of_the_manifest_is_found(manifest: pathlib.Path) -> None:
+    text = manifest.read_text()
+    assert Source(manifest.parent).manifest.log == 42
+    digest = Source(manifest.parent).manifest.digest
+    for changed in (text.replace('"log": 42', '"log": 43'), text.replace(digest, digest[::-1])):
+        assert changed != text
+        manifest.write_text(changed)
+        with pytest.raises(BadBackup, match=r"manifest\.json is not what was written"):
+            Source(manifest.parent)
+
+
+def test_a_manifest_of_before_it_had_a_digest_is_read(manifest: pathlib.Path) -> None:
+    old = msgspec.json.decode(manifest.read_bytes())
+    del old["digest"]
+    manifest.write_bytes(msgspec.json.encode(old))
+    assert Source(manifest.parent).manifest.log == 42
+
+
 async def test_a_manifest_leads_to_no_other_file_and_no_other_stream(
     play: Play, elsewhere: Servers, tmp_path: pathlib.Path
 ) -> None:
     source = await save(play, tmp_path / "backup")
-    whole = source.manifest
+    whole = msgspec.structs.replace(source.manifest, digest="")
 
     def changed(name: str, part: Part | None) -> Manifest:
         others = {each: known for each, known in whole.parts.items() if each != name}
