@@ -129,9 +129,14 @@ class Link:
         while True:
             await asyncio.sleep(KEEP_EVERY)
             down = 0.0 if self.client.is_connected else down + KEEP_EVERY
-            if self.client.is_closed or down >= REPLACE_AFTER:
+            if self.client.is_closed or not self._whole or down >= REPLACE_AFTER:
                 log.warning("bus.reopening", error=repr(self.client.last_error))
-                await self._reopen()
+                try:
+                    await self._reopen()
+                except (nats.errors.Error, OSError) as error:
+                    log.warning(
+                        "bus.not_reopened", error=repr(error)
+                    )  # lost again in the middle: the next look repeats it
             elif self.client.is_reconnecting and not self._cut_off and down >= CUT_AFTER:
                 self.client.cut()
 

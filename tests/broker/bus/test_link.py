@@ -1,0 +1,31 @@
+"""The client below a bus is replaced until one is whole."""
+
+import asyncio
+
+import nats.errors
+
+from broker.bus.link import Link
+from broker.bus.wire import Wire
+from tests.fixtures.nats import Servers
+
+
+async def test_a_client_that_is_lost_while_it_gets_its_subscriptions_is_replaced_by_another(
+    nats_server: Servers,
+) -> None:
+    renewed: list[Wire] = []
+
+    async def renew(client: Wire) -> None:
+        renewed.append(client)
+        if len(renewed) == 1:
+            raise nats.errors.ConnectionClosedError
+
+    link = Link(nats_server.settings, "test", lost=lambda: None, back=lambda: None, renew=renew)
+    await link.connect()
+    first = link.client
+    await first.close()
+    async with asyncio.timeout(30):
+        await link.ready()
+    assert link.client is renewed[1] is not renewed[0] is not first
+    assert link.client.is_connected
+    await link.stop_keeping()
+    await link.close()
