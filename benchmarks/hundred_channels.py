@@ -113,7 +113,7 @@ async def _compile() -> None:
 
 @asynccontextmanager
 async def _running(file: Path, data: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    arguments = ("-m", "broker.cli.main", "up", str(file), "--data", str(data), "--log-level", "critical")
+    arguments = ("-m", "broker.cli.main", "up", str(file), "--data", str(data), "--log-level", "error")
     process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.DEVNULL)
     try:
         yield process
