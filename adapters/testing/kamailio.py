@@ -34,6 +34,9 @@ class KamailioSimulator(Simulator):
         self.events = ""
         """Where evapi listens, once it does."""
 
+        self.greets = True
+        """Whether a reader is told that it is counted: a real one is some time after it has connected."""
+
         self._readers: dict[asyncio.StreamWriter, asyncio.Event] = {}
         self._numbers = itertools.count(1)
         self._connected = asyncio.Condition()
@@ -171,7 +174,10 @@ class KamailioSimulator(Simulator):
         does = self._does.get(order.do)
         return await does(request) if does is not None else _no(400, "do")
 
-    async def _hello(self, _request: web.Request) -> web.Response:
+    async def _hello(self, request: web.Request) -> web.Response:
+        order = await _order(request)
+        if order.wish and self.greets:
+            await self.feed(b'{"event": "greeted", "wish": "%s"}' % order.wish.encode())
         return web.json_response({"at": self._clock()})
 
     async def _list(self, request: web.Request) -> web.Response:

@@ -30,6 +30,9 @@ KINDS: Mapping[str, Kind] = {
 REFUSED = "refused"
 """The phone that was to ring did not take the call, which still waits."""
 
+GREETING = b'{"event": "greeted"'
+"""How the answer to the greeting of a reader begins. All readers are told of it."""
+
 REFUSALS: Mapping[int, tuple[str, str]] = {
     404: ("not_registered", "The operator's phone is not registered."),
     408: ("no_answer", "The operator's phone rang and nobody answered."),
@@ -114,6 +117,11 @@ def read_clock(payload: bytes, *, now: int) -> int:
         return _milliseconds(msgspec.json.decode(payload, type=Hello).at, now)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
         raise BadWord(f"not a clock: {exc}") from exc
+
+
+def greeting_of(reader: str) -> bytes:
+    """Give the answer to this reader's greeting, byte for byte."""
+    return GREETING + b', "wish": "%s"}' % reader.encode()
 
 
 def decode(payload: bytes) -> Said:

@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 
@@ -26,10 +28,12 @@ from adapters.sip import netstring
 from adapters.sip.call import Event, Place
 from adapters.sip.inbox import Inbox
 from adapters.sip.kamailio.mapping import (
+    GREETING,
     REFUSED,
     BadWord,
     Dialog,
     decode,
+    greeting_of,
     read_clock,
     read_list,
     to_event,
@@ -42,6 +46,8 @@ from adapters.sip.source import asked_to_wait, look_at_clock
 
 CONNECT_TIMEOUT = 5.0
 ORDER_TIMEOUT = 5.0
+GREETING_TIMEOUT = 10.0
+GREET_AGAIN = 0.1
 TAKEN_AT_ONCE = 8
 """Calls that Kamailio is told of at the same time: a crowd of requests would hold up what comes meanwhile."""
 
@@ -69,6 +75,8 @@ class Kamailio:
         self._ledger = Ledger(context, Place(context.channel, settings.country))
         self._inbox = Inbox(self._take)
         self._stored: asyncio.Queue[str] = asyncio.Queue()
+        self._name = uuid.uuid4().hex
+        self._greeted = asyncio.Event()
 
     def secrets(self) -> Sequence[str]:
         """There are none beside those in the settings."""
@@ -104,10 +112,12 @@ class Kamailio:
         """Read the feed until it ends. Raises NotReachable, BadCredentials."""
         reader, writer = await self._connect()
         self._inbox.clear()
+        self._greeted.clear()
         loaded = False
         try:
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(self._read(reader))
+                await self._greet()
                 async with self._inbox.paused():
                     await self._ledger.load()
                     loaded = True
@@ -138,18 +148,44 @@ class Kamailio:
         _keep_alive(writer.get_extra_info("socket"))
         return reader, writer
 
+    async def _greet(self) -> None:
+        """Let Kamailio tell us something over the feed. Raises NotReachable, BadCredentials.
+
+        A connection is there before Kamailio counts it. A call that begins in between is told to nobody; so no call is
+        looked for, and nobody is told that we read, before this is over.
+        """
+        try:
+            async with asyncio.timeout(GREETING_TIMEOUT):
+                while not self._greeted.is_set():
+                    await self._asked("hello", wish=self._name)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._greeted.wait(), GREET_AGAIN)
+        except TimeoutError as exc:
+            message = (
+                f"the events of Kamailio at {self._address} do not answer a greeting at {self._url}: are both of the "
+                "same Kamailio, and is its trunkline.cfg the one of this release (deploy/kamailio)?"
+            )
+            raise NotReachable("feed_silent", message) from exc
+
     async def _read(self, reader: asyncio.StreamReader) -> None:
         """Read on until the connection ends. What came before its end is stored: nobody says it again."""
         failure: Exception | None = None
         try:
             while (payload := await netstring.read(reader)) is not None:
-                await self._inbox.put(payload)
+                if payload.startswith(GREETING):
+                    self._take_greeting(payload)
+                else:
+                    await self._inbox.put(payload)
         except (netstring.Malformed, OSError) as exc:
             failure = exc
         await self._inbox.work_off()
         reason = "the connection was closed" if failure is None else str(failure)
         message = f"the events of Kamailio at {self._address} broke off: {reason}"
         raise NotReachable("feed_lost", message) from failure
+
+    def _take_greeting(self, payload: bytes) -> None:
+        if payload == greeting_of(self._name):
+            self._greeted.set()
 
     async def _take(self, payloads: Sequence[bytes]) -> None:
         events = [event for payload in payloads if (event := await self._translate(payload)) is not None]

@@ -35,6 +35,10 @@ class Channel:
     async def start(self) -> None:
         self._running = asyncio.create_task(self._run())
 
+    async def reads(self) -> None:
+        """Wait until it is told of calls: before that they go on without us."""
+        await eventually(lambda: any(said["event"] == "sip.reading" for said in self.context.logged), "it reads")
+
     async def stop(self) -> None:
         if self._running is not None:
             self._running.cancel()
@@ -110,6 +114,7 @@ class Network:
         channel = Channel(self.settings(), context)
         self._stack.push_async_callback(channel.stop)
         await channel.start()
+        await channel.reads()
         return channel
 
     async def phone(self, name: str, *, answers: bool = True) -> Phone:

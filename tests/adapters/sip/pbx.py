@@ -26,6 +26,9 @@ SPACING = 4
 
 STOP_WITHIN = 15.0
 WITHIN = 30.0
+PATIENCE = "20000"
+"""Milliseconds that a call waits to be stored: a busy machine may let the reader stand still for some seconds."""
+
 LIFE = "120"
 """Seconds after which a customer ends, whatever became of the test."""
 
@@ -141,6 +144,7 @@ class Kamailio:
             "CONTROL": f"tcp:{HOST}:{self.control}",
             "TRUNK": f'"sip:{HOST}:{self.trunk}"',
             "TRUNKLINE_EVENTS": f'"{HOST}:{self.events}"',
+            "TRUNKLINE_TAKE": PATIENCE,
             **defines,
         }
         words = [word for key, value in settings.items() for word in ("-A", f"{key}={value}")]

@@ -280,6 +280,35 @@ async def test_calls_are_listed_again_after_a_cut(channel: Channel, kamailio: Ka
     assert len(channel.calls("initiated")) == 2
 
 
+async def test_no_call_is_looked_for_before_the_reader_is_counted(
+    kamailio: KamailioSimulator, context: FakeContext
+) -> None:
+    """What begins between the look and the counting would be told to nobody."""
+    kamailio.greets = False
+    channel = Channel(settings(kamailio), context)
+    await channel.start()
+    await eventually(lambda: len(kamailio.requests) > 2, "it greets again and again")
+    assert {msgspec.json.decode(request.body)["do"] for request in kamailio.requests} == {"hello"}
+    call = await kamailio.call("+48600100200")
+    kamailio.greets = True
+    assert (await channel.heard("initiated")).call == call
+    await channel.stop()
+    assert channel.lost == []
+
+
+async def test_readers_do_not_mind_the_greetings_of_others(channel: Channel, kamailio: KamailioSimulator) -> None:
+    other = FakeContext("phone")
+    second = Channel(settings(kamailio), other)
+    await second.start()
+    await second.reads()
+    await kamailio.call("+48600100200")
+    for reader in (channel, second):
+        await reader.heard("initiated")
+        assert reader.context.dead_letters == []
+    await second.stop()
+    await other.close()
+
+
 async def test_a_connection_on_which_nothing_comes_is_kept_alive(
     kamailio: KamailioSimulator, context: FakeContext
 ) -> None:
