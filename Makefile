@@ -47,7 +47,7 @@ test: setup front test-packages ## Run the tests
 	scripts/front test
 	@$(BIN)/python -m compileall -q $(PACKAGES) tests # hundreds of processes are started
 	$(BIN)/pytest $(PURE_TESTS) $(foreach package,$(PURE),--cov=$(package)) --cov-fail-under=100
-	$(BIN)/pytest $(WORKERS) $(addprefix --ignore=,$(PURE_TESTS))
+	scripts/test $(WORKERS) $(addprefix --ignore=,$(PURE_TESTS))
 
 check: setup front ## The fast gate: format, lint, types, import contracts, generated files, licences
 	scripts/front check
