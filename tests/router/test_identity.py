@@ -4,7 +4,7 @@ from normalizer.content import Text
 from router import facts as f
 from router import inputs as i
 from router.rules import Times, Waiting
-from tests.router.test_handover import refusal
+from tests.router.team import refusal
 from tests.router.world import World, make_rules, of_kind, only
 
 

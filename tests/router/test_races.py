@@ -8,7 +8,7 @@ from router import facts as f
 from router import inputs as i
 from router.entries import SEEN_FOR, SEEN_LEAST, SEEN_MOST
 from router.rules import ChannelRule, Need, OperatorRule, Relax, Route, Waiting, When
-from tests.router.test_handover import TEAM, refusal, served
+from tests.router.team import TEAM, refusal, served
 from tests.router.world import CHANNELS, World, make_rules, of_kind, only
 
 PHRASES = (Waiting(after=15_000, say={"en": "One moment."}), Waiting(after=60_000, say={"en": "Still looking."}))

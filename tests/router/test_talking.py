@@ -7,7 +7,7 @@ from normalizer.outbound import ReceiptState
 from router import facts as f
 from router import inputs as i
 from router.explain import explain
-from tests.router.test_handover import refusal, served
+from tests.router.team import refusal, served
 from tests.router.world import World, make_rules, only
 
 
