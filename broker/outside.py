@@ -10,10 +10,11 @@ from msgspec import Struct
 
 from adapters.contract import Typing as LiveTyping
 from adapters.registry import adapter_type
-from broker.bus.connection import Bus, LiveMessage, Subscription
+from broker.bus.connection import Bus, LiveMessage
 from broker.bus.errors import BusError, PublishRefused, PublishUnknown
 from broker.bus.kv import Bucket, kv_key
 from broker.bus.streams import SENDS_BUCKET, Workspace
+from broker.bus.subscription import Subscription
 from broker.logs import get_logger
 from broker.routing.follower import Follower
 from broker.settings.workspace import WorkspaceSettings, channel_type

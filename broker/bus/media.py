@@ -17,9 +17,9 @@ import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from broker.bus.connection import Bus, PubAck
+from broker.bus.connection import Bus
 from broker.bus.errors import BusError, MediaDamaged, MediaMissing, MediaTooLarge
-from broker.bus.pipeline import Pipeline
+from broker.bus.pipeline import Pipeline, PubAck
 from broker.bus.reader import Reader, next_by_subject, purge
 from broker.bus.streams import Workspace
 

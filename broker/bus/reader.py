@@ -18,8 +18,9 @@ from broker.bus.api import (
     StreamInfo,
     call,
 )
-from broker.bus.connection import Bus, Subscription
+from broker.bus.connection import Bus
 from broker.bus.errors import ApiError, BusError, NoAnswer, PublishUnknown, StreamReplaced
+from broker.bus.subscription import Subscription
 from broker.bus.wire import Arrived, headers_of
 
 BATCH = 512  # messages asked for at a time

@@ -14,9 +14,10 @@ import structlog
 from msgspec.structs import replace
 
 from adapters.errors import EnvelopeRefused, NotAccepted
-from broker.bus.connection import Bus, PubAck
+from broker.bus.connection import Bus
 from broker.bus.dead import DeadLetters
 from broker.bus.errors import BusError, PublishRefused, PublishUnknown
+from broker.bus.pipeline import PubAck
 from broker.bus.streams import Workspace
 from broker.channels.tally import Tally
 from broker.channels.turns import Turns

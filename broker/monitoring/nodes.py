@@ -12,8 +12,9 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from broker.bus.connection import Bus, LiveMessage, Subscription
+from broker.bus.connection import Bus, LiveMessage
 from broker.bus.streams import Workspace
+from broker.bus.subscription import Subscription
 from broker.channels.tally import ChannelStatus
 from desk.ports import Alarm
 

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from broker.bus.connection import Bus, Subscription
+from broker.bus.connection import Bus
 from broker.bus.streams import Workspace
+from broker.bus.subscription import Subscription
 from broker.routing.settings import RouterStats
 from router.state import State
 

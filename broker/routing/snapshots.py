@@ -22,7 +22,8 @@ import msgspec
 import structlog
 import zstandard
 
-from broker.bus.connection import Bus, PubAck
+from broker.bus.connection import Bus
+from broker.bus.pipeline import PubAck
 from broker.bus.reader import Reader, delete_message, next_by_subject, purge
 from broker.bus.streams import Workspace
 from broker.routing.term import Term

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from broker.bus.connection import Bus, BusSettings, LiveMessage, UserPassword
+from broker.bus.connection import Bus, LiveMessage
 from broker.bus.errors import (
     NotConnected,
     PublishRefused,
@@ -23,6 +23,7 @@ from broker.bus.reader import (
     read_message,
     stream_state,
 )
+from broker.bus.settings import BusSettings, UserPassword
 from broker.bus.streams import StreamConfig, Workspace, ensure_stream, ensure_streams
 from tests.broker.bus.case import ENOUGH, EXPECT, BusCase, collect, publish_all
 from tests.fixtures.nats import Servers, drops_sockets

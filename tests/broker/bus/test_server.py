@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from broker.bus.connection import Bus, BusSettings
+from broker.bus.connection import Bus
 from broker.bus.errors import NotConnected, ServerFailed
 from broker.bus.reader import read_message
 from broker.bus.server import Durability, EmbeddedServer, find_binary, free_port, is_free
+from broker.bus.settings import BusSettings
 from broker.bus.streams import StreamConfig, ensure_stream
 
 STREAM = StreamConfig(name="s", subjects=("s.>",), num_replicas=1)
