@@ -13,20 +13,9 @@ from broker.bus.errors import AskFailed, NoAnswer, NobodyStores, PublishUnknown
 from broker.bus.link import Link, Notice
 from broker.bus.pipeline import Outcome, Pipeline, PubAck
 from broker.bus.questions import Questions
-from broker.bus.settings import BusSettings, CredentialsFile, UserPassword
+from broker.bus.settings import BusSettings
 from broker.bus.subscription import Interest, Subscription
 from broker.bus.wire import Arrived, Wire, header_block
-
-__all__ = [
-    "Bus",
-    "BusSettings",
-    "CredentialsFile",
-    "LiveMessage",
-    "Pipeline",
-    "PubAck",
-    "Subscription",
-    "UserPassword",
-]
 
 RETRY_PUBLISH = 0.05  # seconds between two attempts while a stream has no leader
 FORGET_AFTER = 60.0  # seconds that a single publish is remembered after its caller gave up
@@ -82,6 +71,11 @@ class Bus:
     def connected(self) -> bool:
         """Whether a server is there at this moment, as far as is known."""
         return self._link.client.is_connected
+
+    @property
+    def largest(self) -> int:
+        """How many bytes of headers and payload together the server has said that it takes; 0 without a connection."""
+        return self._link.largest
 
     def on_reconnect(self, callback: Notice) -> Callable[[], None]:
         """Call `callback` after each reconnect; returns what removes it."""
@@ -154,7 +148,8 @@ class Bus:
         pipeline = Pipeline(self._link.client.new_inbox(), timeout, settled, end)
         interest = await self._subscribe(f"{pipeline.inbox}.*", "", pipeline.receive)
         self._pipelines.add(pipeline)
-        pipeline.attach(self._link.client)
+        if self._link.whole:
+            pipeline.attach(self._link.client)
         return pipeline
 
     def send_now(self, subject: str, payload: bytes, headers: dict[str, str] | None = None, reply: str = "") -> None:
@@ -255,7 +250,8 @@ class Bus:
     async def _subscribe(self, subject: str, queue: str, receive: Callable[[Arrived], None]) -> Interest:
         interest = Interest(subject, queue, receive)
         self._interests.add(interest)
-        await interest.open(self._link.client)
+        if self._link.whole:
+            await interest.open(self._link.client)
         return interest
 
     async def _unsubscribe(self, interest: Interest) -> None:
@@ -272,9 +268,11 @@ class Bus:
         self._notify(self._on_reconnect)
 
     async def _renew(self, client: Wire) -> None:
-        """Give a fresh client what the one before had."""
-        for interest in list(self._interests):
-            await interest.open(client)
+        """Give a fresh client what the one before had, and what has been asked for meanwhile."""
+        while missing := [interest for interest in self._interests if not interest.open_on(client)]:
+            for interest in missing:
+                if interest in self._interests:
+                    await interest.open(client)
         for pipeline in list(self._pipelines):
             pipeline.attach(client)
 

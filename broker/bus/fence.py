@@ -10,9 +10,9 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 
-from broker.bus.connection import Bus, PubAck
+from broker.bus.connection import Bus
 from broker.bus.errors import BusError, PublishRefused, PublishUnknown, TailMoved
-from broker.bus.pipeline import WRONG_LAST_SEQUENCE, Outcome, Pipeline
+from broker.bus.pipeline import WRONG_LAST_SEQUENCE, Outcome, Pipeline, PubAck
 from broker.bus.reader import purge
 from broker.bus.streams import Workspace
 
@@ -67,7 +67,7 @@ class FencedLog:
     after that takes a new barrier and a new `FencedLog`.
     """
 
-    def __init__(self, bus: Bus, stream: str, tail: int, window: int) -> None:
+    def __init__(self, stream: str, tail: int, window: int) -> None:
         self.lost = asyncio.Event()
         self.error: BusError | None = None
         self._stream = stream
@@ -76,17 +76,24 @@ class FencedLog:
         self._sent: deque[tuple[str, bytes]] = deque()
         self._answered = asyncio.Event()
         self._pipeline: Pipeline
-        self._forget_notice: Callable[[], None] = bus.on_disconnect(
-            lambda: self._end(PublishUnknown("the connection was lost"))
-        )
+        self._forget_notice: Callable[[], None]
+        self._largest = 0
 
     @classmethod
     async def open(
         cls, bus: Bus, workspace: Workspace, *, tail: int, ack_timeout: float = 5.0, window: int = WINDOW
     ) -> "FencedLog":
-        """Start a term behind a barrier whose new tail is `tail`; `window` must not be over the barrier's width."""
-        log = cls(bus, workspace.log_stream, tail, window)
+        """Start a term behind a barrier whose new tail is `tail`; `window` must not be over the barrier's width.
+
+        Raises `PublishUnknown` without a connection: a term lives on one, and takes what that one's server takes.
+        """
+        log = cls(workspace.log_stream, tail, window)
         log._pipeline = await bus.publisher(timeout=ack_timeout, settled=log._settled)
+        log._forget_notice = bus.on_disconnect(lambda: log._end(PublishUnknown("the connection was lost")))
+        log._largest = bus.largest - HEAD_ROOM
+        if not bus.largest:
+            await log.close()
+            raise PublishUnknown("a term cannot begin: there is no connection at the moment")
         return log
 
     @property
@@ -97,7 +104,7 @@ class FencedLog:
     @property
     def largest(self) -> int:
         """How many bytes an append may have: what the server takes, less the longest header."""
-        return self._pipeline.largest - HEAD_ROOM
+        return self._largest
 
     @property
     def unacknowledged(self) -> list[tuple[str, bytes]]:

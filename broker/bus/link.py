@@ -67,6 +67,16 @@ class Link:
             raise NotConnected(self._no_connection()) from error
         self._keeper = asyncio.create_task(self._keep())
 
+    @property
+    def whole(self) -> bool:
+        """Whether the present client stays; what a fresh one is to have it gets before it is used."""
+        return self._whole and not self.client.is_closed
+
+    @property
+    def largest(self) -> int:
+        """How many bytes of headers and payload together the server has said that it takes; 0 without a connection."""
+        return self.client.max_payload if self._whole and self.client.is_connected else 0
+
     async def ready(self) -> None:
         """Wait for a connection that has all subscriptions."""
         while not (self._whole and self.client.is_connected):
@@ -143,6 +153,7 @@ class Link:
     async def _reopen(self) -> None:
         self._whole = False
         await self._close_client(self.client)
+        self._lost()  # nats-py says nothing when closing fails
         await self._open()
         await self._renew(self.client)
         self._whole = True

@@ -94,11 +94,6 @@ class Pipeline:
         """How many messages are sent and not answered."""
         return len(self._waiting)
 
-    @property
-    def largest(self) -> int:
-        """How many bytes of headers and payload together the server takes; 0 without a connection."""
-        return self._client.max_payload if self._client is not None else 0
-
     def send(self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None) -> asyncio.Future[PubAck]:
         """Send now and return at once; the future gives `PubAck`, `PublishRefused` or `PublishUnknown`.
 

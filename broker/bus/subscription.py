@@ -20,10 +20,16 @@ class Interest:
         self._queue = queue
         self._receive = receive
         self._handle: NatsSubscription | None = None
+        self._client: Wire | None = None
+
+    def open_on(self, client: Wire) -> bool:
+        """Whether `client` has it."""
+        return self._client is client
 
     async def open(self, client: Wire) -> None:
-        """Subscribe on `client`."""
+        """Subscribe on `client`, which must not have it: it would hear everything twice."""
         self._handle = await client.subscribe(self.subject, queue=self._queue, future=Sink(self._receive))
+        self._client = client
 
     async def close(self) -> None:
         """Unsubscribe; a connection that is gone has no subscriptions."""

@@ -29,3 +29,26 @@ async def test_a_client_that_is_lost_while_it_gets_its_subscriptions_is_replaced
     assert link.client.is_connected
     await link.stop_keeping()
     await link.close()
+
+
+async def test_a_client_that_ends_without_a_word_is_told_as_lost_all_the_same(nats_server: Servers) -> None:
+    """nats-py says nothing when the socket fails while it closes; what was under way would be waited for."""
+    told: list[str] = []
+
+    async def renew(_client: Wire) -> None:
+        told.append("renewed")
+
+    link = Link(
+        nats_server.settings,
+        "test",
+        lost=lambda: told.append("lost"),
+        back=lambda: told.append("back"),
+        renew=renew,
+    )
+    await link.connect()
+    await link.client._close(link.client.CLOSED, do_cbs=False)
+    async with asyncio.timeout(30):
+        await link.ready()
+    assert told == ["lost", "renewed", "back"]
+    await link.stop_keeping()
+    await link.close()
