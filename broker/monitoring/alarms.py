@@ -20,6 +20,7 @@ NAMES = {
     "channel_removed": "a removed channel holds back trimming",
     "index_silent": "an index for search and reports is not followed, and holds back trimming",
     "bus_away": "no NATS server answers",
+    "bus_narrow": "NATS takes smaller messages than may be needed",
     "router_missing": "nobody decides",
     "behind": "a process is behind the log",
     "dead_letters": "something could not be decided or sent",

@@ -24,13 +24,12 @@ from adapters.session import Reach, open_session
 from broker.bus.api import Fault, call
 from broker.bus.connection import Bus
 from broker.bus.errors import BusError
-from broker.bus.server import MAX_PAYLOAD
 from broker.bus.streams import Workspace
 from broker.channels.offline import OfflineContext
 from broker.channels.program import Program
 from broker.channels.secret import LENGTH, workspace_secret
 from broker.logs import Scrubber, harmless
-from broker.monitoring.storage import ALARM_AT, disk_share
+from broker.monitoring.storage import ALARM_AT, WIDEN, disk_share, narrow
 from broker.place import BusNotStarted, find_bus
 from broker.settings.source import Source, channel_problem
 from broker.settings.workspace import channel_type, secrets_in
@@ -210,13 +209,9 @@ async def _secret(bus: Bus | None, source: Source) -> bytes:
 def _room(bus: Bus | None) -> Iterable[Finding]:
     """Look whether the bus takes the largest messages: a version of the rules, a person with a long history."""
     taken = bus.largest if bus is not None else 0
-    if not taken:
-        return ()
-    if taken < MAX_PAYLOAD:
-        what = f"NATS takes messages of {taken:,} bytes at most; Trunkline may need {MAX_PAYLOAD:,}"
-        remedy = f"set max_payload: {MAX_PAYLOAD} on every node (deploy/nats/node.conf) and reload it, then restart us"
-        return (_wrong(what, remedy),)
-    return (Finding(what=f"NATS takes messages of {taken:,} bytes", ok=True),)
+    if wrong := narrow(taken):
+        return (_wrong(wrong, WIDEN),)
+    return (Finding(what=f"NATS takes messages of {taken:,} bytes", ok=True),) if taken else ()
 
 
 class _ServerTime(msgspec.Struct):

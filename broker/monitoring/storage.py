@@ -1,4 +1,4 @@
-"""How full the disk of the bus is, and how much each stream holds: gauges, and an alarm before it is too late.
+"""What the bus has room for: how full its disk is, how much each stream holds, how large a message it takes.
 
 A full disk refuses new messages, so that nothing accepted is lost; but then nobody can write to us.
 """
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from broker.bus.connection import Bus
 from broker.bus.errors import BusError
 from broker.bus.reader import stream_state
+from broker.bus.server import MAX_PAYLOAD
 from broker.bus.streams import DEAD_STREAM, Workspace
 from broker.logs import get_logger
 from broker.monitoring.alarms import Board
@@ -22,11 +23,20 @@ ALARM_AT = 0.70
 
 LOOK_EVERY = 30.0
 
+WIDEN = f"set max_payload: {MAX_PAYLOAD} on every node (deploy/nats/node.conf) and reload it, then restart us"
+
 
 def disk_share(folder: Path) -> float:
     """Give the used share, 0 to 1, of the disk that holds ``folder``."""
     usage = shutil.disk_usage(folder)
     return usage.used / ((usage.used + usage.free) or 1)  # as df counts: what is reserved for root is nobody's
+
+
+def narrow(taken: int) -> str:
+    """Say that the bus takes messages of ``taken`` bytes only; empty when that is enough, or not known (0)."""
+    if not 0 < taken < MAX_PAYLOAD:
+        return ""
+    return f"NATS takes messages of {taken:,} bytes at most; Trunkline may need {MAX_PAYLOAD:,}"
 
 
 class Storage:
@@ -68,6 +78,7 @@ class Storage:
         """Read the figures once; a bus that does not answer leaves the old ones."""
         if self._share is not None:
             self._judge(self._share())
+        self._judge_largest(self._bus.largest)
         for name in self._streams:
             try:
                 kept = await stream_state(self._bus, name)
@@ -81,6 +92,13 @@ class Storage:
         """Leave the registry."""
         for gauge in (self._bytes, self._messages, self._disk):
             self._registry.unregister(gauge)
+
+    def _judge_largest(self, taken: int) -> None:
+        if wrong := narrow(taken):
+            text = f"{wrong}. What a longer one is needed for will be put with the dead letters."
+            self._board.raise_("bus_narrow", text=text, remedy=f"{WIDEN[0].upper()}{WIDEN[1:]}.")
+        elif taken:
+            self._board.clear("bus_narrow")
 
     def _judge(self, share: float) -> None:
         self._disk.set(share)

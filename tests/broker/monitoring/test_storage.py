@@ -6,10 +6,12 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from broker.bus.connection import Bus
+from broker.bus.settings import BusSettings
 from broker.bus.streams import ensure_streams
 from broker.monitoring.alarms import Board
 from broker.monitoring.storage import ALARM_AT, Storage, disk_share
 from tests.fixtures.nats import own_workspace
+from tests.fixtures.plain import plain_server
 
 
 def board() -> Board:
@@ -50,3 +52,22 @@ async def test_a_bus_without_the_streams_is_no_reason_to_end(bus: Bus) -> None:
     with capture_logs() as lines:
         await Storage(bus, own_workspace(), CollectorRegistry(), board(), share=None).look()
     assert [line["event"] for line in lines] == ["stream not read"]
+
+
+async def test_a_server_that_takes_less_than_a_record_may_need_is_an_alarm(bus: Bus, tmp_path: Path) -> None:
+    alarms = board()
+    await Storage(bus, own_workspace(), CollectorRegistry(), alarms, share=None).look()
+    assert alarms.alarms == ()
+    with plain_server(tmp_path) as url:
+        narrow = await Bus.connect(BusSettings(servers=(url,)), "test")
+        storage = Storage(narrow, own_workspace(), CollectorRegistry(), alarms, share=None)
+        await storage.look()
+        (alarm,) = alarms.alarms
+        assert alarm.name == "bus_narrow"
+        assert "1,048,576 bytes at most" in alarm.text
+        assert "max_payload: 8388608" in alarm.remedy
+        await narrow.close()
+        await storage.look()
+        assert alarms.alarms == (alarm,), "without a server nobody knows"
+    await Storage(bus, own_workspace(), CollectorRegistry(), alarms, share=None).look()
+    assert alarms.alarms == ()
