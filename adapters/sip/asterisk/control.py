@@ -4,8 +4,7 @@ Nothing is remembered of our own legs but their ids (:mod:`adapters.sip.asterisk
 and whoever reads next goes on. Each order may come twice, and may come for a leg that has just hung up: both is normal.
 """
 
-from collections.abc import Awaitable, Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
 
 from adapters.contract import Context
 from adapters.errors import NotReachable, Refused, SendError
@@ -20,13 +19,8 @@ from adapters.sip.call import TALKING, Event, Kind
 from adapters.sip.ledger import Ledger
 from adapters.sip.settings import SipSettings
 
-
-class Handler(Protocol):
-    """What is done about an event of one type."""
-
-    def __call__(self, event: AriEvent, channel: Channel) -> Awaitable[None]:
-        """Do it."""
-        ...
+Handler = Callable[[AriEvent, Channel], Awaitable[None]]
+"""What is done about an event of one type."""
 
 
 class CallControl:
