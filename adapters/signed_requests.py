@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Mapping, Sequence
+from typing import TypeVar
 
 import aiohttp
 from aiohttp import hdrs, web
@@ -24,6 +25,7 @@ IDEMPOTENCY = "Idempotency-Key"
 LOGGED_AT_ONCE, LOGGED_PER_SECOND = 10, 0.1
 """Refusals in the log, of each fault: anybody can cause them. All are counted."""
 
+Stored = TypeVar("Stored")
 NO_HEADERS: Mapping[str, str] = {}
 RETRY_SCOPE = "Trunkline-Retry-Scope"
 """Of an answer with status 429: ``recipient`` when only this recipient is asked to wait."""
@@ -55,10 +57,10 @@ class Signed:
             raise Rejection(Fault.BAD_SIGNATURE, str(exc)) from exc
         return body
 
-    async def store(self, storing: Awaitable[None]) -> None:
+    async def store(self, storing: Awaitable[Stored]) -> Stored:
         """Wait until something is stored. Raises Rejection."""
         try:
-            await storing
+            return await storing
         except NotAccepted as exc:
             raise Rejection(Fault.NOT_STORED, exc.message) from exc
         except EnvelopeRefused as exc:

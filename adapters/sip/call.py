@@ -48,6 +48,8 @@ TALKING, OVER = 2, 3
 class Event(Struct, frozen=True, kw_only=True):
     """What a source says. ``seq`` names this event among those of its kind; the same twice is the same event.
 
+    ``named``: that is the source's own name of the event, the same whenever and wherever it comes; another name is then
+    another event, whatever we know of the call.
     ``customer`` and ``called`` are URIs or numbers as they were found, ``to`` is the operator's phone, ``at`` is in ms.
     ``duration`` in ms where the source has measured it; of an end that is otherwise reckoned from the answer.
     """
@@ -56,6 +58,7 @@ class Event(Struct, frozen=True, kw_only=True):
     kind: Kind
     at: int
     seq: str
+    named: bool = False
     direction: Literal["in", "out"] = "in"
     customer: str = ""
     name: str = ""
@@ -132,7 +135,8 @@ def advance(call: LiveCall, event: Event, place: Place, *, new_id: str) -> LiveC
         answered_at=event.at if first_answer else call.answered_at,
         seen={**dict(list(call.seen.items())[-MOST_SEEN:]), _name(event): event.seq},
     )
-    return replace(after, last=_envelope(after, event, place, new_id=new_id, again=not first_answer))
+    once = event.kind in ("initiated", "ended", "failed") or (first_answer and not event.named)
+    return replace(after, last=_envelope(after, event, place, new_id=new_id, once=once))
 
 
 def _name(event: Event) -> str:
@@ -150,17 +154,17 @@ def _is_news(call: LiveCall, event: Event) -> bool:
         case "ringing":
             return call.rank < rank or (call.rank == rank and event.to != call.to)
         case "answered":
-            return call.rank < rank or (call.rank == rank and call.held and event.seq != LISTED)
+            again = event.named or (call.held and event.seq != LISTED)
+            return call.rank < rank or (call.rank == rank and again)
         case "held":
-            return call.rank <= rank and not call.held
+            return call.rank <= rank and (event.named or not call.held)
         case "transferred":
             return call.rank <= rank
         case _:
             return call.rank < rank
 
 
-def _envelope(call: LiveCall, event: Event, place: Place, *, new_id: str, again: bool) -> Envelope:
-    once = event.kind in ("initiated", "ended", "failed") or (event.kind == "answered" and not again)
+def _envelope(call: LiveCall, event: Event, place: Place, *, new_id: str, once: bool) -> Envelope:
     return Envelope(
         id=new_id,
         at=event.at,

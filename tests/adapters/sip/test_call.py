@@ -118,6 +118,17 @@ def test_a_list_of_calls_does_not_say_that_nobody_is_on_hold() -> None:
     assert advance(call, event("answered", LISTED), POLAND, new_id="x") is None
 
 
+def test_an_event_with_a_name_of_its_own_is_told_by_it_whatever_is_known_of_the_call() -> None:
+    """Who has not seen what came before must call it the same, and must not take it for a repetition."""
+    resumed = event("answered", "e-5", named=True)
+    call, told = live(FIRST, event("answered", "e-3", named=True), event("held", "e-4", named=True), resumed)
+    _, fresh = live(resumed)
+    assert told[-1].native_id == fresh[-1].native_id == "c-1/answered/e-5"
+    for kind in ("held", "answered"):
+        assert advance(call, event(kind, "e-6", named=True), POLAND, new_id="x") is not None
+        assert advance(replace(call, held=True), event(kind, LISTED, named=True), POLAND, new_id="x") is not None
+
+
 def test_a_recording_that_is_ready_ends_no_hold() -> None:
     _, told = live(FIRST, event("answered"), event("held", "2"), event("recording", "3"), event("answered", "4"))
     assert kinds(told) == ["initiated", "answered", "held", "recording", "answered"]

@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 from yarl import URL
 
 from adapters.contract import Context, Finding
@@ -18,6 +19,8 @@ from adapters.rejection import Fault, Rejection, decode
 from adapters.signed_requests import Signed
 from adapters.sip.call import LONGEST_ID, Event, Kind, LiveCall, Place, advance, begin
 from adapters.sip.causes import Cause
+from adapters.sip.pbx.notes import Notes
+from adapters.sip.pbx.recordings import Recordings
 from adapters.sip.settings import SipSettings
 from normalizer.address import AddressError
 from normalizer.content import Count, ShortText
@@ -25,8 +28,6 @@ from normalizer.content import Count, ShortText
 EVENTS = "/events"
 TIMEOUT = 10.0
 TOLERANCE = 300.0
-MOST_CALLS = 10_000
-"""Calls remembered by this process; the oldest is forgotten first, and then merely said again."""
 
 
 class IncomingEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,6 +46,11 @@ class IncomingEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     q850: Annotated[int, Meta(ge=0, le=127)] = 0
     reason: ShortText = ""
     duration: Count | None = None
+    recording: Annotated[str, Meta(max_length=2_000)] = ""
+
+    def __post_init__(self) -> None:
+        if self.recording and self.event != "recording":
+            raise ValueError("`recording` is for the event of that name")
 
 
 class Wish(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,6 +70,7 @@ def to_event(found: IncomingEvent, *, now: int) -> Event:
         kind=found.event,
         at=now if found.at is None else found.at,
         seq=found.id,
+        named=True,
         direction=found.direction,
         customer=found.customer,
         name=found.name,
@@ -83,7 +90,8 @@ class AnyPbx:
         self._context = context
         self._place = Place(context.channel, settings.country)
         self._signed = Signed(context, settings.secrets, timeout=TIMEOUT, tolerance=TOLERANCE)
-        self._calls: dict[str, LiveCall] = {}
+        self._notes = Notes(context.memory)
+        self._recordings = Recordings(settings, context)
         self._turns: Locks[str] = Locks()
 
     async def check(self) -> Sequence[Finding]:
@@ -111,27 +119,34 @@ class AnyPbx:
     async def _events(self, request: web.Request) -> web.Response:
         try:
             found = decode(await self._signed.read(request, EVENTS), IncomingEvent)
-            async with self._turns.of(found.call):
-                news = await self._take(to_event(found, now=self._context.now()))
+            news = await self._signed.store(self._take(found))
         except Rejection as rejection:
             return self._signed.reject(rejection)
         self._context.count("taken" if news else "no_news")
         return web.json_response({"ok": True, "id": found.id, "news": news})
 
-    async def _take(self, event: Event) -> bool:
-        """Store an event; False where it is no news. Raises Rejection."""
+    async def _take(self, found: IncomingEvent) -> bool:
+        """Store an event; False where it is no news. Raises Rejection, NotAccepted, EnvelopeRefused."""
+        event = to_event(found, now=self._context.now())
+        if found.recording:
+            media, reason = await self._recordings.fetch(
+                found.recording, key=f"{found.call} {found.id}", duration=found.duration
+            )
+            event = replace(event, recording=media, reason=reason or event.reason)
+        async with self._turns.of(event.call):
+            call = await self._notes.find(event.call) or self._begin(event)
+            after = advance(call, event, self._place, new_id=self._context.new_id())
+            if after is None or after.last is None:
+                return False
+            await self._context.accept(after.last)
+            await self._notes.keep(after)
+        return True
+
+    def _begin(self, event: Event) -> LiveCall:
         try:
-            before = self._calls.get(event.call) or begin(event, self._place, now=self._context.now())
+            return begin(event, self._place, now=self._context.now())
         except AddressError as exc:
             raise Rejection(Fault.INVALID, str(exc), "$.customer") from exc
-        after = advance(before, event, self._place, new_id=self._context.new_id())
-        if after is None or after.last is None:
-            return False
-        await self._signed.store(self._context.accept(after.last))
-        self._calls[event.call] = after
-        if len(self._calls) > MOST_CALLS:
-            del self._calls[next(iter(self._calls))]
-        return True
 
     # --- out ---
 
