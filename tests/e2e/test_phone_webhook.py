@@ -183,6 +183,8 @@ async def test_kills_of_either_node_lose_and_double_nothing(running: PbxInstalla
         ends = [one for name in anna.mine for one in news(anna, name) if one["event"] == "ended"]
         assert {end["duration"] for end in ends} == {5_000}
         await close(anna)
+    for node in running.nodes:
+        running.wait_ready(node, ["pbx"])
 
 
 async def _talk(running: PbxInstallation, pbx: Pbx, call: str, customer: str) -> None:
