@@ -42,6 +42,7 @@ class Draft:
     """One step. ``emit`` applies a fact at once, so that what is decided next sees it.
 
     ``now`` goes back only where the bus's clock was set back by more than its nodes may differ.
+    ``largest`` is how many bytes of a record can be stored.
     ``line`` is whose record this becomes, ``freed`` are operators who may have room now, ``parked`` people who left.
     """
 
@@ -52,6 +53,7 @@ class Draft:
         "facts",
         "freed",
         "input",
+        "largest",
         "line",
         "now",
         "parked",
@@ -62,12 +64,13 @@ class Draft:
         "why",
     )
 
-    def __init__(self, change: Change, now: int, consumed: int, around: Surroundings) -> None:
+    def __init__(self, change: Change, now: int, consumed: int, around: Surroundings, largest: int) -> None:
         change.now = now
         self.change = change
         self.state: State = change.state
         self.now = now
         self.input = consumed
+        self.largest = largest
         self.policy = around.policy
         self.waiting = around.waiting
         self.release = around.release

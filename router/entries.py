@@ -13,7 +13,7 @@ from router.draft import Draft
 from router.hours import is_open
 from router.people import Conversation, Person
 from router.phone import live_calls
-from router.policy import SURE, languages
+from router.policy import MOST_LANGUAGES, SURE, languages
 from router.queueing import answer_due, leave, withdraw
 
 SEEN_FOR = 48 * 3_600_000
@@ -125,7 +125,7 @@ def _news_of_language(conversation: Conversation, envelope: Envelope) -> tuple[s
     if not isinstance(content, Text) or content.language is None or content.language.confidence < SURE:
         return ()
     code = content.language.code.partition("-")[0].lower()
-    return () if code == known[0] else (code, *(other for other in known if other != code))
+    return () if code == known[0] else (code, *(other for other in known if other != code))[:MOST_LANGUAGES]
 
 
 def keep_parking(d: Draft, conversation: Conversation) -> None:

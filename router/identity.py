@@ -9,6 +9,9 @@ from router.phone import live_calls
 from router.queueing import answer_due
 from router.rights import find_person
 
+MOST_ADDRESSES = 250
+"""Of one person: nobody has more, and all of them travel in one message."""
+
 
 def person_line(person: str) -> str:
     """Name the line of a person's own records."""
@@ -20,6 +23,8 @@ def link(d: Draft, command: Command, action: Link) -> None:
     person, other = find_person(d, action.person), find_person(d, action.other)
     if person is other:
         raise Refused("same_person", "Both are the same person already.", now=person.id)
+    if len(person.addresses) + len(other.addresses) > MOST_ADDRESSES:
+        raise Refused("too_many_addresses", f"Both have over {MOST_ADDRESSES} addresses together: no customer does.")
     d.line = person_line(person.id)
     going_on = _by_age(d, person, other)
     for address in other.addresses:

@@ -13,6 +13,8 @@ from router.rules import ChannelRule, Hours, Need, OperatorRule, Route, Rules, W
 
 SURE = 0.8
 """A language found with less confidence is a guess: then every language of the customer will do from the start."""
+MOST_LANGUAGES = 8
+"""Remembered of a customer: what speaks for more is no customer."""
 NATIVE = 7
 
 _DEFAULT = Route(name="")
@@ -186,4 +188,4 @@ def languages(envelope: Envelope) -> tuple[tuple[str, ...], bool]:
     if not found:
         return (), True
     codes = tuple(dict.fromkeys(language.code.partition("-")[0].lower() for language in found))
-    return codes, found[0].confidence >= SURE
+    return codes[:MOST_LANGUAGES], found[0].confidence >= SURE

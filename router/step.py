@@ -238,7 +238,7 @@ class Machine:
         return self._finish(self._poisoned(draft, cause, ref, too_large), cause, ref, by, ())
 
     def _draft(self) -> Draft:
-        return Draft(Change(self.state), self._now, self._input, self._around)
+        return Draft(Change(self.state), self._now, self._input, self._around, self.largest)
 
     def _poisoned(self, failed: Draft, cause: Cause, ref: str, error: Exception) -> Draft:
         """Refuse what no step can take; it belongs to the dead letters."""

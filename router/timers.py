@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Final
+
+import msgspec
 
 from router import deadlines
 from router import facts as f
@@ -13,12 +16,16 @@ from router.evolve import gather
 from router.identity import person_line
 from router.matching import others_could
 from router.parking import settle_idle, wake_in_time
+from router.people import PersonRecord
 from router.phone import live_calls
 from router.phone_orders import hush
 from router.presence import abandon, lose_node, sign_out
 from router.queueing import after_offer, end_offer, exclusion, leave, patience, place, send_back
 from router.record import Why
 from router.talking import hold
+
+LARGEST_PARKED: Final = 2_000_000
+"""Bytes of a person's record; who has more stays in memory until conversations have gone to the archive."""
 
 
 def _offer_ran_out(d: Draft, about: str) -> None:
@@ -84,12 +91,18 @@ def _park(d: Draft, name: str) -> None:
     conversations = [d.state.conversations[one] for one in (*person.past, person.conversation) if one is not None]
     if any(one.status != "closed" for one in conversations):
         return
-    if any(one.owner is not None or live_calls(one) for one in conversations):
+    record = gather(d.state, name)
+    if any(one.owner is not None or live_calls(one) for one in conversations) or _is_too_large(d, record):
         later = d.now + max(d.rules.times.park_person, 1_000)
         d.emit(f.TimerSet(timer=timer_id(deadlines.PARK, name), due=later))
         return
-    d.parked.append(gather(d.state, name))
+    d.parked.append(record)
     d.emit(f.PersonParked(person=name))
+
+
+def _is_too_large(d: Draft, record: PersonRecord) -> bool:
+    """Whether somebody could not be written to the store, or not be brought back: two may come back in one record."""
+    return len(msgspec.json.encode(record)) > min(LARGEST_PARKED, d.largest // 4)
 
 
 TIMERS: Mapping[str, Callable[[Draft, str], None]] = MappingProxyType(

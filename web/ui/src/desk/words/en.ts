@@ -528,5 +528,6 @@ export const en = {
   "refused.same_person": "Both are the same customer already.",
   "refused.unknown_person": "There is no such customer.",
   "refused.only_address": "It is the only address: there is nothing to separate.",
+  "refused.too_many_addresses": "Together they have too many addresses to be one customer.",
   "refused.no_address": "The address does not belong to this customer.",
 } as const;

@@ -575,5 +575,6 @@ export const pl: Words = {
   "refused.same_person": "To już ten sam klient.",
   "refused.unknown_person": "Nie ma takiego klienta.",
   "refused.only_address": "To jedyny adres: nie ma czego oddzielać.",
+  "refused.too_many_addresses": "Razem mają za dużo adresów jak na jednego klienta.",
   "refused.no_address": "Ten adres nie należy do tego klienta.",
 };

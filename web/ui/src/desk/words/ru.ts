@@ -569,5 +569,6 @@ export const ru: Words = {
   "refused.same_person": "Это уже один и тот же клиент.",
   "refused.unknown_person": "Такого клиента нет.",
   "refused.only_address": "Это единственный адрес: отделять нечего.",
+  "refused.too_many_addresses": "Вместе у них слишком много адресов для одного клиента.",
   "refused.no_address": "Этот адрес не принадлежит этому клиенту.",
 };
