@@ -129,9 +129,8 @@ class AnyPbx:
         """Store an event; False where it is no news. Raises Rejection, NotAccepted, EnvelopeRefused."""
         event = to_event(found, now=self._context.now())
         if found.recording:
-            media, reason = await self._recordings.fetch(
-                found.recording, key=f"{found.call} {found.id}", duration=found.duration
-            )
+            key = msgspec.json.encode([found.call, found.id]).decode()
+            media, reason = await self._recordings.fetch(found.recording, key=key, duration=found.duration)
             event = replace(event, recording=media, reason=reason or event.reason)
         async with self._turns.of(event.call):
             call = await self._notes.find(event.call) or self._begin(event)

@@ -219,7 +219,7 @@ class TestContract(AdapterContract[Simulator]):
     # --- recordings ---
 
     async def recorded(self, rig: Rig[Simulator], recording: str, **changes: object) -> HttpAnswer:
-        told = post(event="recording", id="e-9", recording=recording, **changes)
+        told = post(**{"event": "recording", "id": "e-9", "recording": recording, **changes})
         return await rig.post(told, self.sign(rig, told))
 
     def heard(self, rig: Rig[Simulator]) -> Call:
@@ -252,6 +252,12 @@ class TestContract(AdapterContract[Simulator]):
         assert (await self.recorded(rig, f"{rig.peer.url}/c-1.wav")).status == 503
         assert (await self.recorded(rig, f"{rig.peer.url}/c-1.wav")).status == 200
         assert list(rig.context.files.files.values()) == [WAV]
+
+    async def test_each_call_has_its_own_recordings_whatever_its_id(self, rig: Rig[Simulator]) -> None:
+        for call, name, content in (("a b", "c", b"one"), ("a", "b c", b"another")):
+            rig.peer.will(Answer(body=content), on="^GET ")
+            await self.recorded(rig, f"{rig.peer.url}/c-1.wav", call=call, id=name)
+        assert list(rig.context.files.files.values()) == [b"one", b"another"]
 
     @pytest.mark.parametrize(
         "faults",
