@@ -5,7 +5,7 @@ Other than at Twilio our files are fetched before a request is answered, so that
 
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from typing import Any
 
@@ -18,6 +18,7 @@ from yarl import URL
 
 from adapters.testing.peer import Shown
 from adapters.testing.simulator import Simulator
+from adapters.testing.steps import Fault
 from adapters.testing.twilio_rules import (
     FILE_LIMIT,
     IMAGE_LIMIT,
@@ -37,6 +38,13 @@ OWN_SMS = "+14155550100"
 TEMPLATE = "HX" + "c3" * 16
 TEMPLATE_TEXT = "Hello {{1}}, your order {{2}} is ready."
 PAGE = 50
+
+_POOLS: dict[str, tuple[str, str, Callable[[str], bool]]] = {
+    "PhoneNumbers": ("phone_numbers", "phone_number", lambda number: number.startswith("+")),
+    "ShortCodes": ("short_codes", "short_code", str.isdecimal),
+    "ChannelSenders": ("senders", "sender", lambda number: number.startswith(WHATSAPP)),
+}
+"""What each list of a service's senders is called, which field names the sender, and who is in it."""
 
 
 class File(Struct, frozen=True, kw_only=True):
@@ -75,6 +83,8 @@ class Kept(Struct, kw_only=True):
 class TwilioApi(Simulator):
     """The API. ``senders`` are our numbers and the webhook of each, ``templates`` the approved texts by Content SID.
 
+    ``services`` are Messaging Services and their numbers.
+
     ``course`` is what becomes of a message, ``outcomes`` what becomes of the next ones; ``typed`` are the messages at
     which an operator was seen typing.
     """
@@ -84,6 +94,7 @@ class TwilioApi(Simulator):
     def __init__(self) -> None:
         super().__init__()
         self.senders: dict[str, str] = {OWN: "", OWN_SMS: ""}
+        self.services: dict[str, Sequence[str]] = {}
         self.templates = {TEMPLATE: TEMPLATE_TEXT}
         self.messages: dict[str, Kept] = {}
         self.course: Sequence[News] = (News(status="sent"), News(status="delivered"))
@@ -101,11 +112,19 @@ class TwilioApi(Simulator):
             web.get(f"{account}/Messages/{{sid}}/Media/{{media}}", self._guard(self._redirect_media)),
             web.delete(f"{account}/Messages/{{sid}}/Media/{{media}}", self._guard(self._delete_media)),
             web.get(f"{account}/IncomingPhoneNumbers.json", self._guard(self._numbers)),
+            web.get("/v1/Services/{sid}", self._guard(self._service)),
+            web.get("/v1/Services/{sid}/{kind:PhoneNumbers|ShortCodes|ChannelSenders}", self._guard(self._pool)),
             web.get("/v2/Channels/Senders", self._guard(self._senders)),
             web.get("/v1/Content/{sid}", self._guard(self._template)),
             web.post("/v2/Indicators/Typing.json", self._guard(self._typing)),
             web.get("/_cdn/{sid}/{media}", self._serve_media),
         ]
+
+    async def _meet(self, fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Date every answer by this simulator's clock, as Twilio does by its own."""
+        answer = await super()._meet(fault, request, handler)
+        answer.headers.setdefault(hdrs.DATE, formatdate(self.now() / 1_000, usegmt=True))
+        return answer
 
     def start_status(self, kept: Kept, news: Sequence[News]) -> None:
         """Begin to tell what becomes of a message."""
@@ -258,6 +277,24 @@ class TwilioApi(Simulator):
             if number.startswith(WHATSAPP)
         ]
         return web.json_response({"meta": {"key": "senders", "page": 0, "next_page_url": None}, "senders": found})
+
+    async def _service(self, request: web.Request) -> web.Response:
+        numbers = self._numbers_of(request)
+        url = self.senders.get(next(iter(numbers), ""), "")
+        hooks = {"inbound_request_url": url, "fallback_url": url, "use_inbound_webhook_on_number": False}
+        return web.json_response({"sid": request.match_info["sid"], **hooks})
+
+    async def _pool(self, request: web.Request) -> web.Response:
+        key, field, belongs = _POOLS[request.match_info["kind"]]
+        found = [{"sid": new_sid("PN"), field: number} for number in self._numbers_of(request) if belongs(number)]
+        return web.json_response({"meta": {"key": key, "page": 0, "next_page_url": None}, key: found})
+
+    def _numbers_of(self, request: web.Request) -> Sequence[str]:
+        """Give the senders of the service of a path. Raises Refusal."""
+        numbers = self.services.get(request.match_info["sid"])
+        if numbers is None:
+            raise Refusal(20404, f"The requested resource {request.path} was not found", 404)
+        return numbers
 
     async def _template(self, request: web.Request) -> web.Response:
         text = self.templates.get(request.match_info["sid"])

@@ -17,6 +17,7 @@ from adapters.contract import Context
 from adapters.errors import EnvelopeRefused, NotAccepted, SendError
 from adapters.twilio.errors import ApiError
 from adapters.twilio.media import NotFetched
+from adapters.twilio.pool import read_pool
 from adapters.twilio.settings import API, TwilioSettings
 from adapters.twilio.statuses import Statuses
 from adapters.twilio.wire import ATTRIBUTES, Incoming, MediaRef
@@ -124,19 +125,22 @@ class CatchUp:
         self._context.count("caught_up")
 
     async def _listed(self, since: int, until: int) -> AsyncIterator[Incoming]:
-        for number in self._settings.own or (None,):
+        own, service = self._settings.own, self._settings.messaging_service_sid
+        pool = frozenset() if own else await read_pool(self._client, service)
+        for number in own or (None,):
             wanted = {"to": number} if number else {}
             after = datetime.fromtimestamp(since / 1_000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
             found = await self._client.messages.stream_async(**wanted, date_sent_after=after, page_size=PAGE)
             async for message in found:
                 at = _milliseconds(message)
-                if self._is_ours(message) and message.sid not in self._taken and since <= at <= until:
+                if self._is_ours(message, pool) and message.sid not in self._taken and since <= at <= until:
                     yield await self._read(message, at)
 
-    def _is_ours(self, message: Any) -> bool:  # noqa: ANN401 - the library ships no type information
+    def _is_ours(self, message: Any, pool: frozenset[str]) -> bool:  # noqa: ANN401 - the library ships no type information
         """Where no number is named all messages of the account are listed: those of other programs' numbers too."""
         service = self._settings.messaging_service_sid
-        return message.direction == "inbound" and bool(self._settings.own or message.messaging_service_sid == service)
+        ours = bool(self._settings.own) or message.messaging_service_sid == service or message.to in pool
+        return message.direction == "inbound" and ours
 
     async def _read(self, message: Any, at: int) -> Incoming:  # noqa: ANN401 - the library ships no type information
         files: tuple[MediaRef, ...] = ()

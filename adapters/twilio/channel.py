@@ -13,9 +13,18 @@ from aiohttp import web
 from multidict import MultiDict
 
 from adapters.contract import Adapter, Context, Finding, Sent, TemplateText
-from adapters.errors import EnvelopeRefused, NotAccepted, OutcomeUnknown, Refused, SendError
+from adapters.errors import (
+    ChannelError,
+    EnvelopeRefused,
+    NotAccepted,
+    OutcomeUnknown,
+    Refused,
+    SendError,
+    TryLater,
+)
 from adapters.locks import Locks
 from adapters.pace import Pace, Rate
+from adapters.twilio.calls import Calls
 from adapters.twilio.catch_up import CatchUp, Taken
 from adapters.twilio.checks import Checks
 from adapters.twilio.client import Transport, make_client
@@ -44,6 +53,11 @@ EMPTY = "<Response/>"
 
 LOGGED_AT_ONCE, LOGGED_PER_SECOND = 10, 0.1
 CLOCKS_DIFFER = 2_000
+"""Milliseconds by which a message may seem to be older than the request for it: Twilio gives whole seconds."""
+
+LATE = 10_000
+"""Milliseconds by which a message may be younger than the end of the request for it, as clocks go."""
+
 MOST_LISTED = 50
 KNOWN_USERS = 10_000
 
@@ -68,7 +82,7 @@ class Twilio(Adapter):
         self._taken = Taken()
         self._notes = SentNotes(context)
         self._statuses = Statuses(settings, context, self._client, self._notes)
-        self._sent: OrderedDict[str, str] = OrderedDict()
+        self._calls = Calls(context, self._twilio_now)
         self._users: OrderedDict[str, None] = OrderedDict()
         self._addressing: Locks[str] = Locks()
         self._turns: Locks[str] = Locks()
@@ -283,7 +297,8 @@ class Twilio(Adapter):
         if receipt is None:
             self.context.log.warning("twilio.unknown_status", status=status.status[:40])
             return
-        self._remember(status.sid, outbound)
+        if status.sid:
+            self._calls.learn(outbound, status.sid)
         await self.context.report(receipt, stored=True)
         self.context.count(f"status_{receipt.state.value}")
 
@@ -293,72 +308,80 @@ class Twilio(Adapter):
         """Create one message. It counts as sent when Twilio has taken it; delivery comes as a status."""
         check_window(outbound, self.settings, self.context.now())
         message = self._message(outbound)
+        await self._calls.begin(outbound.id, message.to)
         try:
             created = await self._client.messages.create_async(
                 **message.parameters, status_callback=f"{self._base}/status?id={outbound.id}"
             )
         except ApiError as exc:
-            raise to_send_error(exc) from exc
+            raise self._failed(outbound, to_send_error(exc)) from exc
+        except TryLater as exc:
+            raise self._failed(outbound, exc) from exc
         self._remember(created.sid or "", outbound.id)
-        self._note(created.sid or "", outbound.id)
         return Sent(native_id=created.sid or "")
 
     async def find(self, outbound: Outbound) -> Sent | None:
         """Look for a message of unknown outcome in Twilio's list.
 
         That it is not there proves nothing, since a request may still be under way: then it stays unknown until its
-        status callback comes, which names it.
+        status callback comes, which names it. So it does where one that is there may as well be another one of ours.
 
         Raises:
             Refused: it is there, and has failed.
-            OutcomeUnknown: it is not there (yet).
+            OutcomeUnknown: it is not there (yet), or nobody can tell which one it is.
+            NotAccepted: what was sent at that time cannot be read now.
         """
-        known = next((sid for sid, ours in self._sent.items() if ours == outbound.id), "")
-        if known:
-            return Sent(native_id=known)
-        message = self._message(outbound)
+        message, reach = self._message(outbound), self.pace.call_timeout + LATE
+        past = await self._calls.look(outbound.id, message.to, reach)
+        if past is not None and past.sid:
+            return Sent(native_id=past.sid)
+        if past is None or not past.alone:
+            raise OutcomeUnknown("not_told", "Twilio's list would not tell this message from others")
         sender = {"from_": message.from_} if message.from_ else {}
         try:
             listed = await self._client.messages.list_async(to=message.to, **sender, limit=MOST_LISTED)
         except ApiError as exc:
             raise OutcomeUnknown("not_told", f"Twilio cannot tell now (status {exc.status})") from exc
-        pages: dict[int, dict[str, str]] = {}
-        alike = [one for one in listed if self._may_be(one, message, outbound)]
-        found = [one for one in alike if await self._statuses.whose(one, pages) in ("", outbound.id)]
+        span = range(past.at // 1_000 * 1_000 - CLOCKS_DIFFER, past.at + reach)
+        found = [one for one in listed if one.sid not in past.others and _may_be(one, message, span)]
         if len(found) != 1:
             raise OutcomeUnknown("not_found", "Twilio's list does not show whether the message was sent")
+        self._remember(found[0].sid, outbound.id)
         if STATES.get(found[0].status) is ReceiptState.FAILED:
             code = str(found[0].error_code or found[0].status)
             raise Refused(code, describe(str(found[0].error_code or "")))
-        self._note(found[0].sid, outbound.id)
         return Sent(native_id=found[0].sid)
 
     def _message(self, outbound: Outbound) -> Message:
         return to_message(outbound, self.settings, link=self._links.make)
 
-    def _may_be(self, listed: Any, message: Message, outbound: Outbound) -> bool:  # noqa: ANN401 - the library has no types
-        created: datetime = listed.date_created or datetime.fromtimestamp(0, UTC)
-        return (
-            str(listed.direction).startswith("outbound")
-            and created.timestamp() * 1_000 >= outbound.at // 1_000 * 1_000 - CLOCKS_DIFFER
-            and self._sent.get(listed.sid, outbound.id) == outbound.id
-            and same(
-                message,
-                to=listed.to,
-                sender=listed.from_ or "",
-                body=listed.body or "",
-                files=(listed.num_media or "0") != "0",
-            )
-        )
+    def _failed(self, outbound: Outbound, error: ChannelError) -> ChannelError:
+        """Note of what was certainly not sent that it was not; then nothing in Twilio's list is it."""
+        if not isinstance(error, OutcomeUnknown):
+            self._calls.drop(outbound.id)
+        return error
 
-    def _note(self, sid: str, outbound: str) -> None:
-        """Note it for the time when its status callbacks do not reach us."""
+    def _remember(self, sid: str, outbound: str) -> None:
+        """Note whose a message of Twilio is: so that it is taken for no other, and for when its statuses are missed."""
+        if sid:
+            self._calls.learn(outbound, sid)
         if sid and self.settings.catch_up > 0:
             self._notes.add(sid, outbound)
 
-    def _remember(self, sid: str, outbound: str) -> None:
-        """Note whose message of Twilio is whose of ours, so that none is taken for another one's."""
-        if sid:
-            self._sent[sid] = outbound
-        if len(self._sent) > KNOWN_USERS:
-            self._sent.popitem(last=False)
+    def _twilio_now(self) -> int:
+        return self.context.now() + round((self._transport.skew or 0.0) * 1_000)
+
+
+def _may_be(listed: Any, message: Message, span: range) -> bool:  # noqa: ANN401 - the library has no types
+    created: datetime = listed.date_created or datetime.fromtimestamp(0, UTC)
+    return (
+        str(listed.direction).startswith("outbound")
+        and int(created.timestamp()) * 1_000 in span
+        and same(
+            message,
+            to=listed.to,
+            sender=listed.from_ or "",
+            body=listed.body or "",
+            files=(listed.num_media or "0") != "0",
+        )
+    )

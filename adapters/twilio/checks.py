@@ -14,6 +14,7 @@ from adapters.contract import Context, Finding
 from adapters.errors import BadCredentials, BadSettings, NotReachable, SendError
 from adapters.twilio.client import Transport, is_local
 from adapters.twilio.errors import ApiError
+from adapters.twilio.pool import read_pool
 from adapters.twilio.settings import API, WHATSAPP, TemplateSettings, TwilioSettings
 from adapters.twilio.signature import SIGNATURE
 
@@ -155,6 +156,18 @@ class Checks:
             yield Finding(what="the Messaging Service leaves webhooks to its numbers", ok=True)
         else:
             yield self._pointing("the Messaging Service", found.inbound_request_url, found.fallback_url)
+        if not self._settings.own:
+            yield self._senders_of(await self._ask(read_pool(self._client, sid)))
+
+    def _senders_of(self, pool: frozenset[str]) -> Finding:
+        """Say whether messages that no webhook brought will be known as ours: see :mod:`adapters.twilio.pool`."""
+        if pool:
+            return Finding(what=f"the Messaging Service has {len(pool)} senders", ok=True)
+        return Finding(
+            what="the Messaging Service shows no sender: messages whose webhook fails may not be found",
+            ok=False,
+            remedy="name the numbers in `from`, or let the `api_key` read the service's senders, and give it some",
+        )
 
     def _pointing(self, what: str, url: str | None, fallback: str | None) -> Finding:
         """Say whether a webhook leads to us; a fragment (``#rc=2``) is for Twilio alone."""

@@ -147,7 +147,11 @@ class TwilioSettings(
     ] = Duration(300_000)
     timeout: Annotated[Duration, Meta(description="How long one request to Twilio may take.")] = Duration(15_000)
     retry_for: Annotated[
-        Duration, Meta(description="What could not be sent for this long is given up; 6d at most.")
+        Duration,
+        Meta(
+            description="What could not be sent for this long is given up; 6d at most. Above 1d, what is refused for a "
+            "day is tried again after it, and holds its conversation up until then."
+        ),
     ] = Duration(86_400_000)
     per_second: Annotated[float, Meta(gt=0, description="The most messages a second; WhatsApp takes 80 a number.")] = (
         80.0

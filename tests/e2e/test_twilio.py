@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from adapters.testing.steps import After, Cut
+from adapters.pace import Pace
+from adapters.testing.steps import After, Cut, Hang
 from adapters.testing.twilio import ACCOUNT, CUSTOMER, OWN, OWN_SMS, TOKEN, File, News, TwilioSimulator, Write
 from broker.bus.server import free_port
 from tests.e2e.anna import all_answered, anna_of, available, balance, close, outcomes, receipts, until
@@ -23,6 +24,8 @@ PARTS = {"router": ["router"], "desk": ["desk"], "wa": ["wa"]}
 CUSTOMERS = 4
 ROUNDS = 4
 SETTLED = 120.0
+FINDS = Pace().finds
+LIST = f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json?"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00" + b"\x00" * 64
 
 
@@ -109,6 +112,41 @@ async def test_kills_of_the_channel_lose_and_double_nothing(running: Installatio
         shown = outcomes(anna)
         await close(anna)
     balance(shown, Counter(kept.body for kept in twilio.sent), written)
+
+
+async def test_an_equal_answer_before_a_kill_is_not_taken_for_the_one_that_did_not_arrive(
+    running: Installation, twilio: TwilioSimulator
+) -> None:
+    """What was sent within the last second before the kill stands in Twilio's list, and says the same."""
+    customer, channel = "whatsapp:+48600100400", running.parts["wa"]
+    twilio.course = ()  # no status tells which one it is about
+
+    def states() -> list[str]:
+        items = anna.items.get(conversation, {}).values()
+        return sorted(str(item.get("receipt", "queued")) for item in items if item["kind"] == "reply")
+
+    def looked() -> int:
+        return sum(found.path.startswith(LIST) and "48600100400" in found.path for found in twilio.requests)
+
+    async with anna_of(running, answering=False) as anna:
+        await available(anna)
+        await twilio.write(Write(sender=customer, body="Two things, please"))
+        await until(lambda: anna.mine, "anna has the conversation")
+        [conversation] = anna.mine
+        anna.reply(conversation, "ok")
+        await until(lambda: twilio.sent, "the first one is sent")
+        twilio.will(Hang())
+        anna.reply(conversation, "ok")
+        await until(lambda: len(twilio.sends) == 2, "the second one is on its way")
+        channel.signal(signal.SIGKILL)
+        before = looked()
+        channel.start()
+        await until(lambda: looked() - before >= FINDS, "Twilio was asked for it as often as it is", SETTLED)
+        await until(lambda: states() == ["sent", "unknown"], "one is sent, nobody knows of the other")
+        await asyncio.sleep(1)  # what the last look has found would be told by now
+        assert states() == ["sent", "unknown"]
+        assert len(twilio.sent) == 1
+        await close(anna)
 
 
 _numbers = itertools.count(1)

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.errors import NotAccepted
 from adapters.testing.steps import Answer
-from adapters.testing.twilio import OWN, File, Write
+from adapters.testing.twilio import OWN, OWN_SMS, File, TwilioSimulator, Write
 from adapters.twilio.catch_up import PAGE, PATIENCE, CatchUp
 from adapters.twilio.errors import ApiError
 from adapters.twilio.media import NotFetched
@@ -16,6 +16,7 @@ from tests.adapters.twilio.conftest import ADDRESS, Connect, Line
 from tests.adapters.twilio.test_inbound import PNG
 
 MINUTE = 60_000
+SERVICE = "MG" + "d4" * 16
 
 
 def sweeper(line: Line) -> CatchUp:
@@ -43,14 +44,44 @@ async def test_what_was_missed_is_taken_in_once_oldest_first(line: Line) -> None
 
 
 async def test_messages_to_numbers_of_other_programs_of_the_account_are_left_alone(connect: Connect) -> None:
-    service = "MG" + "d4" * 16
+    service = SERVICE
     line = await connect(numbers=[], messaging_service_sid=service)
+    line.simulator.services[service] = []
     await sweeper(line).sweep()
     line.simulator.receive(Write(to="+14155550199", body="to the sales department's own program"))
+    line.simulator.receive(Write(to="+14155550198", body="to its service")).service = "MG" + "e5" * 16
     line.simulator.receive(Write(body="to us")).service = service
     line.context.time += 2 * MINUTE
     assert await sweeper(line).sweep() == 1
     assert [one.content for one in line.context.accepted] == [Text(text="to us")]
+
+
+@pytest.mark.parametrize("number", [OWN, OWN_SMS, "60060"])
+async def test_a_message_to_a_number_of_the_service_is_ours_where_the_list_does_not_say_so(
+    connect: Connect, simulator: TwilioSimulator, number: str
+) -> None:
+    simulator.services[SERVICE] = [OWN, OWN_SMS, "60060"]
+    line = await connect(numbers=[], messaging_service_sid=SERVICE)
+    await sweeper(line).sweep()
+    line.simulator.receive(Write(to="+14155550199", body="to the sales department's own program"))
+    missed = line.simulator.receive(Write(to=number, body="to us"))
+    line.context.time += 2 * MINUTE
+    assert await sweeper(line).sweep() == 1
+    assert [one.native_id for one in line.context.accepted] == [missed.sid]
+
+
+async def test_a_key_that_may_not_see_the_service_goes_by_what_the_list_says(
+    connect: Connect, simulator: TwilioSimulator
+) -> None:
+    line = await connect(numbers=[], messaging_service_sid=SERVICE)
+    simulator.will(*[Answer(status=403)] * 3, on="GET /v1/Services")
+    await sweeper(line).sweep()
+    line.simulator.receive(Write(body="to us")).service = SERVICE
+    line.context.time += 2 * MINUTE
+    assert await sweeper(line).sweep() == 1
+    simulator.will(Answer(status=500), on="GET /v1/Services")
+    with pytest.raises(ApiError, match="500"):
+        await sweeper(line).sweep()
 
 
 async def test_another_process_takes_the_same_message_under_the_same_id(line: Line, connect: Connect) -> None:

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.contract import TemplateText
+from adapters.delivery import Fail, Repeat, Try, Verdict, after_send
 from adapters.errors import (
     BadCredentials,
     ChannelError,
@@ -18,7 +19,7 @@ from adapters.errors import (
     Unreachable,
 )
 from adapters.testing.steps import After, Answer, Cut, Fault, Hang
-from adapters.testing.twilio import CUSTOMER, OWN, OWN_SMS, TEMPLATE_TEXT, News, Write
+from adapters.testing.twilio import CUSTOMER, OWN, OWN_SMS, TEMPLATE_TEXT, Write
 from adapters.twilio import Twilio
 from adapters.twilio.outgoing import SMS_CAN, WHATSAPP_CAN
 from config import Duration, Secret
@@ -254,6 +255,18 @@ async def test_what_twilio_does_is_one_of_the_outcomes(
         assert found.whole_channel
 
 
+@pytest.mark.parametrize(("retry_for", "verdict"), [(DAY, Fail), (2 * DAY, Repeat)])
+async def test_a_refusal_for_a_day_fails_at_once_unless_more_patience_is_wanted(
+    connect: Connect, retry_for: int, verdict: type[Verdict]
+) -> None:
+    default = {} if retry_for == DAY else {"retry_for": Duration(retry_for)}
+    line = await connect(**default)
+    line.simulator.will(problem(400, 63038))
+    error = await refused(line, Text(text="Hello"))
+    tried = Try(number=1, now=line.context.now() + 1, since=line.context.now(), draw=0.0)
+    assert type(after_send(line.adapter.pace, error, tried)) is verdict
+
+
 async def test_a_place_that_is_closed_is_not_sent(line: Line) -> None:
     await line.simulator.go_down()
     error = await refused(line, Text(text="Hello"))
@@ -263,66 +276,6 @@ async def test_a_place_that_is_closed_is_not_sent(line: Line) -> None:
 async def test_wrong_credentials_close_the_channel(connect: Connect) -> None:
     line = await connect(auth_token=Secret("x" * 32))
     assert type(await refused(line, Text(text="Hello"))) is BadCredentials
-
-
-async def test_a_message_whose_answer_was_lost_is_found(line: Line) -> None:
-    line.simulator.will(After(Cut()))
-    message = line.message(Text(text="Hello"))
-    with pytest.raises(OutcomeUnknown):
-        await line.adapter.send(message)
-    found = await line.adapter.find(message)
-    assert found is not None
-    assert found.native_id == line.simulator.sent[0].sid
-
-
-async def test_a_message_that_is_not_there_stays_unknown(line: Line) -> None:
-    line.simulator.will(Cut())
-    message = line.message(Text(text="Hello"))
-    with pytest.raises(OutcomeUnknown):
-        await line.adapter.send(message)
-    with pytest.raises(OutcomeUnknown):
-        await line.adapter.find(message)
-
-
-async def test_the_same_text_of_another_message_is_not_taken_for_it(line: Line) -> None:
-    await line.answer("ok", number=1)
-    line.simulator.will(Cut())
-    message = line.message(Text(text="ok"), number=2)
-    with pytest.raises(OutcomeUnknown):
-        await line.adapter.send(message)
-    with pytest.raises(OutcomeUnknown):
-        await line.adapter.find(message)
-
-
-async def test_what_the_process_before_has_sent_is_not_taken_for_it(connect: Connect) -> None:
-    """Both were decided before either was sent; the second one died with its process."""
-    line = await connect()
-    second = line.message(Text(text="ok"), number=2)
-    line.context.time += 60_000
-    await line.answer("ok", number=1)
-    await line.adapter.close()
-    with pytest.raises(OutcomeUnknown):
-        await (await connect()).adapter.find(second)
-
-
-async def test_an_older_message_with_the_same_text_is_not_taken_for_it(connect: Connect) -> None:
-    line = await connect()
-    await line.answer("ok", number=1)
-    line.context.time += 60_000
-    other = await connect()
-    with pytest.raises(OutcomeUnknown):
-        await other.adapter.find(other.message(Text(text="ok"), number=2))
-
-
-async def test_a_message_that_was_found_to_have_failed_is_refused(connect: Connect) -> None:
-    line = await connect()
-    line.simulator.outcomes.append((News(status="undelivered", code=63024),))
-    await line.answer()
-    await line.simulator.settle()
-    line.adapter._sent.clear()
-    with pytest.raises(Refused) as caught:
-        await line.adapter.find(line.message(Text(text="Hello")))
-    assert caught.value.code == "63024"
 
 
 async def test_a_long_answer_goes_out_in_pieces_that_twilio_takes(line: Line) -> None:

@@ -1,0 +1,135 @@
+"""What Twilio was lately asked to send, noted before it was asked.
+
+Twilio's list shows the number, the text and the time of a message and not whose it is, so of two equal ones either may
+be taken for the other (docs/decisions.md, 137). Each request is therefore noted before it is made, and the same small
+write brings the ids that Twilio has given to those before it: after a crash it is known what else may be in the list.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import blake2b
+from zlib import crc32
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from adapters.contract import Context
+from adapters.errors import NotAccepted, TryLater
+from adapters.locks import Locks
+from adapters.session import sending_until
+
+PAGES = 256
+MOST = 64
+"""Requests that a page holds; on each page are some of the customers."""
+
+KNOWN = 10_000
+PATIENCE = 1.5
+"""Seconds in which a request must be noted, else it is not made."""
+
+PURPOSE = "twilio calls"
+NOT_SENT = "-"
+
+
+class Call(Struct, frozen=True, array_like=True):
+    """A request to send: our id, a digest of the customer's number, when (Twilio's clock, ms), and Twilio's id."""
+
+    outbound: str
+    to: str
+    at: int
+    sid: str = ""
+
+
+class Page(Struct, frozen=True):
+    """The last requests to some customers; of those up to ``gone`` (ms) some are not here any more."""
+
+    calls: tuple[Call, ...] = ()
+    gone: int = 0
+
+
+class Past(Struct, frozen=True):
+    """What is known of one request: when it was made, Twilio's id of it, if known, and the ids of others.
+
+    ``alone``: of each other request to this customer at about that time it is known what Twilio calls it.
+    """
+
+    at: int
+    sid: str
+    others: frozenset[str]
+    alone: bool
+
+
+class Calls:
+    """The requests of one channel, of whichever node. One node sends at a time. ``now`` is Twilio's clock in ms."""
+
+    def __init__(self, context: Context, now: Callable[[], int]) -> None:
+        self._memory = context.memory
+        self._key = context.secret(PURPOSE)
+        self._now = now
+        self._known: OrderedDict[str, str] = OrderedDict()
+        self._turns: Locks[str] = Locks()
+
+    async def begin(self, outbound: str, to: str) -> None:
+        """Note that a request is about to be made. Raises TryLater: it must not be made."""
+        try:
+            async with asyncio.timeout(PATIENCE), self._turns.of(_place(to)):
+                await self._note(outbound, to)
+        except (NotAccepted, TimeoutError) as exc:
+            self.drop(outbound)
+            raise TryLater("not_noted", "That this is about to be sent could not be noted; it was not sent.") from exc
+
+    def learn(self, outbound: str, sid: str) -> None:
+        """Keep what Twilio calls a message; it is written with the next request to the same customer."""
+        self._known[outbound] = sid
+        if len(self._known) > KNOWN:
+            self._known.popitem(last=False)
+
+    def drop(self, outbound: str) -> None:
+        """Keep that a message was certainly not sent."""
+        self.learn(outbound, NOT_SENT)
+
+    async def look(self, outbound: str, to: str, within: int) -> Past | None:
+        """Give what is known of a request, None where it was not noted; others count that were made ``within`` ms.
+
+        Raises:
+            NotAccepted: it could not be read in time.
+        """
+        page = await self._page(to)
+        mine = next((call for call in page.calls if call.outbound == outbound), None)
+        if mine is None:
+            return None
+        begun, rest = mine.at - within, [call for call in page.calls if call is not mine]
+        near = [call for call in rest if call.to == mine.to and call.at >= begun]
+        heard = {sid for ours, sid in self._known.items() if ours != outbound}
+        return Past(
+            at=mine.at,
+            sid=mine.sid,
+            others=frozenset(heard.union(call.sid for call in rest)),
+            alone=page.gone < begun and all(call.sid for call in near),
+        )
+
+    async def _note(self, outbound: str, to: str) -> None:
+        self._known.pop(outbound, None)
+        page = await self._page(to)
+        calls = [call for call in page.calls if call.outbound != outbound]
+        calls.append(Call(outbound=outbound, to=self._digest(to), at=self._now()))
+        gone = max([page.gone, *(call.at for call in calls[:-MOST])])
+        if time.monotonic() >= sending_until():  # this process stood still: the page may be another one's by now
+            raise TimeoutError
+        await self._memory.save(_place(to), msgspec.json.encode(Page(tuple(calls[-MOST:]), gone)))
+
+    async def _page(self, to: str) -> Page:
+        """Read the page of a customer, with what was heard since it was written. Raises NotAccepted."""
+        found = await self._memory.load(_place(to))
+        page = msgspec.json.decode(found, type=Page) if found else Page()
+        calls = (replace(call, sid=call.sid or self._known.get(call.outbound, "")) for call in page.calls)
+        return replace(page, calls=tuple(call for call in calls if call.sid != NOT_SENT))
+
+    def _digest(self, to: str) -> str:
+        return blake2b(to.encode(), key=self._key, digest_size=8).hexdigest()
+
+
+def _place(to: str) -> str:
+    return f"calls {crc32(to.encode()) % PAGES}"
