@@ -67,8 +67,8 @@ class SipSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     url: Annotated[
         str,
         Meta(
-            description="asterisk: its HTTP server, such as http://127.0.0.1:8088; webhook: where wishes are posted, on "
-            "the machine that recordings are fetched from. https, or http to this machine."
+            description="asterisk: its HTTP server, such as http://127.0.0.1:8088; webhook: where wishes are posted, "
+            "on the machine that recordings are fetched from. https, or http to this machine."
         ),
     ] = ""
     user: Annotated[str, Meta(description="asterisk: the user in ari.conf.")] = ""
