@@ -24,12 +24,13 @@ from adapters.session import Reach, open_session
 from broker.bus.api import Fault, call
 from broker.bus.connection import Bus
 from broker.bus.errors import BusError
+from broker.bus.server import WIDEN
 from broker.bus.streams import Workspace
 from broker.channels.offline import OfflineContext
 from broker.channels.program import Program
 from broker.channels.secret import LENGTH, workspace_secret
 from broker.logs import Scrubber, harmless
-from broker.monitoring.storage import ALARM_AT, WIDEN, disk_share, narrow
+from broker.monitoring.storage import ALARM_AT, disk_share, narrow
 from broker.place import BusNotStarted, find_bus
 from broker.settings.source import Source, channel_problem
 from broker.settings.workspace import channel_type, secrets_in

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from broker.bus.connection import Bus
 from broker.bus.errors import BusError
 from broker.bus.reader import stream_state
-from broker.bus.server import MAX_PAYLOAD
+from broker.bus.server import MAX_PAYLOAD, WIDEN
 from broker.bus.streams import DEAD_STREAM, Workspace
 from broker.logs import get_logger
 from broker.monitoring.alarms import Board
@@ -22,8 +22,6 @@ ALARM_AT = 0.70
 """The share of the disk from which an alarm is raised."""
 
 LOOK_EVERY = 30.0
-
-WIDEN = f"set max_payload: {MAX_PAYLOAD} on every node (deploy/nats/node.conf) and reload it, then restart us"
 
 
 def disk_share(folder: Path) -> float:

@@ -16,9 +16,11 @@ import msgspec
 import structlog
 
 from broker.bus.connection import Bus
-from broker.bus.errors import BusError, KeyExists, WrongRevision
+from broker.bus.errors import BusError, KeyExists, PublishRefused, WrongRevision
 from broker.bus.kv import Bucket, Entry, kv_key
+from broker.bus.pipeline import MESSAGE_TOO_LARGE
 from broker.bus.reader import next_by_subject
+from broker.bus.server import WIDEN
 from broker.bus.streams import Workspace
 from router.evolve import gather
 from router.facts import ConversationOpened, PersonMerged, PersonParked
@@ -31,6 +33,7 @@ STAMPS_KEPT = 50_000  # people, and addresses: who was parked before them was so
 OLD_VALUES = 50  # times that a value is read again which is older than it can be
 OLD_PAUSE = 0.2  # seconds in between
 RETRY_PAUSE = 0.5  # seconds
+ASK_AGAIN = 30.0  # seconds after a refusal, which only a person can mend
 
 log = structlog.get_logger(__name__)
 
@@ -70,13 +73,14 @@ def parked_by(state: State, record: Record) -> list[PersonRecord]:
 class Parked:
     """One parking: the person as they were then, encoded at once because the structs go on living in the state."""
 
-    __slots__ = ("_payload", "addresses", "keep", "log", "person")
+    __slots__ = ("_payload", "addresses", "keep", "log", "person", "told")
 
     def __init__(self, record: PersonRecord) -> None:
         self.person = record.person.id
         self.addresses = tuple(record.person.addresses)
         self.log = record.log
         self.keep = 0  # once written: the last input that may have been looked up before
+        self.told = False  # that they are not stored
         self._payload = _encode(record)
 
     def record(self) -> PersonRecord:
@@ -90,8 +94,9 @@ class PeopleBuffer:
     def __init__(self, backlog: Iterable[PersonRecord] = ()) -> None:
         self._people: dict[str, Parked] = {}
         self._addresses: dict[str, Parked] = {}
-        self._unwritten: deque[Parked] = deque()  # acknowledged, in the order of the log
+        self._unwritten: deque[Parked] = deque()  # acknowledged
         self._writing: set[Parked] = set()
+        self._refused: list[Parked] = []
         self._kept: deque[Parked] = deque()  # written, in the order of `keep`
         for record in backlog:
             self.acknowledge(self.park(record), record.log)
@@ -135,6 +140,17 @@ class PeopleBuffer:
             parked.keep = read_ahead
             self._kept.append(parked)
 
+    def refuse(self, parked: Parked) -> None:
+        """The bucket does not take it: it stays here, and nobody waits for it."""
+        self._writing.discard(parked)
+        self._refused.append(parked)
+
+    def ask_again(self) -> bool:
+        """Let what was refused be written next; whether there is any."""
+        refused, self._refused = self._refused, []
+        self._unwritten.extend(refused)
+        return bool(refused)
+
     def forget(self, stepped: int) -> None:
         """Let go of what is written and can be asked for no more by an input up to `stepped`."""
         while self._kept and self._kept[0].keep <= stepped:
@@ -142,20 +158,24 @@ class PeopleBuffer:
 
     def position(self, tail: int) -> int:
         """The log sequence up to which the bucket is complete, when `tail` is the last acknowledged one."""
-        waiting = [parked.log for parked in self._writing]
-        if self._unwritten:
-            waiting.append(self._unwritten[0].log)
-        return min(waiting, default=tail + 1) - 1
+        return min((parked.log for parked in self._waiting()), default=tail + 1) - 1
 
     def backlog(self) -> list[PersonRecord]:
         """What is acknowledged and not written, for a snapshot."""
-        waiting = sorted((*self._writing, *self._unwritten), key=lambda parked: parked.log)
-        return [parked.record() for parked in waiting]
+        return [parked.record() for parked in sorted(self._waiting(), key=lambda parked: parked.log)]
 
     @property
     def unwritten(self) -> int:
         """How many parkings are acknowledged and not written."""
-        return len(self._unwritten) + len(self._writing)
+        return len(self._unwritten) + len(self._writing) + len(self._refused)
+
+    @property
+    def busy(self) -> bool:
+        """Whether some of them will be written soon: what was refused will not."""
+        return bool(self._unwritten or self._writing)
+
+    def _waiting(self) -> Iterable[Parked]:
+        return (*self._writing, *self._unwritten, *self._refused)
 
     def _drop(self, parked: Parked) -> None:
         if self._people.get(parked.person) is parked:
@@ -272,12 +292,19 @@ class PeopleStore:
     """
 
     def __init__(
-        self, bus: Bus, workspace: Workspace, backlog: Iterable[PersonRecord] = (), stamps: Stamps | None = None
+        self,
+        bus: Bus,
+        workspace: Workspace,
+        backlog: Iterable[PersonRecord] = (),
+        stamps: Stamps | None = None,
+        *,
+        ask_again: float = ASK_AGAIN,
     ) -> None:
         self.buffer = PeopleBuffer(backlog)
         self.stamps = stamps or Stamps()
         self.bucket = PeopleBucket(bus, workspace, self.stamps)
         self.read_ahead = 0
+        self._ask_again_every = ask_again
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -293,7 +320,24 @@ class PeopleStore:
         self._wake.set()
 
     async def write_behind(self) -> None:
-        """Write what is acknowledged, for ever; a failure is tried again."""
+        """Write what is acknowledged, for ever; a failure is tried again, a refusal after a while."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._write_all())
+            group.create_task(self._ask_again())
+
+    async def wait_written(self) -> None:
+        """Wait until nothing acknowledged is unwritten but what was refused (while `write_behind` runs)."""
+        while self.buffer.busy:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def _ask_again(self) -> None:
+        while True:
+            await asyncio.sleep(self._ask_again_every)
+            if self.buffer.ask_again():
+                self._wake.set()
+
+    async def _write_all(self) -> None:
         self._wake.set()
         while True:
             await self._wake.wait()
@@ -303,19 +347,24 @@ class PeopleStore:
                 await asyncio.gather(*map(self._write, due))
             self._idle.set()
 
-    async def wait_written(self) -> None:
-        """Wait until nothing acknowledged is unwritten (while `write_behind` runs)."""
-        while self.buffer.unwritten:
-            self._idle.clear()
-            await self._idle.wait()
-
     async def _write(self, parked: Parked) -> None:
         while True:
             try:
                 await self.bucket.write(parked.record())
+            except PublishRefused as refused:
+                self._tell(parked, refused)
+                self.buffer.refuse(parked)
+                return
             except BusError as error:
                 log.warning("people.not_written", person=parked.person, error=str(error))
                 await asyncio.sleep(RETRY_PAUSE)
             else:
                 self.buffer.written(parked, self.read_ahead)
                 return
+
+    def _tell(self, parked: Parked, refused: PublishRefused) -> None:
+        if refused.code != MESSAGE_TOO_LARGE:
+            log.warning("people.not_written", person=parked.person, error=str(refused))
+        elif not parked.told:
+            parked.told = True
+            log.error("people.not_stored", person=parked.person, error=str(refused), mend=WIDEN, alarm=True)

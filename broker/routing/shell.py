@@ -18,7 +18,7 @@ from broker.bus.errors import AskFailed, BusError, PublishRefused, StreamReplace
 from broker.bus.fence import FencedLog
 from broker.bus.pipeline import MESSAGE_TOO_LARGE
 from broker.bus.reader import Reader, Stored
-from broker.bus.server import MAX_PAYLOAD
+from broker.bus.server import WIDEN
 from broker.bus.streams import StreamTimes, Workspace
 from broker.routing.ask import Standing, serve_questions
 from broker.routing.burial import Burial
@@ -151,8 +151,7 @@ class ActiveRouter:
         """Raise an alarm if the server takes less than when a record was decided, which then cannot be stored."""
         if isinstance(error, PublishRefused) and error.code == MESSAGE_TOO_LARGE:
             self._stats.alarms += 1
-            mend = f"set max_payload: {MAX_PAYLOAD} on every NATS server, reload them, and restart this router"
-            log.error("router.record_too_large", workspace=self._workspace.name, mend=mend, alarm=True)
+            log.error("router.record_too_large", workspace=self._workspace.name, mend=WIDEN, alarm=True)
 
     async def _serve_term(self, stop: asyncio.Event) -> bool:
         """True after a clean stop; an error of the bus ends the term."""

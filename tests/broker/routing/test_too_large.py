@@ -1,5 +1,6 @@
 """A server that takes less than a record has: the router tells so, and goes on."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,8 +12,11 @@ from broker.bus.connection import Bus
 from broker.bus.dead import DeadLetters
 from broker.bus.settings import BusSettings
 from broker.bus.streams import ensure_streams
+from broker.routing.people import PeopleBucket, PeopleStore
+from broker.routing.tasks import end
 from router import facts as f
 from router import inputs as i
+from router.people import AddressState, Person, PersonRecord
 from tests.broker.routing.play import Play, rules, until
 from tests.fixtures.nats import own_workspace
 from tests.fixtures.plain import plain_server
@@ -75,3 +79,36 @@ async def test_a_router_that_cannot_send_what_it_has_decided_says_how_to_mend_it
             said += capsys.readouterr().out
         assert "max_payload: 8388608" in said
         await run.kill()
+
+
+def somebody(name: str, ids: int) -> PersonRecord:
+    address = AddressState(address=f"visitor:{name}", person=name, seen={f"site/{'x' * 200}{n}": 1 for n in range(ids)})
+    return PersonRecord(person=Person(id=name, addresses=[address.address]), addresses=[address])
+
+
+async def test_whom_the_server_does_not_take_is_told_of_kept_and_waited_for_by_nobody(
+    narrow: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when the server's limit is lowered: else nobody's value would be written any more, and no stop be clean."""
+    store = PeopleStore(narrow.bus, narrow.workspace, ask_again=0.2)
+    store.acknowledge(store.park(somebody("p1", 1_000)), 5)
+    store.acknowledge(store.park(somebody("p2", 1)), 6)
+    writing = asyncio.create_task(store.write_behind())
+    async with asyncio.timeout(60):
+        await store.wait_written()
+    bucket = PeopleBucket(narrow.bus, narrow.workspace)  # asked without knowing that somebody must be there
+    assert await bucket.person("p1") is None
+    assert await bucket.person("p2") is not None
+    assert [record.person.id for record in store.buffer.backlog()] == ["p1"]
+    assert (store.buffer.unwritten, store.buffer.position(10)) == (1, 4)
+    assert store.buffer.address("visitor:p1") is not None
+    store.acknowledge(store.park(somebody("p1", 1)), 9)  # by now there is less of them
+    await until(lambda: not store.buffer.unwritten, "what was refused before has been replaced")
+    found = await store.bucket.address("visitor:p1")
+    assert found is not None
+    assert found.log == 9
+    assert store.buffer.position(10) == 10
+    said = capsys.readouterr().out
+    assert said.count("people.not_stored") == 1
+    assert "max_payload: 8388608" in said
+    await end([writing])
