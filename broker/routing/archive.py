@@ -4,6 +4,8 @@ A packed message holds JSON lines of `[sequence, subject, record]`. What does no
 under `<subject>.1`, `<subject>.2`...; the first is written last and says how many there are.
 """
 
+import asyncio
+
 import msgspec
 import zstandard
 
@@ -56,7 +58,7 @@ async def archive_conversation(bus: Bus, workspace: Workspace, person: str, conv
         return 0
     merged = {record.seq: record for record in (*await _read_archive(bus, workspace, person, conversation), *fresh)}
     subject = workspace.arc_subject(person, conversation)
-    parts = pack([merged[seq] for seq in sorted(merged)])
+    parts = await asyncio.to_thread(pack, [merged[seq] for seq in sorted(merged)])  # seconds, of a very long one
     for number in range(len(parts) - 1, 0, -1):
         await bus.publish(f"{subject}.{number}", parts[number])
     await bus.publish(subject, parts[0], headers={PARTS: str(len(parts))})
