@@ -8,7 +8,6 @@ write brings the ids that Twilio has given to those before it: after a crash it 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from hashlib import blake2b
 from zlib import crc32
 
@@ -20,10 +19,15 @@ from adapters.contract import Context
 from adapters.errors import NotAccepted, TryLater
 from adapters.locks import Locks
 from adapters.session import sending_until
+from adapters.twilio.outgoing import Message
 
-PAGES = 256
+PAGES = 512
 MOST = 64
 """Requests that a page holds; on each page are some of the customers."""
+
+NEAR = 300_000
+"""Milliseconds before a request from which another one may be taken for it: Twilio may work on after we have given up,
+and the clocks of our nodes differ."""
 
 KNOWN = 10_000
 PATIENCE = 1.5
@@ -34,10 +38,10 @@ NOT_SENT = "-"
 
 
 class Call(Struct, frozen=True, array_like=True):
-    """A request to send: our id, a digest of the customer's number, when (Twilio's clock, ms), and Twilio's id."""
+    """A request to send: our id, a digest of what Twilio's list will say of it, when (ms), and Twilio's id."""
 
     outbound: str
-    to: str
+    looks: str
     at: int
     sid: str = ""
 
@@ -52,7 +56,7 @@ class Page(Struct, frozen=True):
 class Past(Struct, frozen=True):
     """What is known of one request: when it was made, Twilio's id of it, if known, and the ids of others.
 
-    ``alone``: of each other request to this customer at about that time it is known what Twilio calls it.
+    ``alone``: of each other one that looks the same, from :data:`NEAR` before it on, it is known what Twilio calls it.
     """
 
     at: int
@@ -62,20 +66,20 @@ class Past(Struct, frozen=True):
 
 
 class Calls:
-    """The requests of one channel, of whichever node. One node sends at a time. ``now`` is Twilio's clock in ms."""
+    """The requests of one channel, of whichever node. One node sends at a time."""
 
-    def __init__(self, context: Context, now: Callable[[], int]) -> None:
+    def __init__(self, context: Context) -> None:
         self._memory = context.memory
         self._key = context.secret(PURPOSE)
-        self._now = now
+        self._now = context.now
         self._known: OrderedDict[str, str] = OrderedDict()
         self._turns: Locks[str] = Locks()
 
-    async def begin(self, outbound: str, to: str) -> None:
+    async def begin(self, outbound: str, message: Message) -> None:
         """Note that a request is about to be made. Raises TryLater: it must not be made."""
         try:
-            async with asyncio.timeout(PATIENCE), self._turns.of(_place(to)):
-                await self._note(outbound, to)
+            async with asyncio.timeout(PATIENCE), self._turns.of(_place(message)):
+                await self._note(outbound, message)
         except (NotAccepted, TimeoutError) as exc:
             self.drop(outbound)
             raise TryLater("not_noted", "That this is about to be sent could not be noted; it was not sent.") from exc
@@ -90,18 +94,18 @@ class Calls:
         """Keep that a message was certainly not sent."""
         self.learn(outbound, NOT_SENT)
 
-    async def look(self, outbound: str, to: str, within: int) -> Past | None:
-        """Give what is known of a request, None where it was not noted; others count that were made ``within`` ms.
+    async def look(self, outbound: str, message: Message) -> Past | None:
+        """Give what is known of a request; None where it was not noted.
 
         Raises:
             NotAccepted: it could not be read in time.
         """
-        page = await self._page(to)
+        page = await self._page(_place(message))
         mine = next((call for call in page.calls if call.outbound == outbound), None)
         if mine is None:
             return None
-        begun, rest = mine.at - within, [call for call in page.calls if call is not mine]
-        near = [call for call in rest if call.to == mine.to and call.at >= begun]
+        begun, rest = mine.at - NEAR, [call for call in page.calls if call is not mine]
+        near = [call for call in rest if call.looks == mine.looks and call.at >= begun]
         heard = {sid for ours, sid in self._known.items() if ours != outbound}
         return Past(
             at=mine.at,
@@ -110,26 +114,27 @@ class Calls:
             alone=page.gone < begun and all(call.sid for call in near),
         )
 
-    async def _note(self, outbound: str, to: str) -> None:
+    async def _note(self, outbound: str, message: Message) -> None:
         self._known.pop(outbound, None)
-        page = await self._page(to)
+        page = await self._page(_place(message))
         calls = [call for call in page.calls if call.outbound != outbound]
-        calls.append(Call(outbound=outbound, to=self._digest(to), at=self._now()))
+        calls.append(Call(outbound=outbound, looks=self._digest(message), at=self._now()))
         gone = max([page.gone, *(call.at for call in calls[:-MOST])])
         if time.monotonic() >= sending_until():  # this process stood still: the page may be another one's by now
             raise TimeoutError
-        await self._memory.save(_place(to), msgspec.json.encode(Page(tuple(calls[-MOST:]), gone)))
+        await self._memory.save(_place(message), msgspec.json.encode(Page(tuple(calls[-MOST:]), gone)))
 
-    async def _page(self, to: str) -> Page:
-        """Read the page of a customer, with what was heard since it was written. Raises NotAccepted."""
-        found = await self._memory.load(_place(to))
+    async def _page(self, place: str) -> Page:
+        """Read a page, with what was heard since it was written. Raises NotAccepted."""
+        found = await self._memory.load(place)
         page = msgspec.json.decode(found, type=Page) if found else Page()
         calls = (replace(call, sid=call.sid or self._known.get(call.outbound, "")) for call in page.calls)
         return replace(page, calls=tuple(call for call in calls if call.sid != NOT_SENT))
 
-    def _digest(self, to: str) -> str:
-        return blake2b(to.encode(), key=self._key, digest_size=8).hexdigest()
+    def _digest(self, message: Message) -> str:
+        looks = msgspec.json.encode((message.to, message.says.strip(), bool(message.media_url)))
+        return blake2b(looks, key=self._key, digest_size=8).hexdigest()
 
 
-def _place(to: str) -> str:
-    return f"calls {crc32(to.encode()) % PAGES}"
+def _place(message: Message) -> str:
+    return f"calls {crc32(message.to.encode()) % PAGES}"

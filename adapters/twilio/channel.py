@@ -56,7 +56,7 @@ CLOCKS_DIFFER = 2_000
 """Milliseconds by which a message may seem to be older than the request for it: Twilio gives whole seconds."""
 
 LATE = 10_000
-"""Milliseconds by which a message may be younger than the end of the request for it, as clocks go."""
+"""Milliseconds by which a message may be younger than the end of the request for it; a later one is another's."""
 
 MOST_LISTED = 50
 KNOWN_USERS = 10_000
@@ -82,7 +82,7 @@ class Twilio(Adapter):
         self._taken = Taken()
         self._notes = SentNotes(context)
         self._statuses = Statuses(settings, context, self._client, self._notes)
-        self._calls = Calls(context, self._twilio_now)
+        self._calls = Calls(context)
         self._users: OrderedDict[str, None] = OrderedDict()
         self._addressing: Locks[str] = Locks()
         self._turns: Locks[str] = Locks()
@@ -308,7 +308,7 @@ class Twilio(Adapter):
         """Create one message. It counts as sent when Twilio has taken it; delivery comes as a status."""
         check_window(outbound, self.settings, self.context.now())
         message = self._message(outbound)
-        await self._calls.begin(outbound.id, message.to)
+        await self._calls.begin(outbound.id, message)
         try:
             created = await self._client.messages.create_async(
                 **message.parameters, status_callback=f"{self._base}/status?id={outbound.id}"
@@ -331,8 +331,8 @@ class Twilio(Adapter):
             OutcomeUnknown: it is not there (yet), or nobody can tell which one it is.
             NotAccepted: what was sent at that time cannot be read now.
         """
-        message, reach = self._message(outbound), self.pace.call_timeout + LATE
-        past = await self._calls.look(outbound.id, message.to, reach)
+        message = self._message(outbound)
+        past = await self._calls.look(outbound.id, message)
         if past is not None and past.sid:
             return Sent(native_id=past.sid)
         if past is None or not past.alone:
@@ -342,7 +342,8 @@ class Twilio(Adapter):
             listed = await self._client.messages.list_async(to=message.to, **sender, limit=MOST_LISTED)
         except ApiError as exc:
             raise OutcomeUnknown("not_told", f"Twilio cannot tell now (status {exc.status})") from exc
-        span = range(past.at // 1_000 * 1_000 - CLOCKS_DIFFER, past.at + reach)
+        begun = past.at + round((self._transport.skew or 0.0) * 1_000)  # as Twilio's clock says now
+        span = range(begun // 1_000 * 1_000 - CLOCKS_DIFFER, begun + self.pace.call_timeout + LATE)
         found = [one for one in listed if one.sid not in past.others and _may_be(one, message, span)]
         if len(found) != 1:
             raise OutcomeUnknown("not_found", "Twilio's list does not show whether the message was sent")
@@ -367,9 +368,6 @@ class Twilio(Adapter):
             self._calls.learn(outbound, sid)
         if sid and self.settings.catch_up > 0:
             self._notes.add(sid, outbound)
-
-    def _twilio_now(self) -> int:
-        return self.context.now() + round((self._transport.skew or 0.0) * 1_000)
 
 
 def _may_be(listed: Any, message: Message, span: range) -> bool:  # noqa: ANN401 - the library has no types

@@ -16,13 +16,15 @@ from adapters.testing.steps import After, Answer, Cut, Fault
 from adapters.testing.twilio import CUSTOMER, OWN, News, TwilioSimulator
 from adapters.testing.twilio_api import Kept
 from adapters.twilio import Twilio
-from adapters.twilio.calls import MOST, Calls
+from adapters.twilio.calls import MOST, NEAR, Calls
+from adapters.twilio.outgoing import Message
 from config import Duration
 from normalizer.content import Text
 from normalizer.outbound import Outbound
 from tests.adapters.twilio.conftest import ADDRESS, Connect, Line
 
 SECOND, MINUTE = 1_000, 60_000
+LATER = NEAR + SECOND
 NOT_SENT, SENT = Cut(), After(Cut())
 """What becomes of a request whose answer is lost."""
 
@@ -94,10 +96,17 @@ async def test_it_is_found_once_what_the_killed_process_has_sent_is_older(connec
     killed = await connect()
     await killed.answer("ok", number=1)
     line = await connect()
-    line.context.time += MINUTE
+    line.context.time += LATER
     assert await found(line, await doubtful(line, SENT)) == line.simulator.sent[1].sid
-    line.context.time += MINUTE
+    line.context.time += LATER
     assert await found(line, await doubtful(line, NOT_SENT, number=3)) == ""
+
+
+async def test_two_different_messages_in_doubt_are_both_found(connect: Connect) -> None:
+    killed = await connect()
+    messages = [await doubtful(killed, SENT, text, number=number) for number, text in enumerate(["yes", "no"])]
+    line = await connect()
+    assert [await found(line, message) for message in messages] == [kept.sid for kept in killed.simulator.sent]
 
 
 @pytest.mark.parametrize("faults", [(SENT, NOT_SENT), (NOT_SENT, SENT), (SENT, SENT)])
@@ -165,10 +174,9 @@ async def test_an_equal_text_of_another_program_that_came_later_is_not_taken_for
 async def test_where_what_was_sent_at_that_time_is_not_noted_any_more_nothing_is_told(line: Line) -> None:
     message = await doubtful(line, SENT)
     assert await found(line, message) == line.simulator.sent[0].sid
-    calls = Calls(line.context, line.context.now)
+    calls = Calls(line.context)
     for number in range(MOST):
-        calls.learn(f"c2-{number}", f"SM{number}")
-        await calls.begin(f"c3-{number}", CUSTOMER)
+        await calls.begin(f"c3-{number}", Message(to=CUSTOMER, says="ok"))
         calls.learn(f"c3-{number}", f"SM{number}")
     last = await doubtful(line, SENT, number=3)
     line = replace(line, adapter=Twilio(line.adapter.settings, line.context))
@@ -181,11 +189,12 @@ async def test_the_clocks_may_differ(connect: Connect, ahead: int) -> None:
     line = await connect()
     context = line.context
     line.simulator.now = lambda: context.now() + ahead
-    await line.answer("ok", number=1)  # and Twilio's clock is known
-    line.context.time += MINUTE
+    first = await doubtful(line, NOT_SENT, number=1)
+    context.time += LATER
     message = await doubtful(line, SENT)
     context.time += SECOND
-    assert await found(await connect(), message) == line.simulator.sent[1].sid
+    other = await connect()
+    assert [await found(other, one) for one in (message, first)] == [line.simulator.sent[0].sid, ""]
 
 
 class Broken(FakeMemory):
