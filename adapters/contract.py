@@ -150,8 +150,16 @@ class FileTooBig(Exception):
         self.limit = limit
 
 
+class NoteChanged(Exception):
+    """Somebody else has written a note since it was read: whoever runs into this is not alone, or not any more."""
+
+
 class Memory(Protocol):
-    """A channel's own small notes (a polling offset, a mailbox position); kept over restarts, shared by its nodes."""
+    """A channel's own small notes (a polling offset, a mailbox position); kept over restarts, shared by its nodes.
+
+    With :meth:`load` and :meth:`save` the last one to write wins, also a process that stood still and wakes up when
+    another one has its work. With :meth:`read` and :meth:`write` it does not.
+    """
 
     async def load(self, key: str) -> bytes | None:
         """Give the value, or None. Raises NotAccepted: it could not be read in time."""
@@ -159,6 +167,20 @@ class Memory(Protocol):
 
     async def save(self, key: str, value: bytes) -> None:
         """Keep the value. Raises NotAccepted: it could not be kept in time, or nobody knows."""
+        ...
+
+    async def read(self, key: str) -> tuple[bytes | None, int]:
+        """Give the value and its revision; (None, 0) where there is none. Raises NotAccepted as :meth:`load` does."""
+        ...
+
+    async def write(self, key: str, value: bytes, revision: int) -> int:
+        """Keep the value over ``revision`` (0: there must be none), and give the new one.
+
+        Raises:
+            NoteChanged: the note has another revision; also where an earlier write of ours was kept and its answer
+                was lost, so read again.
+            NotAccepted: it could not be kept in time, or nobody knows.
+        """
         ...
 
 

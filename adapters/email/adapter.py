@@ -101,7 +101,6 @@ class Email(Adapter):
 
     async def run(self) -> None:
         """Read the mailbox until the connection is lost."""
-        self._taken.forget()  # another node may have read meanwhile
         connection = await self._open()
         try:
             mailbox = self._mailbox(connection)

@@ -17,10 +17,11 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from adapters.contract import Memory
+from adapters.contract import Memory, NoteChanged
 from adapters.email.imap import CommandRefused, Connection, Folder, Item
 from adapters.email.imap_words import MONTHS
 from adapters.email.settings import AfterSettings
+from adapters.errors import NotReachable
 from adapters.pace import HOUR
 
 BATCH_MAILS, BATCH_BYTES = 50, 8_000_000
@@ -128,11 +129,12 @@ class Mailbox:
         self._now = now
         self._log = log
         self._position: Position
+        self._revision = 0
 
     async def open(self) -> None:
-        """Select the folder and find the place to go on from. Raises CommandRefused, NotReachable."""
+        """Select the folder and find the place to go on from. Raises CommandRefused, NotReachable, NotAccepted."""
         folder = await self._server.select(self._folder)
-        found = await self._memory.load(self._key)
+        found, self._revision = await self._memory.read(self._key)
         known = msgspec.json.decode(found, type=Position) if found else None
         position = place(known, folder, now=self._now(), first_start=self._first_start)
         if known is not None and known.validity != position.validity:
@@ -143,7 +145,7 @@ class Mailbox:
         """Look at everything that is new.
 
         Raises:
-            NotReachable: the connection is lost.
+            NotReachable: the connection is lost, or somebody else reads the folder now.
             NotAccepted: the store does not take a mail now; it is looked at again at the next start.
         """
         if (older := self._position.older) is not None:
@@ -273,7 +275,12 @@ class Mailbox:
         return f"position.{self._account}.{self._folder}"
 
     async def _save(self, position: Position) -> None:
-        await self._memory.save(self._key, msgspec.json.encode(position))
+        """Save it over the one that is known: a reader that stood still and was replaced must not move it back."""
+        try:
+            self._revision = await self._memory.write(self._key, msgspec.json.encode(position), self._revision)
+        except NoteChanged as exc:
+            reason = f"another reader has moved the position in the folder {self._folder}: reading begins again there"
+            raise NotReachable("read_elsewhere", reason) from exc
         self._position = position
 
 

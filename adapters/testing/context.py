@@ -10,7 +10,18 @@ import structlog
 from msgspec import Struct
 from structlog.testing import LogCapture
 
-from adapters.contract import Cursor, Duty, FileTooBig, LineItem, Lines, Media, Memory, NobodyServes, Typing
+from adapters.contract import (
+    Cursor,
+    Duty,
+    FileTooBig,
+    LineItem,
+    Lines,
+    Media,
+    Memory,
+    NobodyServes,
+    NoteChanged,
+    Typing,
+)
 from adapters.errors import EnvelopeRefused
 from adapters.session import Reach, open_session
 from normalizer import codec
@@ -153,6 +164,7 @@ class FakeMemory:
 
     def __init__(self) -> None:
         self.notes: dict[str, bytes] = {}
+        self._revisions: Counter[str] = Counter()
 
     async def load(self, key: str) -> bytes | None:
         """Give the value, or None."""
@@ -161,6 +173,19 @@ class FakeMemory:
     async def save(self, key: str, value: bytes) -> None:
         """Keep the value."""
         self.notes[key] = value
+        self._revisions[key] += 1
+
+    async def read(self, key: str) -> tuple[bytes | None, int]:
+        """Give the value and its revision."""
+        revision = self._revisions[key]
+        return await self.load(key), revision
+
+    async def write(self, key: str, value: bytes, revision: int) -> int:
+        """Keep the value over ``revision``. Raises NoteChanged."""
+        if revision != self._revisions[key]:
+            raise NoteChanged(f"{key} does not have revision {revision} any more")
+        await self.save(key, value)
+        return self._revisions[key]
 
 
 class FakeMedia:

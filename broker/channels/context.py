@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 import structlog
 
-from adapters.contract import FileTooBig, Lines, Media, Memory
+from adapters.contract import FileTooBig, Lines, Media, Memory, NoteChanged
 from adapters.errors import NotAccepted
 from broker.bus.connection import Bus
 from broker.bus.errors import (
@@ -106,17 +106,31 @@ class ChannelMemory:
 
     async def load(self, key: str) -> bytes | None:
         """Give the value, or None. Raises NotAccepted."""
-        try:
-            entry = await self._bucket.get(self._prefix + kv_key(key))
-        except BusError as exc:
-            raise NotAccepted("not_read", f"a note of the channel could not be read: {exc}") from exc
-        return entry.value if entry else None
+        value, _ = await self.read(key)
+        return value
 
     async def save(self, key: str, value: bytes) -> None:
         """Keep the value. Raises NotAccepted."""
         try:
             await self._bucket.put(self._prefix + kv_key(key), value)
         except (PublishRefused, PublishUnknown) as exc:
+            raise NotAccepted("not_kept", f"a note of the channel could not be kept: {exc}") from exc
+
+    async def read(self, key: str) -> tuple[bytes | None, int]:
+        """Give the value and its revision; (None, 0) where there is none. Raises NotAccepted."""
+        try:
+            entry = await self._bucket.get(self._prefix + kv_key(key))
+        except BusError as exc:
+            raise NotAccepted("not_read", f"a note of the channel could not be read: {exc}") from exc
+        return (entry.value, entry.revision) if entry else (None, 0)
+
+    async def write(self, key: str, value: bytes, revision: int) -> int:
+        """Keep the value over ``revision``, and give the new one. Raises NoteChanged, NotAccepted."""
+        try:
+            return await self._bucket.write(self._prefix + kv_key(key), value, revision)
+        except (KeyExists, WrongRevision) as exc:
+            raise NoteChanged(str(exc)) from exc
+        except BusError as exc:
             raise NotAccepted("not_kept", f"a note of the channel could not be kept: {exc}") from exc
 
 

@@ -22,11 +22,13 @@ from adapters.email.mailbox import (
 from adapters.email.settings import AfterSettings
 from adapters.errors import NotAccepted, NotReachable
 from adapters.testing import FakeContext
+from adapters.testing.context import FakeMemory
 from tests.adapters.email.conftest import mail, server
 from tests.fixtures.dovecot import USER, Dovecot
 from tests.fixtures.imap import HostileImap
 
 NOW = 1_800_000_000_000
+POSITION = f"position.{USER}.INBOX"
 
 
 class Desk:
@@ -205,6 +207,69 @@ async def test_a_mail_that_is_too_large_is_told_and_passed_over(dovecot: Dovecot
     assert reader.desk.taken == [1, 3]
     assert [reason for reason, _ in reader.desk.given_up] == ["too_large"]
     assert reader.desk.given_up[0][1] > 200_000
+
+
+# --- two readers ---
+
+
+async def test_a_reader_that_stood_still_never_moves_the_position_back(
+    dovecot: Dovecot, reader: Reader, context: FakeContext
+) -> None:
+    await reader.look()
+    dovecot.deliver(mail(1))
+    old, began, woken = await reader.start(), asyncio.Event(), asyncio.Event()
+    take = reader.desk.take
+
+    async def take_late(mails: Sequence[bytes]) -> list[bool]:
+        reader.desk.take = take  # type: ignore[method-assign]  # the newer reader does not stand still
+        taken = await take(mails)
+        began.set()
+        await woken.wait()
+        return taken
+
+    reader.desk.take = take_late  # type: ignore[method-assign]  # as above
+    late = asyncio.create_task(old.catch_up())
+    await began.wait()
+    dovecot.deliver(*map(mail, range(2, 6)))
+    await (await reader.start()).catch_up()
+    assert reader.desk.taken == [1, 2, 3, 4, 5]
+    position = await context.memory.load(POSITION)
+    woken.set()
+    with pytest.raises(NotReachable, match="another"):
+        await late
+    assert await context.memory.load(POSITION) == position
+    dovecot.deliver(mail(6))
+    await reader.look()
+    assert reader.desk.taken == [1, 2, 3, 4, 5, 6]
+    assert reader.desk.again == 1, "the one that both have taken"
+
+
+async def test_a_reader_whose_write_was_kept_unheard_begins_again_behind_it(
+    dovecot: Dovecot, reader: Reader, context: FakeContext
+) -> None:
+    class Deaf(FakeMemory):
+        deaf = False
+
+        async def write(self, key: str, value: bytes, revision: int) -> int:
+            kept = await super().write(key, value, revision)
+            if self.deaf:
+                raise NotAccepted("not_kept", "nobody knows")
+            return kept
+
+    context.memory = memory = Deaf()
+    await reader.look()
+    dovecot.deliver(mail(1))
+    mailbox = await reader.start()
+    memory.deaf = True
+    with pytest.raises(NotAccepted):
+        await mailbox.catch_up()
+    memory.deaf = False
+    with pytest.raises(NotReachable):
+        await mailbox.catch_up()
+    dovecot.deliver(mail(2))
+    await reader.look()
+    assert reader.desk.taken == [1, 2]
+    assert reader.desk.again == 1
 
 
 # --- renumbering ---

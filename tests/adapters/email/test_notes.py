@@ -45,12 +45,34 @@ async def test_many_at_once_lose_none(memory: FakeMemory) -> None:
     assert None not in [await fresh.find(f"<{number}@x>") for number in range(500)]
 
 
-async def test_another_nodes_notes_are_seen_after_forgetting(memory: FakeMemory) -> None:
+async def test_another_nodes_notes_are_seen(memory: FakeMemory) -> None:
     mine, theirs = shelf(memory, cached=8), shelf(memory, cached=8)
     assert await mine.find("<1@x>") is None
     await theirs.add("<1@x>", ZOE)
-    mine.forget()
     assert await mine.find("<1@x>") is not None
+
+
+async def test_a_node_that_stood_still_takes_no_note_of_another_one_away(memory: FakeMemory) -> None:
+    stale, newer = (Shelf(memory, "taken", lambda: 7, cached=8, slots=1) for _ in range(2))
+    assert await stale.find("<1@x>") is None
+    for number in range(2, 5):
+        await newer.add(f"<{number}@x>", ANN)
+    assert await stale.add("<1@x>", ZOE), "it has taken that mail, so its note is right"
+    await stale.keep("<5@x>", ZOE)
+    assert None not in [await newer.find(f"<{number}@x>") for number in range(1, 6)]
+
+
+async def test_two_nodes_that_write_at_once_lose_nothing() -> None:
+    class Slow(FakeMemory):
+        async def load(self, key: str) -> bytes | None:
+            value = await super().load(key)
+            await asyncio.sleep(0)
+            return value
+
+    memory = Slow()
+    nodes = [Shelf(memory, "sent", lambda: 7, slots=1) for _ in range(2)]
+    await asyncio.gather(*(nodes[number % 2].keep(f"<{number}@x>", ZOE) for number in range(20)))
+    assert None not in [await nodes[0].find(f"<{number}@x>") for number in range(20)]
 
 
 async def test_the_memory_does_not_grow_for_ever(memory: FakeMemory) -> None:

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from msgspec.structs import replace
 
 from adapters import signature
-from adapters.contract import Adapter, Context, Finding
+from adapters.contract import Adapter, Context, Finding, NoteChanged
 from adapters.errors import BadCredentials, BadSettings, NotAccepted, NotReachable
 from adapters.session import Reach, open_session
 from adapters.testing import Answer, Cut, Simulator
@@ -337,6 +337,19 @@ async def test_a_channel_remembers(stage: Stage) -> None:
     assert await memory.load("box/INBOX") == b"42"
 
 
+async def test_a_note_is_written_over_the_one_that_was_read_and_over_no_other(stage: Stage) -> None:
+    mine, theirs = (ChannelMemory(stage.scene.bus, stage.scene.workspace, CHANNEL) for _ in range(2))
+    assert await mine.read("box/INBOX") == (None, 0)
+    first = await mine.write("box/INBOX", b"1", 0)
+    with pytest.raises(NoteChanged):
+        await theirs.write("box/INBOX", b"0", 0)
+    assert await theirs.read("box/INBOX") == (b"1", first)
+    second = await theirs.write("box/INBOX", b"2", first)
+    with pytest.raises(NoteChanged):
+        await mine.write("box/INBOX", b"1", first)
+    assert await mine.read("box/INBOX") == (b"2", second)
+
+
 async def test_a_store_that_is_away_is_waited_for_by_whoever_has_the_message(stage: Stage) -> None:
     scene = stage.scene
     media = ChannelMedia(scene.bus, scene.workspace, CHANNEL)
@@ -346,11 +359,12 @@ async def test_a_store_that_is_away_is_waited_for_by_whoever_has_the_message(sta
     told = await asyncio.gather(
         memory.load("note"),
         memory.save("note", b"1"),
+        memory.write("note", b"1", 0),
         media.put(chunks(b"ab"), limit=10, key="m"),
         anext(media.read(kept)),
         return_exceptions=True,
     )
-    assert [type(each) for each in told] == [NotAccepted] * 4
+    assert [type(each) for each in told] == [NotAccepted] * 5
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
