@@ -6,7 +6,6 @@ write brings the ids that Twilio has given to those before it: after a crash it 
 """
 
 import asyncio
-import time
 from collections import OrderedDict
 from hashlib import blake2b
 from zlib import crc32
@@ -15,10 +14,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from adapters.contract import Context
+from adapters.contract import Context, NoteChanged
 from adapters.errors import NotAccepted, TryLater
 from adapters.locks import Locks
-from adapters.session import sending_until
 from adapters.twilio.outgoing import Message
 
 PAGES = 512
@@ -66,7 +64,10 @@ class Past(Struct, frozen=True):
 
 
 class Calls:
-    """The requests of one channel, of whichever node. One node sends at a time."""
+    """The requests of one channel, of whichever node. One node sends at a time.
+
+    One that stood still, and a write that comes late, meet a page that has another revision.
+    """
 
     def __init__(self, context: Context) -> None:
         self._memory = context.memory
@@ -80,7 +81,7 @@ class Calls:
         try:
             async with asyncio.timeout(PATIENCE), self._turns.of(_place(message)):
                 await self._note(outbound, message)
-        except (NotAccepted, TimeoutError) as exc:
+        except (NotAccepted, NoteChanged, TimeoutError) as exc:
             self.drop(outbound)
             raise TryLater("not_noted", "That this is about to be sent could not be noted; it was not sent.") from exc
 
@@ -100,7 +101,7 @@ class Calls:
         Raises:
             NotAccepted: it could not be read in time.
         """
-        page = await self._page(_place(message))
+        page, _ = await self._page(message)
         mine = next((call for call in page.calls if call.outbound == outbound), None)
         if mine is None:
             return None
@@ -116,20 +117,19 @@ class Calls:
 
     async def _note(self, outbound: str, message: Message) -> None:
         self._known.pop(outbound, None)
-        page = await self._page(_place(message))
+        page, revision = await self._page(message)
         calls = [call for call in page.calls if call.outbound != outbound]
         calls.append(Call(outbound=outbound, looks=self._digest(message), at=self._now()))
         gone = max([page.gone, *(call.at for call in calls[:-MOST])])
-        if time.monotonic() >= sending_until():  # this process stood still: the page may be another one's by now
-            raise TimeoutError
-        await self._memory.save(_place(message), msgspec.json.encode(Page(tuple(calls[-MOST:]), gone)))
+        page = Page(tuple(calls[-MOST:]), gone)
+        await self._memory.write(_place(message), msgspec.json.encode(page), revision)
 
-    async def _page(self, place: str) -> Page:
-        """Read a page, with what was heard since it was written. Raises NotAccepted."""
-        found = await self._memory.load(place)
+    async def _page(self, message: Message) -> tuple[Page, int]:
+        """Read a page, with what was heard since it was written, and its revision. Raises NotAccepted."""
+        found, revision = await self._memory.read(_place(message))
         page = msgspec.json.decode(found, type=Page) if found else Page()
         calls = (replace(call, sid=call.sid or self._known.get(call.outbound, "")) for call in page.calls)
-        return replace(page, calls=tuple(call for call in calls if call.sid != NOT_SENT))
+        return replace(page, calls=tuple(call for call in calls if call.sid != NOT_SENT)), revision
 
     def _digest(self, message: Message) -> str:
         looks = msgspec.json.encode((message.to, message.says.strip(), bool(message.media_url)))

@@ -3,14 +3,12 @@
 A process that is killed is one that is not closed: what it has not written is lost, and the next one has its notes.
 """
 
-import time
 from dataclasses import replace
 
 import pytest
 
 from adapters.contract import Sent
 from adapters.errors import NotAccepted, OutcomeUnknown, Refused, TryLater
-from adapters.session import send_by
 from adapters.testing.context import FakeMemory
 from adapters.testing.steps import After, Answer, Cut, Fault
 from adapters.testing.twilio import CUSTOMER, OWN, News, TwilioSimulator
@@ -27,6 +25,8 @@ SECOND, MINUTE = 1_000, 60_000
 LATER = NEAR + SECOND
 NOT_SENT, SENT = Cut(), After(Cut())
 """What becomes of a request whose answer is lost."""
+
+THEIRS = b'{"calls":[["c9-1","",0,"SM9"]]}'
 
 
 @pytest.fixture(autouse=True)
@@ -213,13 +213,23 @@ async def test_what_cannot_be_noted_is_not_sent_now(connect: Connect) -> None:
     assert (caught.value.code, line.simulator.requests) == ("not_noted", [])
 
 
-async def test_a_process_that_stood_still_writes_over_no_notes(line: Line) -> None:
-    await line.answer(number=1)
-    notes = dict(line.context.memory.notes)
-    with send_by(time.monotonic() - 1), pytest.raises(TryLater):
-        await line.answer(number=2)
-    assert line.context.memory.notes == notes
-    assert len(line.simulator.sent) == 1
+class Overtaken(FakeMemory):
+    """Another node writes each note between our reading and our writing it."""
+
+    async def read(self, key: str) -> tuple[bytes | None, int]:
+        found = await super().read(key)
+        await self.save(key, THEIRS)
+        return found
+
+
+async def test_a_process_that_stood_still_sends_nothing_and_writes_over_no_notes(connect: Connect) -> None:
+    line = await connect()
+    memory = line.context.memory = Overtaken()
+    line = await connect()
+    with pytest.raises(TryLater) as caught:
+        await line.answer()
+    assert (caught.value.code, line.simulator.requests) == ("not_noted", [])
+    assert set(memory.notes.values()) == {THEIRS}
 
 
 async def test_a_message_that_was_found_to_have_failed_is_refused(connect: Connect) -> None:
