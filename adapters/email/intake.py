@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+from msgspec.structs import replace
+
 from adapters.contract import Context, FileTooBig
 from adapters.email.automatic import OURS
 from adapters.email.bounces import to_receipt
 from adapters.email.filters import filter_mail
 from adapters.email.imap import Item
 from adapters.email.mapping import remembered, to_envelope
-from adapters.email.notes import Shelf
+from adapters.email.notes import Note, Shelf
 from adapters.email.parse import parse_mail
 from adapters.email.threads import thread
-from adapters.email.wire import Attachment, Bounce, Known, Limits, Ours, ParsedMail, Stored, Threading
+from adapters.email.wire import Attachment, Bounce, Known, Limits, Mailbox, Ours, ParsedMail, Stored, Threading
 from adapters.errors import EnvelopeRefused
 from normalizer.content import StoredFile
 from web.uploads import sniff
@@ -28,6 +30,7 @@ A thread costs more than a small mail, and holds the others up for 5 ms a turn.
 
 MOST_LOOKED_UP = 30
 SNIFFED = 4_096
+SAME_ID = "Another mail of this sender has the same Message-ID: one may be a copy that was changed, or forged."
 CHUNK = 64 * 1024
 
 
@@ -97,9 +100,12 @@ class Intake:
             self._note_fault("email.not_read", parsed)
             await self._bury("not_read", mail, f"the mail could not be read: {type(parsed).__name__}")
             return False
-        if await self._was_taken(parsed):
+        first = await self._taken.find(parsed.message_id) if parsed.message_id else None
+        if await self._was_taken(parsed, first):
             self._context.count("again")
             return True
+        if first is not None and await self._has_another_of_its_sender(parsed):
+            parsed = replace(parsed, defects=(*parsed.defects, SAME_ID))
         return await self._judge(parsed, mail)
 
     async def _judge(self, parsed: ParsedMail, mail: bytes) -> bool:
@@ -136,10 +142,17 @@ class Intake:
     async def _thread(self, parsed: ParsedMail) -> Threading:
         known: dict[str, Known] = {}
         for message_id in parsed.mentioned[:MOST_LOOKED_UP]:
-            note = await self._sent.find(message_id) or await self._taken.find(message_id)
+            note = await self._sent.find(message_id) or await self._find_taken(message_id, parsed.sender)
             if note is not None and note.known.address:
                 known[message_id] = note.known
         return thread(parsed, known, self._ours)
+
+    async def _find_taken(self, message_id: str, sender: Mailbox | None) -> Note | None:
+        """Look for the mail that is meant: the sender's own before one of somebody else that bears the same id."""
+        first = await self._taken.find(message_id)
+        if first is None or sender is None or first.known.address == _address(sender):
+            return first
+        return await self._taken.find(_own(message_id, _address(sender))) or first
 
     async def _accept(self, parsed: ParsedMail, threading: Threading, mail: bytes) -> bool:
         stored = await self._store(parsed)
@@ -159,17 +172,22 @@ class Intake:
 
     # --- what is remembered ---
 
-    async def _was_taken(self, parsed: ParsedMail) -> bool:
-        """Look under its Message-ID, and under its digest where it has none or another mail has the same."""
-        note = await self._taken.find(parsed.message_id) if parsed.message_id else None
-        if note is not None and note.known.id == parsed.digest:
+    async def _was_taken(self, parsed: ParsedMail, first: Note | None) -> bool:
+        """Whether the first mail with its id is this one; without an id, or if that is another, its digest tells."""
+        if first is not None and first.known.id == parsed.digest:
             return True
-        return (note is not None or not parsed.message_id) and await self._taken.find(parsed.digest) is not None
+        return (first is not None or not parsed.message_id) and await self._taken.find(parsed.digest) is not None
+
+    async def _has_another_of_its_sender(self, parsed: ParsedMail) -> bool:
+        note = await self._find_taken(parsed.message_id, parsed.sender)
+        return note is not None and parsed.sender is not None and note.known.address == _address(parsed.sender)
 
     async def _done(self, parsed: ParsedMail, event: str, known: Known | None = None) -> bool:
         note = known or Known(address="", id=parsed.digest)
         if not (parsed.message_id and await self._taken.add(parsed.message_id, note)):
             await self._taken.add(parsed.digest, note)
+            if parsed.message_id and note.address:
+                await self._taken.add(_own(parsed.message_id, note.address), note)
         self._context.count(event)
         return True
 
@@ -196,6 +214,15 @@ class Intake:
 
     async def _bury(self, reason: str, mail: bytes, detail: str) -> None:
         await self._context.dead(reason, mail[:DEAD_BYTES], detail)
+
+
+def _address(sender: Mailbox) -> str:
+    return f"email:{sender.address}"
+
+
+def _own(message_id: str, address: str) -> str:
+    """Name a sender's mail under an id that somebody else has used before."""
+    return f"{message_id} {address}"
 
 
 def _line(parsed: ParsedMail | Exception) -> str:

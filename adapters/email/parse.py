@@ -15,6 +15,8 @@ from adapters.email.wire import Limits, Ours, ParsedMail
 
 _DELIVERED_TO = ("delivered-to", "x-original-to", "x-envelope-to", "envelope-to", "x-delivered-to", "x-forwarded-to")
 _DIGEST = 32
+_LINES = ("text/", "message/", "multipart/")
+"""Parts of lines, whose ends and last blanks change on the way."""
 
 
 def parse_mail(raw: bytes, *, now_ms: int, ours: Ours, limits: Limits = Limits()) -> ParsedMail:  # noqa: B008  # frozen
@@ -36,9 +38,10 @@ def parse_mail(raw: bytes, *, now_ms: int, ours: Ours, limits: Limits = Limits()
     delivered = tuple(dict.fromkeys(box.address for box in headers.mailboxes(*_DELIVERED_TO)))
     reached = (*delivered, *(box.address for box in recipients))
     written = headers.date
-    ids = headers.ids("message-id")
+    message_id = next(iter(headers.ids("message-id")), "")
+    automatic = automatic_reason(headers, sender, author, ours)
     return ParsedMail(
-        message_id=next(iter(ids), ""),
+        message_id=message_id,
         in_reply_to=headers.ids("in-reply-to"),
         references=headers.ids("references"),
         sender=sender,
@@ -53,25 +56,34 @@ def parse_mail(raw: bytes, *, now_ms: int, ours: Ours, limits: Limits = Limits()
         full=content.text,
         html=content.html,
         attachments=content.attachments,
-        automatic=automatic_reason(headers, sender, author, ours),
+        automatic=automatic,
         bounce=find_bounce(root, reader, content.text, reached, ours),
         receipt=is_read_receipt(headers),
         verified=verified,
         size=len(raw),
-        digest=_digest(root, reader, headers),
+        digest=_digest(root, reader, message_id, wish.address if wish else "", automatic),
         defects=tuple(reader.defects),
     )
 
 
-def _digest(root: Part, reader: Reader, headers: Headers) -> str:
-    """Name the mail by what no server on the way changes, so that it is the same in every mailbox and after a re-scan.
+def _digest(root: Part, reader: Reader, *found: str) -> str:
+    """Name the mail by all that makes it what it is here, and by nothing that servers on the way change.
 
-    The Message-ID alone will not do: some devices send all their mails under one. Without an id, or without a date
-    that tells such mails apart, the body decides.
+    So it has the same name in every mailbox and after a re-scan, however its parts are encoded and its lines are
+    folded. And no other mail has it: whoever knows the id, date and sender of a mail could else send one of their own,
+    and the true one would be taken for its copy.
     """
-    ids = headers.ids("message-id")
-    said = "\n".join((*ids[:1], headers.first("from"), headers.first("date"), headers.first("subject")))
-    digest = hashlib.sha256(said.encode("utf-8", "replace"))
-    if not ids or headers.date is None:
-        digest.update(memoryview(reader.data)[root.start : root.end])
+    said = [*found, *(_unfolded(root.headers, name) for name in ("from", "date", "subject"))]
+    digest = hashlib.sha256("\n".join(said).encode("utf-8", "replace"))
+    for part in root.walk():
+        kind = "\n".join(_unfolded(part.headers, name) for name in ("content-type", "content-disposition"))
+        content = b"" if part.parts else reader.content(part)
+        if part.type.startswith(_LINES):
+            content = content.translate(None, b" \t\r\n")
+        digest.update(f"\n{kind}\n{len(content)}\n".encode("utf-8", "replace"))
+        digest.update(content)
     return digest.hexdigest()[:_DIGEST]
+
+
+def _unfolded(headers: Headers, name: str) -> str:
+    return " ".join(headers.first(name).split())

@@ -147,6 +147,41 @@ async def test_the_same_mail_found_again_is_not_taken_again(
     assert len({envelope.native_id for envelope in context.accepted}) == 2
 
 
+async def test_a_forged_copy_that_comes_first_takes_nothing_from_the_true_mail(
+    dovecot: Dovecot, adapter: Email, context: FakeContext
+) -> None:
+    true, forged = _with_file(b"%PDF the bill of Zoe"), _with_file(b"%PDF the bill of Mallory")
+    answering = mail(2).replace(b"Message-ID", b"In-Reply-To: <m1@customer.example>\r\nMessage-ID")
+    elsewhere = _with_file(b"", sender="mallory@evil.example")
+    async with reading(adapter):
+        dovecot.deliver(elsewhere, forged, true, true, answering)
+        await until(lambda: len(context.accepted) == 4 and context.counts["again"])
+    _, first, second, third = context.accepted
+    assert [await _files_of(context, one) for one in (first, second)] == [
+        [b"%PDF the bill of Mallory"],
+        [b"%PDF the bill of Zoe"],
+    ]
+    assert first.native_id != second.native_id
+    assert "the same Message-ID" in second.attributes["defects"]
+    assert (third.reply_to, third.attributes.get("other_thread")) == (first.native_id, None)
+
+
+async def _files_of(context: FakeContext, envelope: Envelope) -> list[bytes]:
+    content = envelope.content
+    assert isinstance(content, Text)
+    return [b"".join([chunk async for chunk in context.media.read(one.file)]) for one in content.attachments]
+
+
+def _with_file(file: bytes, sender: str = ZOE) -> bytes:
+    message = email.message.EmailMessage(policy=email.policy.SMTP)
+    message["From"], message["To"], message["Subject"] = sender, ADDRESS, "the bill"
+    message["Message-ID"], message["Date"] = "<m1@customer.example>", "Mon, 02 Nov 2026 10:00:00 +0000"
+    message.set_content("see below")
+    message.add_attachment(file, "application", "pdf", filename="bill.pdf")
+    message.set_boundary("b")
+    return message.as_bytes()
+
+
 async def test_large_and_small_mails_of_one_customer_keep_their_order(
     dovecot: Dovecot, adapter: Email, context: FakeContext
 ) -> None:

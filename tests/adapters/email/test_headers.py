@@ -1,6 +1,7 @@
 """Single fields and charsets, as broken as they come."""
 
 import encodings
+from binascii import b2a_base64, b2a_qp
 from email.utils import getaddresses
 
 import pytest
@@ -184,13 +185,57 @@ def test_a_character_that_was_cut_is_left_out(cut: int) -> None:
 
 # --- what names a mail ---
 
+READ_RECEIPT = b"report; report-type=disposition-notification; boundary=b"
+
 HEADER = b"From: a@b.example\nDate: Mon, 3 Nov 2025 10:00:00 +0000\nSubject: x\n"
 
 
-def test_a_copy_in_another_mailbox_is_the_same_mail() -> None:
-    first = HEADER + b"Message-ID: <1@b>\n\nx"
-    other = b"Received: by mx2\nDelivered-To: sales@shop.example\n" + HEADER + b"Message-ID: <1@b>\n\nx\n-- \nlist"
-    assert mail(first).digest == mail(other).digest
+ID = b"Message-ID: <1@b>\n"
+TEXT = "Dzień dobry, gdzie jest moja paczka?\nZoë\n".encode()
+PLAIN = b"Content-Type: text/plain; charset=utf-8\n"
+QUOTED = b"Content-Transfer-Encoding: quoted-printable\n"
+FILE = b"Content-Type: application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64\n\n%s\n"
+
+
+def with_file(file: bytes, kind: bytes = b"mixed; boundary=b") -> bytes:
+    content = b"--b\n" + PLAIN + b"\n" + TEXT + b"--b\n" + FILE % file + b"--b--\n"
+    return HEADER + ID + b"Content-Type: multipart/" + kind + b"\n\n" + content
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        b"Received: by mx2\nDelivered-To: sales@shop.example\n" + HEADER + ID + PLAIN + b"\n" + TEXT,
+        HEADER + ID + PLAIN + QUOTED + b"\n" + b2a_qp(TEXT),
+        HEADER + ID + PLAIN + b"Content-Transfer-Encoding: base64\n\n" + b2a_base64(TEXT),
+        (HEADER + ID + PLAIN + b"\n" + TEXT + b"\n").replace(b"\n", b"\r\n"),
+        HEADER.replace(b"Date: Mon, ", b"Date: Mon,\n\t") + ID + PLAIN + b"\n" + TEXT,
+    ],
+    ids=["another mailbox", "quoted-printable", "base64", "line ends", "folded"],
+)
+def test_a_copy_that_came_another_way_is_the_same_mail(other: bytes) -> None:
+    assert mail(HEADER + ID + PLAIN + b"\n" + TEXT).digest == mail(other).digest
+
+
+FORGED = {
+    "another text": HEADER + ID + PLAIN + b"\nI want my money back\n",
+    "no text": HEADER + ID + PLAIN + b"\n",
+    "a footer": HEADER + ID + PLAIN + b"\n" + TEXT + b"-- \nlist\n",
+    "another charset": HEADER + ID + PLAIN.replace(b"utf-8", b"utf-16") + b"\n" + TEXT,
+    "a file more": with_file(b"AAAA"),
+    "an automatic one": HEADER + ID + b"Auto-Submitted: auto-replied\n" + PLAIN + b"\n" + TEXT,
+    "another wish for answers": HEADER + ID + b"Reply-To: mallory@evil.example\n" + PLAIN + b"\n" + TEXT,
+}
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED.keys())
+def test_a_mail_that_bears_the_id_date_and_sender_of_another_is_not_that_one(forged: bytes) -> None:
+    assert mail(HEADER + ID + PLAIN + b"\n" + TEXT).digest != mail(forged).digest
+
+
+@pytest.mark.parametrize("forged", [with_file(b"AAAB"), with_file(b"AAAA", READ_RECEIPT)], ids=["a file", "a kind"])
+def test_files_and_the_kind_of_a_mail_tell_it_from_a_forged_one(forged: bytes) -> None:
+    assert mail(with_file(b"AAAA")).digest != mail(forged).digest
 
 
 @pytest.mark.parametrize(
