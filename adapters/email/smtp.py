@@ -8,6 +8,7 @@ answers, nobody knows. There is one recipient, so there are no partial refusals.
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
@@ -28,6 +29,7 @@ from adapters.errors import (
     TryLater,
     Unreachable,
 )
+from adapters.session import sending_until
 
 PREPARING = 2
 """So many times the time for one command may go by before the mail itself."""
@@ -185,6 +187,8 @@ async def _message(client: aiosmtplib.SMTP, payload: bytes, seconds: float) -> N
     protocol = client.protocol
     if protocol is None:
         raise TryLater("connection_lost", "the mail server has ended the connection before the mail")
+    if time.monotonic() >= sending_until():
+        raise TryLater("stood_still", "this process stood still, and the time to send the mail has passed")
     try:
         protocol.write(payload)
         answer = await protocol.read_response(timeout=seconds)

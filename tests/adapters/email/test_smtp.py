@@ -1,5 +1,6 @@
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,6 +16,7 @@ from adapters.errors import (
     TryLater,
     Unreachable,
 )
+from adapters.session import send_by
 from tests.fixtures.smtp import PASSWORD, USER, Sink, always, cut, hang
 
 MAIL = Composed(
@@ -126,6 +128,22 @@ async def test_a_server_that_is_silent_before_the_mail_is_tried_again(sink: Sink
     sink.recipient = hang
     assert isinstance(await outcome(sink, timeout=0.3), TryLater)
     assert sink.mailed == 0
+
+
+async def test_a_process_that_stood_still_before_the_mail_does_not_send_it_any_more(sink: Sink) -> None:
+    """By then another one may have been told to send it, or what comes behind it."""
+    deadline = time.monotonic() + 0.5
+
+    async def stand_still(_sink: Sink) -> str:
+        await asyncio.sleep(deadline - time.monotonic())
+        return ""
+
+    sink.before = stand_still
+    with send_by(deadline):
+        found = await outcome(sink)
+    assert type(found) is TryLater
+    assert found.code == "stood_still"
+    assert (sink.mailed, sink.taken) == (0, [])
 
 
 async def test_a_connection_lost_after_the_mail_leaves_a_doubt(sink: Sink) -> None:
