@@ -6,7 +6,7 @@ Each is a step, each step one record. A step that raises is undone and recorded 
 import heapq
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -118,32 +118,42 @@ class Machine:
         self, seq: int, at_ms: int, value: Input | Undecodable, loaded: Sequence[PersonRecord] = ()
     ) -> list[Entry]:
         """Do everything that input ``seq``, stored at ``at_ms``, causes; no entries: it has no effect."""
-        entries: list[Entry] = []
+        return list(self.steps(seq, at_ms, value, loaded))
+
+    def steps(
+        self, seq: int, at_ms: int, value: Input | Undecodable, loaded: Sequence[PersonRecord] = ()
+    ) -> Generator[Entry, None, None]:
+        """Do the same step by step: an input may cause tens of thousands.
+
+        Whoever closes it in between has a state as after a crash there: go on with :meth:`resuming`, and with the
+        first input that is not consumed.
+        """
         gap = at_ms - self._now
         if gap > 0 or gap < -JUMP:
             jumped = self._now and abs(gap) > JUMP
             self._now = at_ms
             if jumped:
                 news = f.ClockJumped(gap=gap) if gap > 0 else f.ClockSetBack(gap=-gap)
-                entries.append(self._other("clock", "", Draft.emit, news))
+                yield self._other("clock", "", Draft.emit, news)
         if self._heap and self._heap[0][0] <= self._now:
-            self._fire(entries, value)
+            yield from self._fire(value)
         self._input, self._step = seq, 0
         entry = self._take(value, loaded)
         if entry is not None:
-            entries.append(entry)
+            yield entry
         if self.state.todo:
-            entries += self.resume()
-        return entries
+            yield from self.resuming()
 
     def resume(self) -> list[Entry]:
-        """Do what is left to do: after each timer and input, and first of all after a recovery."""
-        entries = []
+        """Do what is left to do."""
+        return list(self.resuming())
+
+    def resuming(self) -> Generator[Entry, None, None]:
+        """Do what is left to do, step by step: after each timer and input, and first of all after a recovery."""
         while self.state.todo:
             kind, about = self.state.todo[0]
             name = f"{kind}:{about}"
-            entries.append(self._other("todo", name, _do, name))
-        return entries
+            yield self._other("todo", name, _do, name)
 
     def position(self) -> Entry:
         """Write the empty record that carries the position."""
@@ -151,20 +161,22 @@ class Machine:
 
     # --- causes -----------------------------------------------------------------------------------------------
 
-    def _fire(self, entries: list[Entry], value: Input | Undecodable) -> None:
+    def _fire(self, value: Input | Undecodable) -> Generator[Entry, None, None]:
         """Fire what is due, in (due, id) order; whom this very input needs stays in memory for now."""
         kept: list[tuple[int, str]] = []
         staying = self._staying(value)
-        while self._drop_stale() and self._heap[0][0] <= self._now:
-            timer = heapq.heappop(self._heap)
-            kind, _, about = timer[1].partition(":")
-            if kind == PARK and about in staying:
-                kept.append(timer)
-                continue
-            entries.append(self._other("timer", timer[1], _ring, timer[1]))
-            entries += self.resume()
-        for timer in kept:
-            heapq.heappush(self._heap, timer)
+        try:
+            while self._drop_stale() and self._heap[0][0] <= self._now:
+                timer = heapq.heappop(self._heap)
+                kind, _, about = timer[1].partition(":")
+                if kind == PARK and about in staying:
+                    kept.append(timer)
+                    continue
+                yield self._other("timer", timer[1], _ring, timer[1])
+                yield from self.resuming()
+        finally:
+            for timer in kept:
+                heapq.heappush(self._heap, timer)
 
     def _staying(self, value: Input | Undecodable) -> set[str]:
         need = wanted(value)

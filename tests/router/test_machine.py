@@ -316,3 +316,27 @@ def test_a_record_that_the_server_does_not_store_is_refused_and_the_next_input_g
     assert not world.state.conversations
     assert world.write("v1")
     assert world.of("v1").n == 1
+
+
+def test_whoever_stops_between_two_steps_of_an_input_has_lost_nothing() -> None:
+    """The timer of the one whom the input needs was put aside for the time of its steps."""
+    world = World(make_rules())
+    world.up("anna")
+    for visitor in ("v1", "v2"):
+        world.write(visitor)
+        world.close("anna", world.of(visitor).id)
+    needed, other = world.of("v1").person, world.of("v2").person
+    later = world.now + 3_600_000
+    steps = world.machine.steps(world.seq + 1, later, i.Message(envelope=world.envelope("v1")))
+    refs = []
+    for entry in steps:
+        refs.append(entry.record.ref)
+        if refs[-1] == f"park:{other}":
+            break
+    steps.close()
+    assert world.machine.input == world.seq
+    assert needed in world.state.people
+    entries = world.machine.advance(world.seq + 1, later, i.Tick())
+    assert f"park:{needed}" in [entry.record.ref for entry in entries]
+    assert f"park:{other}" not in [entry.record.ref for entry in entries]
+    assert not world.state.people

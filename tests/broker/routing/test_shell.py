@@ -5,16 +5,18 @@ import asyncio
 import msgspec
 
 from broker.bus.dead import DeadLetters
+from broker.bus.errors import PublishUnknown
 from broker.routing.ask import POSITION, STATISTICS, Standing, Statistics
 from broker.routing.people import PeopleBucket
+from broker.routing.tasks import end
 from normalizer.content import Text
 from normalizer.outbound import Receipt, ReceiptState
 from router import facts as f
 from router import inputs as i
 from router.people import PersonRecord
-from router.rules import Route, Rules, When
+from router.rules import Need, Route, Rules, When
 from router.snapshot import state_hash
-from tests.broker.routing.play import SETTINGS, Play, until
+from tests.broker.routing.play import SETTINGS, Play, rules, until
 
 
 class Hanging(PeopleBucket):
@@ -180,3 +182,59 @@ async def test_the_active_router_says_where_it_stands_and_who_waits(play: Play) 
         answer = await play.bus.request(play.workspace.ask_subject(STATISTICS), b"")
         counted = msgspec.json.decode(answer, type=Statistics)
         assert counted.people == 1
+
+
+async def test_an_input_that_causes_hundreds_of_steps_leaves_others_their_turns(play: Play) -> None:
+    """Else a change of rules with thousands waiting would take longer than the lease, for every router in turn."""
+    await play.propose(rules())
+    await play.say_all([f"visitor:{n}" for n in range(300)])
+    between: set[int] = set()
+    async with play.running() as run:
+        await run.stepped(301)
+        active = run.router.active
+        assert active is not None
+        state = active.machine.state
+
+        async def look() -> None:
+            while True:
+                if state.version == 2:
+                    between.add(state.step)
+                await asyncio.sleep(0)
+
+        looking = asyncio.create_task(look())
+        needs = (Route(name="all", need=Need(skills={"billing": 1})),)
+        await play.propose(msgspec.structs.replace(rules(), routes=needs))
+        await until(lambda: state.version == 2 and not state.todo, "everybody is queued anew")
+        await end([looking])
+        assert max(between) > 300
+        assert len(between) > 10
+        assert run.stats.barriers == 1
+        await run.stepped(await play.tick())
+        assert state_hash(await play.fold()) == state_hash(state)
+    await play.ids_once()
+
+
+async def test_a_router_that_ends_between_two_steps_of_an_input_goes_on_where_it_was(play: Play) -> None:
+    """As when its term ends in the middle: the next one does what is left, and nothing twice."""
+    await play.propose(rules())
+    await play.say_all([f"visitor:{n}" for n in range(300)])
+    needs = (Route(name="all", need=Need(skills={"billing": 1})),)
+    async with play.running() as run:
+        await run.stepped(301)
+        active = run.router.active
+        assert active is not None
+        state = active.machine.state
+        changed = await play.propose(msgspec.structs.replace(rules(), routes=needs))
+        await until(lambda: state.version == 2 and state.step > 20, "it is in the middle")
+        fenced = active._outbox._log
+        assert fenced is not None
+        fenced._end(PublishUnknown("the connection was lost"))
+        assert state.todo
+        await run.stepped(await play.tick())
+        assert run.stats.barriers == 2
+        assert state_hash(await play.fold()) == state_hash(state)
+    queued = [fact for fact in await play.facts(f.ConversationQueued) if isinstance(fact, f.ConversationQueued)]
+    again = [fact.conversation for fact in queued if fact.reason == "rules"]
+    assert len(again) == len(set(again)) == 300
+    assert [record.input for _, record in await play.records() if record.ref == "" and record.input == changed]
+    await play.ids_once()
