@@ -10,11 +10,11 @@ import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from typing import Literal
+from typing import Literal, cast
 
 import aiosmtplib
 from aiosmtplib.email import quote_address
-from aiosmtplib.protocol import PERIOD_REGEX, normalize_message_line_endings
+from aiosmtplib.protocol import PERIOD_REGEX, SMTPProtocol, normalize_message_line_endings
 from msgspec import Struct
 
 from adapters.email.wire import Composed
@@ -192,12 +192,32 @@ async def _message(client: aiosmtplib.SMTP, payload: bytes, seconds: float) -> N
     try:
         protocol.write(payload)
         answer = await protocol.read_response(timeout=seconds)
+    except asyncio.CancelledError:
+        _give_up(protocol)
+        raise
     except aiosmtplib.SMTPTimeoutError as exc:
+        if _give_up(protocol):
+            raise TryLater(
+                "too_slow", "the connection is too slow for the mail: it was not sent whole in time"
+            ) from exc
         raise OutcomeUnknown("timeout", "the mail server did not answer in time and may have taken the mail") from exc
     except (aiosmtplib.SMTPException, OSError) as exc:
         raise OutcomeUnknown("connection_lost", "the connection broke before the answer to the mail") from exc
     if answer.code // 100 != OK // 100:
         raise to_error("message", answer.code, answer.message)
+
+
+def _give_up(protocol: SMTPProtocol) -> bool:
+    """End the connection at once, and say whether the mail's last line was certainly not sent.
+
+    A connection that is closed in order writes on, so a mail that was given up would arrive after all.
+    """
+    transport = cast("asyncio.WriteTransport | None", protocol.transport)  # those of uvloop are no instances of it
+    if transport is None:
+        return False
+    unwritten = transport.get_write_buffer_size()
+    transport.abort()
+    return unwritten > 0
 
 
 def to_error(step: Step, code: int, message: str) -> ChannelError:

@@ -1,9 +1,11 @@
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 
 import pytest
+import uvloop
+from msgspec.structs import replace
 
 from adapters.email.smtp import Relay, Step, deliver, look, to_error
 from adapters.email.wire import Composed
@@ -160,6 +162,39 @@ async def test_a_server_that_is_silent_after_the_mail_leaves_a_doubt(sink: Sink)
     assert isinstance(found, OutcomeUnknown)
     assert found.code == "timeout"
     assert sink.mailed == 1
+
+
+async def give_up_before_the_end(*, cancelled: bool) -> None:
+    async with Sink(size=0) as sink:
+
+        async def stop_reading(sink: Sink) -> str:
+            sink.pause()
+            return ""
+
+        sink.before = stop_reading
+        mail = replace(MAIL, data=MAIL.data + (b"x" * 70 + b"\r\n") * 700_000)
+        if cancelled:
+            sending = asyncio.create_task(outcome(sink, mail))
+            await sink.paused.wait()
+            await asyncio.sleep(0.2)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        else:
+            found = await outcome(sink, mail, data_timeout=1.0)
+            assert type(found) is TryLater
+            assert found.code == "too_slow"
+        sink.go_on()
+        await sink.left()
+        assert (sink.mailed, sink.taken) == (0, [])
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["the server's time", "the call's time"])
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_mail_that_is_not_written_whole_in_time_was_not_sent_and_never_follows(
+    run: Callable[[Coroutine[None, None, None]], None],
+    cancelled: bool,  # noqa: FBT001 - pytest gives it
+) -> None:
+    run(give_up_before_the_end(cancelled=cancelled))
 
 
 async def test_a_wrong_password_is_told_as_such(sink: Sink) -> None:
