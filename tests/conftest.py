@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.fixtures.nats", "tests.fixtures.sockets"]
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 LONGEST = ("faults", "e2e", "examples", "browser", "deploy")
 """Folders of tests that take long; begun last, one of them would run alone at the end while the other core idles."""
