@@ -190,8 +190,8 @@ class LeaseThread:
     """A lease renewed by a thread with a loop and a connection of its own.
 
     The caller's loop shows that it runs by a heartbeat; when that stops for `stuck_after` seconds the thread gives the
-    lease back, so that another one can go on at once. `lost` belongs to the caller's loop. One use: after a loss or a
-    release make a new one.
+    lease back, so that another one can go on at once. `lost` belongs to the caller's loop; the thread reads `clock`, by
+    which the ttl passes. One use: after a loss or a release make a new one.
     """
 
     def __init__(  # noqa: PLR0913  # all but four by name
@@ -204,6 +204,7 @@ class LeaseThread:
         ttl: float = TTL,
         renew_every: float = RENEW_EVERY,
         stuck_after: float = STUCK_AFTER,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.lost = asyncio.Event()
         self.worst_delay = 0.0  # seconds: the longest that the caller's loop was late
@@ -214,6 +215,7 @@ class LeaseThread:
         self._ttl = ttl
         self._renew_every = renew_every
         self._stuck_after = stuck_after
+        self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._acquired: asyncio.Future[None] = self._loop.create_future()
         self._ended = asyncio.Event()
@@ -278,7 +280,8 @@ class LeaseThread:
 
     async def _hold(self) -> None:
         bus = await Bus.connect(self._settings, f"lease {self._key}")
-        lease = Lease(Bucket(bus, self._bucket), self._key, self._owner, ttl=self._ttl, renew_every=self._renew_every)
+        bucket = Bucket(bus, self._bucket)
+        lease = Lease(bucket, self._key, self._owner, ttl=self._ttl, renew_every=self._renew_every, clock=self._clock)
         try:
             while not self._wanted.is_set():
                 await lease.look()

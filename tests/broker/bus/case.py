@@ -8,9 +8,7 @@ import pytest
 
 from broker.bus.api import StreamInfo, call
 from broker.bus.connection import Bus
-from broker.bus.errors import (
-    PublishUnknown,
-)
+from broker.bus.errors import PublishRefused, PublishUnknown
 from broker.bus.kv import Bucket
 from broker.bus.reader import (
     Reader,
@@ -20,7 +18,8 @@ from broker.bus.reader import (
 from broker.bus.streams import StreamConfig, Workspace, ensure_stream, ensure_streams
 from tests.fixtures.nats import Servers, own_workspace
 
-ENOUGH = 20.0  # seconds for anything that waits for a recovery
+ENOUGH = 60.0  # seconds for anything that waits for a recovery
+NEVER = 10 * ENOUGH
 EXPECT = "Nats-Expected-Last-Sequence"
 
 
@@ -34,8 +33,14 @@ async def collect(reader: Reader, until: Callable[[list[Stored]], bool]) -> list
     return found
 
 
+async def wait_leader(bus: Bus, subject: str) -> None:
+    """Until our node has heard who stores `subject`: a fresh stream's leader is told of later; pipelines ask once."""
+    with pytest.raises(PublishRefused):
+        await bus.publish(subject, b"", headers={EXPECT: "1000000"}, timeout=ENOUGH)
+
+
 async def publish_all(bus: Bus, stream: str, count: int, *, subject: str = "a", first: int = 0) -> None:
-    pipeline = await bus.publisher()
+    pipeline = await bus.publisher(timeout=ENOUGH)
     acks = [pipeline.send(f"{stream}.{subject}", str(first + i).encode()) for i in range(count)]
     await asyncio.gather(*acks)
     await pipeline.close()
@@ -82,6 +87,7 @@ class BusCase:
         await ensure_stream(
             bus, StreamConfig(name=name, subjects=(f"{name}.>",), num_replicas=replicas, allow_atomic=True)
         )
+        await wait_leader(bus, f"{name}.a")
         return name
 
     @pytest.fixture
@@ -104,6 +110,7 @@ class BusCase:
                 allow_atomic=True,
             ),
         )
+        await wait_leader(bus, workspace.skip_subject)
         return workspace
 
     @pytest.fixture

@@ -7,9 +7,7 @@ import pytest
 
 from broker.bus.connection import Bus
 from broker.bus.errors import AskFailed, NoAnswer, NobodyThere
-from tests.broker.bus.case import ENOUGH, BusCase
-
-NEVER = 10 * ENOUGH
+from tests.broker.bus.case import ENOUGH, NEVER, BusCase
 
 
 async def shout(payload: bytes) -> bytes:

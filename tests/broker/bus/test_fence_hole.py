@@ -17,6 +17,7 @@ EXPECT = "Nats-Expected-Last-Sequence"
 WRONG_LAST_SEQUENCE = 10071
 WRONG_LAST_MESSAGE_ID = 10070
 WIDTH = 512
+ENOUGH = 60.0  # seconds for one answer of a busy machine
 
 
 @contextlib.asynccontextmanager
@@ -26,7 +27,7 @@ async def connected(servers: Servers) -> AsyncIterator[Client]:
     try:
         yield client
     finally:
-        await asyncio.wait_for(client.close(), 5)
+        await asyncio.wait_for(client.close(), ENOUGH)
 
 
 async def new_stream(client: Client, replicas: int) -> str:
@@ -45,7 +46,7 @@ async def new_stream(client: Client, replicas: int) -> str:
 async def append(client: Client, stream: str, expect: int) -> int:
     """Publish and return the sequence stored, or the code of the refusal."""
     try:
-        ack = await client.jetstream().publish(f"{stream}.c", b"A", headers={EXPECT: str(expect)})
+        ack = await client.jetstream().publish(f"{stream}.c", b"A", headers={EXPECT: str(expect)}, timeout=ENOUGH)
     except nats.js.errors.APIError as refused:
         return refused.err_code or 0
     return ack.seq
@@ -61,7 +62,7 @@ async def barrier(client: Client, stream: str, expect: int) -> None:
         if n <= WIDTH:
             await client.publish(f"{stream}._.skip", b"", headers=headers)
     headers["Nats-Batch-Commit"] = "1"
-    answer = await client.request(f"{stream}._.skip", b"", headers=headers, timeout=5)
+    answer = await client.request(f"{stream}._.skip", b"", headers=headers, timeout=ENOUGH)
     assert b'"error"' not in answer.data
 
 
@@ -93,9 +94,9 @@ async def test_an_expected_message_id_that_does_not_match_stops_a_replicated_str
     async with connected(nats_cluster) as client:
         stream = await new_stream(client, 3)
         js = client.jetstream()
-        await js.publish(f"{stream}.a", b"1", headers={"Nats-Msg-Id": "a"})
+        await js.publish(f"{stream}.a", b"1", headers={"Nats-Msg-Id": "a"}, timeout=ENOUGH)
         with pytest.raises(nats.js.errors.APIError) as refused:
-            await js.publish(f"{stream}.a", b"2", headers={"Nats-Expected-Last-Msg-Id": "nope"})
+            await js.publish(f"{stream}.a", b"2", headers={"Nats-Expected-Last-Msg-Id": "nope"}, timeout=ENOUGH)
         assert refused.value.err_code == WRONG_LAST_MESSAGE_ID
         with pytest.raises(nats.errors.TimeoutError):
             await js.publish(f"{stream}.a", b"3", timeout=1.5)
