@@ -24,8 +24,11 @@ from router.record import Record, decode_record
 from router.rules import ChannelRule, OperatorRule, Route, Rules, Times
 from router.state import State
 
-SETTINGS = RouterSettings(name="", lease_ttl=6.0, renew_every=0.5, tick_every=0.1, position_ms=300)
 PATIENCE = 60.0
+# A machine that stands still for a while costs no lease: the tests and their routers share a loop.
+SETTINGS = RouterSettings(
+    name="", lease_ttl=6.0, renew_every=0.5, stuck_after=PATIENCE, tick_every=0.1, position_ms=300
+)
 LATER = 4_000_000_000_000
 
 
@@ -80,7 +83,7 @@ class Play:
         return await self.put("site", self.message(address, native or f"n{next(self._numbers)}", text))
 
     async def say_all(self, addresses: list[str]) -> None:
-        pipeline = await self.bus.publisher()
+        pipeline = await self.bus.publisher(timeout=PATIENCE)
         subject = self.workspace.in_subject("site")
         under_way = []
         for address in addresses:

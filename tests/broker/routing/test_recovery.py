@@ -20,7 +20,7 @@ from router.people import Conversation, Person, PersonRecord, Sending
 from router.record import Record
 from router.snapshot import encode_state, state_hash
 from router.state import State
-from tests.broker.routing.play import SETTINGS, Play, until
+from tests.broker.routing.play import PATIENCE, SETTINGS, Play, until
 
 OFTEN = msgspec.structs.replace(SETTINGS, snapshot_records=100)
 
@@ -180,7 +180,7 @@ async def test_a_follower_that_is_cut_off_says_that_it_falls_behind(play: Play) 
     bus = await Bus.connect(play.bus.settings, "cut off")
     follower = Follower(bus, play.workspace)
     following = asyncio.create_task(follower.run())
-    await asyncio.wait_for(follower.wait_ready(), 10)
+    await asyncio.wait_for(follower.wait_ready(), PATIENCE)
     assert follower.lag == 0.0
     bus._link.client.cut()
     await until(lambda: follower.lag > 0)

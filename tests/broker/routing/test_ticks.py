@@ -34,7 +34,7 @@ async def test_a_wrong_clock_raises_the_alarm(play: Play, ahead: int, alarms: in
     )
     await ticker.tick(check=True)
     assert stats.alarms == alarms
-    assert abs(stats.clock_skew_ms - ahead) < 1000
+    assert abs(stats.clock_skew_ms - ahead) < 60_000  # less what the way there took
 
 
 async def test_it_ticks_once_in_a_while_and_when_a_timer_is_due(play: Play) -> None:
