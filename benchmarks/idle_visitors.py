@@ -13,6 +13,8 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -64,8 +66,9 @@ async def visitors(port: int, count: int) -> None:
             ws._response.close()  # noqa: SLF001 - thousands of polite good-byes would take long
 
 
-async def measure(count: int) -> dict[str, float]:
-    """Serve, let the other process connect, weigh, and send answers to one visitor after the other."""
+@asynccontextmanager
+async def serving() -> AsyncIterator[tuple[FakeContext, WebChat, int]]:
+    """A web chat that takes any number of visitors, its context, and the port."""
     context = FakeContext()
     limits = VisitorLimits(sessions_per_minute=1_000_000, sockets_per_ip=1_000_000)
     adapter = WebChat(WebChatSettings(origins=[ORIGIN], limits=limits), context)
@@ -77,31 +80,38 @@ async def measure(count: int) -> dict[str, float]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     running = asyncio.create_task(adapter.run())
-    port = runner.addresses[0][1]
     await asyncio.sleep(0.2)
-    gc.collect()
-    before = resident()
-    pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, "--visitors", str(port), str(count), stdin=pipe, stdout=pipe
-    )
-    assert child.stdout is not None
-    assert child.stdin is not None
-    async with asyncio.timeout(300):
-        assert (await child.stdout.readline()).strip() == b"ready"
-    gc.collect()
-    growth = resident() - before
-    delays = []
-    addresses = list(adapter._hub._visitors)  # noqa: SLF001 - who is connected
-    for number in range(ROUNDS):
-        sent = time.monotonic_ns()
-        await context.reply(addresses[number * len(addresses) // ROUNDS], "an answer")
-        delays.append((int(await child.stdout.readline()) - sent) / 1e6)
-    child.stdin.close()
-    await asyncio.wait_for(child.wait(), 60)
-    running.cancel()
-    await asyncio.wait([running])
-    await runner.cleanup()
+    try:
+        yield context, adapter, runner.addresses[0][1]
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        await runner.cleanup()
+
+
+async def measure(count: int) -> dict[str, float]:
+    """Serve, let the other process connect, weigh, and send answers to one visitor after the other."""
+    async with serving() as (context, adapter, port):
+        gc.collect()
+        before = resident()
+        pipe = asyncio.subprocess.PIPE
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, __file__, "--visitors", str(port), str(count), stdin=pipe, stdout=pipe
+        )
+        assert child.stdout is not None
+        assert child.stdin is not None
+        async with asyncio.timeout(300):
+            assert (await child.stdout.readline()).strip() == b"ready"
+        gc.collect()
+        growth = resident() - before
+        delays = []
+        addresses = list(adapter._hub._visitors)  # noqa: SLF001 - who is connected
+        for number in range(ROUNDS):
+            sent = time.monotonic_ns()
+            await context.reply(addresses[number * len(addresses) // ROUNDS], "an answer")
+            delays.append((int(await child.stdout.readline()) - sent) / 1e6)
+        child.stdin.close()
+        await asyncio.wait_for(child.wait(), 60)
     quantiles = statistics.quantiles(delays, n=100)
     return {
         "visitors": count,
