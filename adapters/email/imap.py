@@ -11,13 +11,13 @@ import base64
 import logging
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Literal, Self, TypeVar
 
 from aioimaplib import AUTH, AioImapException, Command, FetchCommand, IMAP4ClientProtocol, Response, quoted
 from msgspec import Struct
 
-from adapters.email.imap_words import SIZE, arrival, fetched, mailbox_name, number, uid_set
+from adapters.email.imap_words import DELETED, SIZE, arrival, fetched, flags, mailbox_name, number, portions, uid_set
 from adapters.errors import BadCredentials, NotReachable, StartError
 
 logging.getLogger("aioimaplib").setLevel(logging.WARNING)  # below, it logs mails and tokens
@@ -133,20 +133,29 @@ class Connection:
         """Give the header of one mail, empty when it is gone."""
         return next((body for _, _, body in await self._fetch([uid], "(UID BODY.PEEK[HEADER])") if body), b"")
 
-    async def flag(self, uids: Sequence[int], flags: str) -> None:
+    async def flags(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
+        """Give the flags of at most 200 mails, by UID, in lower case; those that are gone are left out."""
+        return {uid: flags(text) for uid, text, _ in await self._fetch(uids, "(UID FLAGS)")}
+
+    async def flag(self, uids: Sequence[int], words: str) -> None:
         r"""Add flags (such as ``\Seen``) to mails. Raises CommandRefused."""
-        for some in _portions(uids):
-            await self._ask("UID STORE", self._protocol.uid("STORE", uid_set(some), "+FLAGS.SILENT", f"({flags})"))
+        for some in portions(uids, MOST_AT_ONCE):
+            await self._ask("UID STORE", self._protocol.uid("STORE", uid_set(some), "+FLAGS.SILENT", f"({words})"))
 
     async def move(self, uids: Sequence[int], folder: str) -> None:
-        """Move mails (RFC 6851), by copying and deleting where the server cannot. Raises CommandRefused."""
+        """Move mails (RFC 6851), by copying and deleting where the server cannot. Raises CommandRefused.
+
+        A mail that is marked as deleted was copied before its move was cut off, so it is not copied again.
+        """
         target = mailbox_name(folder)
-        for some in _portions(uids):
+        for some in portions(uids, MOST_AT_ONCE):
             if self.has("MOVE"):
                 await self._ask("UID MOVE", self._protocol.uid("MOVE", uid_set(some), target))
                 continue
-            await self._ask("UID COPY", self._protocol.uid("COPY", uid_set(some), target))
-            await self.flag(some, r"\Deleted")
+            known = await self.flags(some)
+            if rest := [uid for uid in some if uid in known and DELETED not in known[uid]]:
+                await self._ask("UID COPY", self._protocol.uid("COPY", uid_set(rest), target))
+                await self.flag(rest, r"\Deleted")
             if self.has("UIDPLUS"):
                 await self._ask("UID EXPUNGE", self._protocol.uid("EXPUNGE", uid_set(some)))
 
@@ -386,7 +395,3 @@ def _outcome(task: "asyncio.Future[Any]") -> str:
 
 def _words(lines: Iterable[bytes | bytearray]) -> bytes:
     return b"\n".join(line for line in lines if isinstance(line, bytes))
-
-
-def _portions(uids: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (uids[i : i + MOST_AT_ONCE] for i in range(0, len(uids), MOST_AT_ONCE))

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from aioimaplib import quoted
@@ -10,6 +10,7 @@ from aioimaplib import quoted
 _FETCHED = re.compile(rb"[0-9]+ FETCH \(")
 _UID = re.compile(rb"\bUID ([0-9]+)")
 SIZE = re.compile(rb"\bRFC822\.SIZE ([0-9]+)")
+_FLAGS = re.compile(rb"\bFLAGS \(([^()]*)\)")
 _ARRIVED = re.compile(
     rb'\bINTERNALDATE " ?([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})'
     rb' ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-][0-9]{2})([0-9]{2})"'
@@ -17,6 +18,7 @@ _ARRIVED = re.compile(
 _EMPTY_BODY = re.compile(rb'\bBODY\[[A-Z]*\](?:<0>)? ""')
 _OUTSIDE_ASCII = re.compile(r"[^\x20-\x7e]+|&")
 
+DELETED = r"\deleted"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -45,6 +47,11 @@ def uid_set(uids: Iterable[int]) -> str:
     return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in ranges)
 
 
+def portions(uids: Sequence[int], most: int) -> Iterator[Sequence[int]]:
+    """Cut into sets that are asked for together."""
+    return (uids[start : start + most] for start in range(0, len(uids), most))
+
+
 def mailbox_name(name: str) -> str:
     """Write a folder's name for a command, in modified UTF-7 (RFC 3501 section 5.1.3) and quotes."""
     return str(quoted(_OUTSIDE_ASCII.sub(lambda found: _shifted(found[0]), name)))
@@ -60,6 +67,12 @@ def number(pattern: bytes | re.Pattern[bytes], text: bytes) -> int:
     """Give the number that the first group of a pattern finds; 0 where there is none."""
     found = re.search(pattern, text)
     return int(found[1]) if found else 0
+
+
+def flags(text: bytes) -> frozenset[str]:
+    """Give the flags in the answer to FETCH, in lower case: RFC 9051 section 2.3.2 tells no cases apart."""
+    found = _FLAGS.search(text)
+    return frozenset(found[1].decode("ascii", "replace").lower().split()) if found else frozenset()
 
 
 def arrival(text: bytes) -> int:

@@ -218,6 +218,13 @@ class Mailbox:
             yield await self._fetch(last, portion[-1])
 
     async def _items(self, uids: Sequence[int]) -> list[Item]:
+        """Describe mails, also those that are there and of which the server does not say what they are."""
+        items = await self._described(uids)
+        known = {item.uid for item in items}
+        there = await self._server.flags([uid for uid in uids if uid not in known])
+        return sorted([*items, *(Item(uid=uid, size=0, arrived=0) for uid in there)], key=lambda item: item.uid)
+
+    async def _described(self, uids: Sequence[int]) -> list[Item]:
         """Describe mails, the small ones whole; a server that refuses because of one of them describes them only."""
         try:
             return await self._server.items(uids, below=SMALL)
@@ -239,7 +246,7 @@ class Mailbox:
     async def _look_again(self, item: Item, lost: list[Lost]) -> dict[int, bytes]:
         """Give a mail that did not come with the others; one that cannot be had is ``lost``."""
         body = await self._bodies([item]) if item.size <= self._largest else {}
-        if not body and await self._server.items([item.uid]):  # else it was deleted meanwhile, and is nobody's any more
+        if not body and await self._server.flags([item.uid]):  # else it was deleted meanwhile, and is nobody's any more
             reason = "too_large" if item.size > self._largest else "not_fetched"
             lost.append(Lost(item, await self._server.header(item.uid), reason))
         return body

@@ -80,6 +80,9 @@ async def test_flags_and_folders(dovecot: Dovecot, connection: Connection) -> No
     uids = await connection.search("UID 1:*")
     await connection.flag(uids, r"\Seen Taken")
     assert await connection.search("SEEN KEYWORD Taken") == uids
+    assert await connection.flags([*uids, uids[-1] + 1]) == dict.fromkeys(
+        uids, frozenset({"\\recent", "\\seen", "taken"})
+    )
     assert await connection.exists("Done & gut")
     assert not await connection.exists("Готово")
     await connection.move(uids[:1], "Done & gut")
@@ -87,6 +90,18 @@ async def test_flags_and_folders(dovecot: Dovecot, connection: Connection) -> No
     with pytest.raises(CommandRefused, match="TRYCREATE"):
         await connection.move(uids[1:], "Nowhere")
     assert await connection.search("UID 1:*") == uids[1:], "the connection still works"
+
+
+async def test_a_server_without_move_copies_once_and_deletes(dovecot: Dovecot, connection: Connection) -> None:
+    dovecot.make("Done")
+    dovecot.deliver(mail(1), mail(2))
+    await connection.ask_for_news()
+    uids = await connection.search("UID 1:*")
+    connection._protocol.capabilities.discard("MOVE")
+    await connection.flag(uids[:1], r"\Deleted")  # as a move leaves it that was cut off before its end
+    await connection.move(uids, "Done")
+    assert await connection.search("UID 1:*") == []
+    assert len(dovecot.files("Done")) == 1
 
 
 async def test_a_folder_that_is_not_there_is_refused(dovecot: Dovecot) -> None:

@@ -209,6 +209,40 @@ async def test_a_mail_that_is_too_large_is_told_and_passed_over(dovecot: Dovecot
     assert reader.desk.given_up[0][1] > 200_000
 
 
+async def test_a_move_that_was_cut_off_before_its_end_makes_no_second_copy(context: FakeContext) -> None:
+    """A server without MOVE (RFC 6851): copy, mark, expunge; the connection goes before the last of these."""
+    deleted: list[str] = []
+    small = numbered(4, 5)
+
+    def fetch(command: str) -> str:
+        if command.endswith("(UID FLAGS)"):
+            flags = deleted[0] if deleted else ""
+            return f"* 4 FETCH (UID 4 FLAGS ({flags}))\r\n* 5 FETCH (UID 5 FLAGS ())"
+        return small(command)
+
+    def store(command: str) -> str:
+        if r"\Deleted" in command:
+            deleted.append(r"\Deleted")
+        return "* "
+
+    ends = [None, "* "]
+    script = many(2) | {
+        "CAPABILITY": "* CAPABILITY IMAP4rev1 IDLE UIDPLUS",
+        "UID FETCH": fetch,
+        "UID STORE": store,
+        "UID EXPUNGE": lambda _: ends.pop(0),
+    }
+    async with HostileImap(script) as imap:
+        reader = Reader(context, imap.port)
+        reader.after = AfterSettings(seen=False, move_to="Done")
+        with pytest.raises(NotReachable):
+            await reader.look()
+        await reader.look()
+    moved = [command for command in imap.commands if command.startswith(("UID COPY", "UID EXPUNGE"))]
+    assert moved == ['UID COPY 4:5 "Done"', "UID EXPUNGE 4:5", 'UID COPY 5 "Done"', "UID EXPUNGE 4:5"]
+    assert reader.desk.taken == [4, 5]
+
+
 # --- two readers ---
 
 
@@ -346,6 +380,8 @@ async def test_a_mail_that_the_server_cannot_give_is_told_and_passed_over(contex
             return "\r\n".join(f"* {uid} FETCH (UID {uid} RFC822.SIZE 10)" for uid in (5, 6) if str(uid) in uids)
         if "HEADER" in what:
             return "* 5 FETCH (UID 5 BODY[HEADER] {11}\r\nSubject: x\r\n)"
+        if "FLAGS" in what:
+            return "* 5 FETCH (UID 5 FLAGS ())"
         if "5" in uids:
             return "{tag} NO [UNAVAILABLE] BODY[] failed"
         return "* 6 FETCH (UID 6 BODY[] {21}\r\nSubject: question 6\r\n)"
@@ -361,6 +397,26 @@ async def test_a_mail_that_the_server_cannot_give_is_told_and_passed_over(contex
         assert reader.desk.given_up == [("not_fetched", 10)]
         assert reader.desk.taken == [6]
         assert "UID STORE 6 +FLAGS.SILENT (\\Seen)" in imap.commands
+
+
+async def test_a_mail_that_the_server_leaves_out_of_its_answer_is_told_and_not_passed_over(
+    context: FakeContext,
+) -> None:
+    """Its number is there, and what it is is not said; a mail that is gone has no number any more."""
+    whole = numbered(5, 5)
+
+    def fetch(command: str) -> str:
+        if "HEADER" in command:
+            return "* 4 FETCH (UID 4 BODY[HEADER] {11}\r\nSubject: x\r\n)"
+        if command.endswith("(UID FLAGS)"):
+            return "* 4 FETCH (UID 4 FLAGS ())"
+        return whole(command) or "* "
+
+    async with HostileImap(many(3) | {"UID FETCH": fetch}) as imap:
+        reader = Reader(context, imap.port)
+        await reader.look()
+    assert reader.desk.taken == [5]
+    assert reader.desk.given_up == [("not_fetched", 0)]
 
 
 def numbered(first: int, last: int) -> Callable[[str], str]:
