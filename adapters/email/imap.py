@@ -135,7 +135,8 @@ class Connection:
 
     async def flags(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
         """Give the flags of at most 200 mails, by UID, in lower case; those that are gone are left out."""
-        return {uid: flags(text) for uid, text, _ in await self._fetch(uids, "(UID FLAGS)")}
+        found = {uid: flags(text) for uid, text, _ in await self._fetch(uids, "(UID FLAGS)")}
+        return {uid: found[uid] for uid in uids if uid in found}  # servers tell of other mails beside an answer
 
     async def flag(self, uids: Sequence[int], words: str) -> None:
         r"""Add flags (such as ``\Seen``) to mails. Raises CommandRefused."""

@@ -409,7 +409,7 @@ async def test_a_mail_that_the_server_leaves_out_of_its_answer_is_told_and_not_p
         if "HEADER" in command:
             return "* 4 FETCH (UID 4 BODY[HEADER] {11}\r\nSubject: x\r\n)"
         if command.endswith("(UID FLAGS)"):
-            return "* 4 FETCH (UID 4 FLAGS ())"
+            return "* 4 FETCH (UID 4 FLAGS ())\r\n* 9 FETCH (UID 9 FLAGS (\\Seen))"  # the other one was not asked for
         return whole(command) or "* "
 
     async with HostileImap(many(3) | {"UID FETCH": fetch}) as imap:
