@@ -215,11 +215,14 @@ class ActiveRouter:
 
     async def _finish(self) -> None:
         """Everything decided is acknowledged and written, and a snapshot spares the next one the fold."""
-        async with asyncio.timeout(STOP_TIMEOUT):
-            await self._outbox.send_all()
-            await self._people.wait_written()
-            if self._unsaved:
-                await self._snapshot()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await self._outbox.send_all()
+                await self._people.wait_written()
+                if self._unsaved:
+                    await self._snapshot()
+        except TimeoutError:
+            log.warning("router.not_finished", workspace=self._workspace.name, mend="the next one does what is left")
 
     # --- steps ------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import msgspec
+import pytest
 
 from broker.bus.dead import DeadLetters
 from broker.bus.errors import PublishUnknown
@@ -121,6 +122,26 @@ async def test_a_restarted_router_knows_parked_people_even_when_their_bucket_was
 
         await until(parked)
         await run.kill()
+    async with play.running() as run:
+        await run.stepped(await play.say("visitor:gone"))
+        assert await play.count(f.PersonCreated) == 1
+
+
+async def test_a_router_stops_without_the_store_of_people_and_says_so(
+    play: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It used to end with an error, as if something had been lost; the next one writes what is in the log."""
+    await play.open_desk(park_person=1)
+    async with play.running() as run:
+        await run.stepped(await play.say("visitor:gone"))
+        active = run.router.active
+        assert active is not None
+        active._people.bucket = Hanging(play.bus, play.workspace)
+        opened = (await play.facts(f.ConversationOpened))[0]
+        assert isinstance(opened, f.ConversationOpened)
+        await play.command(i.Close(conversation=opened.conversation))
+        await until(lambda: active._people.buffer.unwritten == 1)
+    assert "router.not_finished" in capsys.readouterr().out
     async with play.running() as run:
         await run.stepped(await play.say("visitor:gone"))
         assert await play.count(f.PersonCreated) == 1
