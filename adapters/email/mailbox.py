@@ -225,12 +225,16 @@ class Mailbox:
         return sorted([*items, *(Item(uid=uid, size=0, arrived=0) for uid in there)], key=lambda item: item.uid)
 
     async def _described(self, uids: Sequence[int]) -> list[Item]:
-        """Describe mails, the small ones whole; a server that refuses because of one of them describes them only."""
-        try:
-            return await self._server.items(uids, below=SMALL)
-        except CommandRefused as exc:
-            self._log.info("email.not_fetched", count=len(uids), reason=str(exc))
-            return await self._server.items(uids)
+        """Describe mails, the small ones whole.
+
+        A server that refuses because of one of them is asked for descriptions alone, and then for each by itself.
+        """
+        for below in (SMALL, 0):
+            try:
+                return await self._server.items(uids, below=below)
+            except CommandRefused as exc:
+                self._log.info("email.not_fetched", count=len(uids), reason=str(exc))
+        return [item for uid in uids for item in await self._described([uid])] if len(uids) > 1 else []
 
     async def _fetch(self, items: Sequence[Item], until: int) -> Batch:
         """Have what is not there yet."""
@@ -248,8 +252,14 @@ class Mailbox:
         body = await self._bodies([item]) if item.size <= self._largest else {}
         if not body and await self._server.flags([item.uid]):  # else it was deleted meanwhile, and is nobody's any more
             reason = "too_large" if item.size > self._largest else "not_fetched"
-            lost.append(Lost(item, await self._server.header(item.uid), reason))
+            lost.append(Lost(item, await self._header(item), reason))
         return body
+
+    async def _header(self, item: Item) -> bytes:
+        try:
+            return await self._server.header(item.uid)
+        except CommandRefused:
+            return b""
 
     async def _bodies(self, items: Sequence[Item]) -> dict[int, bytes]:
         """Fetch mails. A server that refuses because of one of them is asked for each by itself, by and by."""
