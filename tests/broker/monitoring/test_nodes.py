@@ -64,7 +64,9 @@ async def test_who_falls_silent_is_gone(bus: Bus) -> None:
 async def test_who_calls_the_roll_hears_everybody_of_the_workspace_and_nobody_else(bus: Bus) -> None:
     workspace, other = own_workspace(), own_workspace()
     async with node(bus, workspace, "one"), node(bus, workspace, "two"), node(bus, other, "three"):
-        beats = await call_roll(bus, workspace, within=3.0)
+        async with asyncio.timeout(60):
+            while len(beats := await call_roll(bus, workspace)) < 2:
+                pass  # not within the usual time: the machine is busy
     assert sorted(beat.node for beat in beats) == ["one", "two"]
     assert {beat.version for beat in beats} == {3}
     assert all(beat.channels[beat.node].type == "webhook" for beat in beats)

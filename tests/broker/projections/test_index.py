@@ -119,7 +119,7 @@ async def test_what_is_read_is_of_one_moment(index: Index, story: Story, store: 
             story.opens(f"d{number}", "beta")
         return counts
 
-    counts, _ = await index._ask(read, 10)
+    counts, _ = await index._ask(read, 60)
     assert counts == [1, 1]
     assert store.place is not None
     hits, _, _ = await index.conversations(Query(terms=(Term("beta"),)), FIRST, None)
