@@ -77,7 +77,7 @@ class Shelf:
         """Change the notes of a key and give them; those that another node has written meanwhile are changed then."""
         async with self._locks.of(slot):
             while True:
-                notes, revision = self._at_hand.pop(slot, None) or await self._read(slot)
+                notes, revision = self._at_hand.pop(slot) if slot in self._at_hand else await self._read(slot)
                 changed = change(notes)[-KEPT:]
                 if changed == notes:
                     return notes

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import structlog
 
-from adapters.contract import Cursor, Duty, LineItem, Lines, Media, Memory, NobodyServes, Typing
+from adapters.contract import Cursor, Duty, LineItem, Lines, Media, Memory, NobodyServes, NoteChanged, Typing
 from adapters.errors import NotAccepted
 from broker.channels.program import Program
 from broker.channels.secret import derive
@@ -95,15 +95,27 @@ class _Forgetful:
     """Notes that last as long as the check."""
 
     def __init__(self) -> None:
-        self._notes: dict[str, bytes] = {}
+        self._notes: dict[str, tuple[bytes, int]] = {}
 
     async def load(self, key: str) -> bytes | None:
         """Give what this check has noted."""
-        return self._notes.get(key)
+        return (await self.read(key))[0]
 
     async def save(self, key: str, value: bytes) -> None:
         """Note."""
-        self._notes[key] = value
+        _, revision = await self.read(key)
+        self._notes[key] = value, revision + 1
+
+    async def read(self, key: str) -> tuple[bytes | None, int]:
+        """Give what this check has noted, and its revision."""
+        return self._notes.get(key, (None, 0))
+
+    async def write(self, key: str, value: bytes, revision: int) -> int:
+        """Note over what was read. Raises NoteChanged."""
+        if revision != (await self.read(key))[1]:
+            raise NoteChanged(f"{key} does not have revision {revision} any more")
+        await self.save(key, value)
+        return revision + 1
 
 
 class _Silence:
