@@ -143,10 +143,10 @@ class Link:
                 log.warning("bus.reopening", error=repr(self.client.last_error))
                 try:
                     await self._reopen()
-                except (nats.errors.Error, OSError) as error:
-                    log.warning(
-                        "bus.not_reopened", error=repr(error)
-                    )  # lost again in the middle: the next look repeats it
+                except (nats.errors.Error, OSError) as error:  # lost again in the middle: the next look repeats it
+                    log.warning("bus.not_reopened", error=repr(error))
+                except Exception:  # a slip of nats-py's, or a file of credentials that is just being written
+                    log.exception("bus.not_reopened")
             elif self.client.is_reconnecting and not self._cut_off and down >= CUT_AFTER:
                 self.client.cut()
 
