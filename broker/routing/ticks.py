@@ -90,7 +90,8 @@ class Ticker:
             )
 
     def _pause(self) -> float:
-        due = self._next_due()
+        due = self._next_due()  # by the bus's clock
         if due is None:
             return self._every
-        return min(self._every, max(LEAST_PAUSE, (due - self._clock_ms()) / 1000))
+        now = self._clock_ms() - self._stats.clock_skew_ms
+        return min(self._every, max(LEAST_PAUSE, (due - now) / 1000))

@@ -8,7 +8,7 @@ import pytest
 from broker.bus.reader import stream_state
 from broker.routing.settings import RouterStats
 from broker.routing.tasks import end
-from broker.routing.ticks import Ticker, skew_ms
+from broker.routing.ticks import LEAST_PAUSE, Ticker, skew_ms
 from tests.broker.routing.play import Play, until
 
 
@@ -35,6 +35,24 @@ async def test_a_wrong_clock_raises_the_alarm(play: Play, ahead: int, alarms: in
     await ticker.tick(check=True)
     assert stats.alarms == alarms
     assert abs(stats.clock_skew_ms - ahead) < 60_000  # less what the way there took
+
+
+@pytest.mark.parametrize("ahead", [0, 3_600_000, -3_600_000])
+@pytest.mark.parametrize(("due_in", "pause"), [(600_000, 1.0), (-600_000, LEAST_PAUSE)])
+async def test_a_wrong_clock_makes_no_flood_of_ticks_and_none_too_late(
+    play: Play, ahead: int, due_in: int, pause: float
+) -> None:
+    """An hour ahead, every timer of the next hour was due: twenty ticks a second, each of them kept for two weeks."""
+    ticker = Ticker(
+        play.bus,
+        play.workspace,
+        RouterStats(),
+        every=1.0,
+        next_due=lambda: int(time.time() * 1000) + due_in,
+        clock_ms=lambda: time.time() * 1000 + ahead,
+    )
+    await ticker.tick(check=True)
+    assert ticker._pause() == pause
 
 
 async def test_it_ticks_once_in_a_while_and_when_a_timer_is_due(play: Play) -> None:
