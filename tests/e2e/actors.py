@@ -21,7 +21,7 @@ from tests.e2e.installation import ORIGIN, PASSWORD
 
 PING_EVERY = 1.0
 SILENT_FOR = 5.0
-"""Seconds without a frame after which a connection counts as dead."""
+"""Seconds without a frame after which a connection counts as dead; where no connection may end, make it longer."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 CALL_WITHIN = 5.0
@@ -42,6 +42,7 @@ class Client(ABC):
 
     def __init__(self, url: Callable[[], str], address: str) -> None:
         self.connections = 0
+        self.silent_for = SILENT_FOR
         self.ids = IdSource()
         self._url = url
         self._headers = {"X-Forwarded-For": address}
@@ -124,7 +125,7 @@ class Client(ABC):
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
-            message = await socket.receive(SILENT_FOR)
+            message = await socket.receive(self.silent_for)
             if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                 raise Dropped
             frame = decode(message.data)

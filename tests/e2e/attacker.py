@@ -25,7 +25,7 @@ ATTACKER = {"X-Forwarded-For": "198.51.100.66"}
 Ask = Callable[[], object]
 
 
-async def eventually(look: Ask, what: str, within: float = 30.0) -> None:
+async def eventually(look: Ask, what: str, within: float = 60.0) -> None:
     end = time.monotonic() + within
     while not look():
         assert time.monotonic() < end, f"not within {within:g} s: {what}"
@@ -98,7 +98,7 @@ class Site:
         """What happens inside raises a counter."""
         before = await self.counted(part, name, labels)
         yield
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while (now := await self.counted(part, name, labels)) < before + by:
             assert time.monotonic() < end, f"{name} {labels} of {part} is {now}, not {before + by}"
             await asyncio.sleep(0.05)
@@ -107,7 +107,7 @@ class Site:
 async def fault(ws: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
     """The next error frame; it says in words what is wrong."""
     while True:
-        message = await ws.receive(10)
+        message = await ws.receive(60)
         assert message.type is WSMsgType.TEXT, message
         frame: dict[str, Any] = json.loads(message.data)
         if frame["type"] == "error":
@@ -117,7 +117,7 @@ async def fault(ws: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
 
 async def ended(ws: aiohttp.ClientWebSocketResponse) -> int | None:
     """How the socket was closed."""
-    while (await ws.receive(20)).type is WSMsgType.TEXT:
+    while (await ws.receive(60)).type is WSMsgType.TEXT:
         pass
     return ws.close_code
 

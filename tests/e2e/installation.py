@@ -30,7 +30,7 @@ PASSWORD = "let-me-in"
 # argon2id at its least cost: a dozen operators sign in at once
 PASSWORD_HASH = "$argon2id$v=19$m=8,t=1,p=1$eIY4tC+LEIpol2xGicMsuw$SMrv6/jqRz8tPSkPmFsN/3Gjmt7u4zE230mBoiNyWQg"
 SECRET = "a-shared-secret-of-the-tests"
-START_WITHIN = 60.0
+START_WITHIN = 120.0
 STOP_WITHIN = 30.0
 EXPECTED = ("router_missing", "channel_unserved", "behind", "bus_away")
 """Alarms that say what a test does to its parts: it stops and kills them."""
@@ -60,7 +60,7 @@ def settings_of(
                 "origins": [ORIGIN],
                 "limits": {"messages_per_minute": 6_000, "sessions_per_minute": 6_000},
             },
-            "hook": {"type": "webhook", "secrets": [SECRET], "url": provider, "timeout": "2s", "retry_for": "1h"},
+            "hook": {"type": "webhook", "secrets": [SECRET], "url": provider, "timeout": "6s", "retry_for": "1h"},
             **channels,
         },
         "capacity": {name: {"units": 100 // CONVERSATIONS} for name in ("site", "hook", *channels)},
@@ -228,7 +228,7 @@ class Installation:
     def command(self, *words: str) -> str:
         """Run ``trunkline`` and give what it prints."""
         command = (sys.executable, "-m", "broker.cli.main", *words[:2], str(self.file), *words[2:])
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - ours
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - ours
         assert done.returncode == 0, done.stderr
         return done.stdout
 

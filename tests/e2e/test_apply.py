@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from yarl import URL
 from adapters import signature
 from normalizer.ids import IdSource
 from tests.e2e.actors import Operator, Visitor
-from tests.e2e.installation import SECRET, Installation, installed
+from tests.e2e.installation import SECRET, Installation, installed, until
 from tests.e2e.provider import WebhookProvider
 from tests.e2e.test_conversation import available, eventually, operator, visitor
 
@@ -60,6 +61,16 @@ def trunkline(installation: Installation, command: str, *words: str, code: int =
     return done.stdout + done.stderr
 
 
+def running(installation: Installation, hook: str) -> str:
+    """Wait until a webhook channel has started; gives everything that `status` says."""
+
+    def look() -> str:
+        state = trunkline(installation, "status")
+        return state if f"{hook} (webhook): running" in state else ""
+
+    return until(look, f"{hook} runs")
+
+
 async def beside(installation: Installation, command: str, *words: str) -> str:
     """Run a command while sockets are kept alive."""
     return await asyncio.to_thread(trunkline, installation, command, *words)
@@ -83,7 +94,9 @@ def changed(original: Settings) -> Settings:
 
 @asynccontextmanager
 async def people(installation: Installation, number: int) -> AsyncIterator[tuple[Visitor, Operator]]:
-    async with visitor(installation, number) as customer, operator(installation, "anna") as anna:
+    customer, anna = visitor(installation, number), operator(installation, "anna")
+    customer.silent_for = anna.silent_for = 60.0  # nobody's connection may end, however busy the machine is
+    async with customer, anna:
         await eventually(lambda: available(anna), "anna is available")
         yield customer, anna
 
@@ -96,6 +109,13 @@ async def asked(customer: Visitor, anna: Operator, text: str) -> None:
 async def status_of(url: str) -> int:
     async with aiohttp.ClientSession() as http, http.post(url, data=b"{}") as answer:
         return answer.status
+
+
+async def answers(url: str, status: int) -> None:
+    """Wait until it answers so."""
+    async with asyncio.timeout(60):
+        while await status_of(url) != status:  # noqa: ASYNC110 - another process tells nobody
+            await asyncio.sleep(0.1)
 
 
 async def post(url: str, text: str) -> int:
@@ -123,18 +143,17 @@ async def test_channels_operators_and_rules_change_while_sockets_stay(
         assert INLINE not in shown
         assert await status_of(f"{site}/channels/hook/messages") == 401
         said = await beside(installation, "apply", "--yes")
-        assert "2 of 2 processes work by it" in said
+        assert re.search(r"([12]) of \1 processes work by it", said), said  # a busy one may miss the roll call
         assert INLINE not in said
-        assert await status_of(f"{site}/channels/orders/messages") == 401  # it is there, and wants a signature
-        assert await status_of(f"{site}/channels/hook/messages") == 404
+        await answers(f"{site}/channels/orders/messages", 401)  # it is there, and wants a signature
+        await answers(f"{site}/channels/hook/messages", 404)
         assert await post(f"{site}/channels/orders/messages", "an order") == 200
         await eventually(lambda: any("an order" in anna.said(one, "message") for one in anna.mine), "the order")
         await asked(customer, anna, "after")
         anna.reply(conversation, "still here")
         await eventually(lambda: any("still here" in str(r["content"]) for r in customer.replies), "the answer")
         assert (customer.connections, anna.connections) == sockets
-    state = await beside(installation, "status")
-    assert "orders (webhook): running" in state
+    state = await asyncio.to_thread(running, installation, "orders")
     assert "hook (webhook)" not in state
 
 
@@ -153,16 +172,16 @@ async def test_a_rollback_restores_what_was_in_force(installation: Installation,
     site = installation.parts["site"].url
     write(installation, changed(original))
     trunkline(installation, "apply", "--yes")
-    assert await status_of(f"{site}/channels/hook/messages") == 404
+    await answers(f"{site}/channels/hook/messages", 404)
     said = trunkline(installation, "rollback previous", "--yes")
     assert "+ hook (webhook)" in said
     assert SECRET not in said
-    assert await status_of(f"{site}/channels/hook/messages") == 401
-    assert await status_of(f"{site}/channels/orders/messages") == 404
+    await answers(f"{site}/channels/hook/messages", 401)
+    await answers(f"{site}/channels/orders/messages", 404)
     installation.parts["site"].stop()  # whoever starts again with the file that was undone, undoes no rollback
     installation.parts["site"].start()
     installation.wait_ready(installation.parts["site"], PARTS["site"])
-    assert await status_of(f"{site}/channels/hook/messages") == 401
+    await answers(f"{site}/channels/hook/messages", 401)
 
 
 async def test_a_removed_operator_is_signed_out_and_the_others_stay(
@@ -195,7 +214,7 @@ def test_killed_in_mid_apply_either_the_old_or_the_new_is_in_force(
         shown = trunkline(installation, "apply", "--dry-run")
         assert ("nothing to do" in shown) != (f"+ killed{number} (webhook)" in shown)
         trunkline(installation, "apply", "--yes")
-        assert f"killed{number} (webhook): running" in trunkline(installation, "status")
+        running(installation, f"killed{number}")
 
 
 def test_no_inline_secret_stands_in_clear_on_the_bus(installation: Installation, original: Settings) -> None:

@@ -16,7 +16,7 @@ IDS = IdSource()
 pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(300)]
 
 
-async def eventually(look: Callable[[], object], what: str, within: float = 30.0) -> None:
+async def eventually(look: Callable[[], object], what: str, within: float = 60.0) -> None:
     end = time.monotonic() + within
     while not look():
         assert time.monotonic() < end, f"not within {within:g} s: {what}"

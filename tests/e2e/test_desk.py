@@ -3,6 +3,7 @@
 import signal
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.e2e.actors import Operator
@@ -14,7 +15,7 @@ pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(300)]
 
 async def personal_answers(desk: Operator) -> list[dict[str, Any]]:
     url = f"{desk._url()}/desk/answers?scope=personal"
-    async with desk._http.get(url, headers=desk.origin) as answer:
+    async with desk._http.get(url, headers=desk.origin, timeout=aiohttp.ClientTimeout(60)) as answer:
         answers: list[dict[str, Any]] = (await answer.json())["answers"]
         return answers
 

@@ -131,7 +131,7 @@ async def test_a_call_rings_at_the_operator_who_has_it_when_she_answers(scene: S
 async def test_a_missed_call_is_called_back_from_the_desk(scene: Scene) -> None:
     number = "+48600100201"
     phone = await scene.phone(answers=False)
-    customer = await scene.customer("gives_up", number, 4)
+    customer = await scene.customer("gives_up", number, 10)
     await phone.heard("CALL_INCOMING")
     assert await customer.wait() == 0
     await phone.heard("CALL_CLOSED")

@@ -45,7 +45,7 @@ SENDERS = 5
 OPERATORS = tuple(f"op{n}" for n in range(8))
 RATE = float(os.environ.get("TRUNKLINE_ROLLING_RATE", "40"))
 VISITORS = 40
-NOTICED = float(os.environ.get("TRUNKLINE_ROLLING_NOTICED", "20"))
+NOTICED = float(os.environ.get("TRUNKLINE_ROLLING_NOTICED", "60"))
 """Seconds that a visitor may wait for a tick: one on a quiet machine, many where others work on the same two cores."""
 
 SETTLED = float(os.environ.get("TRUNKLINE_ROLLING_SETTLED", "1"))
@@ -89,7 +89,7 @@ class Proxy:
                 stderr=log,
             )
 
-        until(self._listens, f"the proxy listens; see {self.log}", 10.0)
+        until(self._listens, f"the proxy listens; see {self.log}")
 
     def _listens(self) -> bool:
         assert self._process.poll() is None, self.log.read_text()

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.e2e.actors import Operator
@@ -13,11 +14,12 @@ pytestmark = [pytest.mark.usefixtures("lost_sockets"), pytest.mark.timeout(300)]
 
 
 async def ask(desk: Operator, path: str) -> tuple[int, dict[str, Any]]:
-    async with desk._http.get(f"{desk._url()}/desk{path}", headers=desk.origin) as answer:
+    patience = aiohttp.ClientTimeout(60)
+    async with desk._http.get(f"{desk._url()}/desk{path}", headers=desk.origin, timeout=patience) as answer:
         return answer.status, await answer.json()
 
 
-async def found(desk: Operator, path: str, what: str, within: float = 30.0) -> list[dict[str, Any]]:
+async def found(desk: Operator, path: str, what: str, within: float = 60.0) -> list[dict[str, Any]]:
     """Ask until something is found."""
     async with asyncio.timeout(within):
         while True:

@@ -37,7 +37,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x0
 
 def channel(name: str, **more: object) -> dict[str, object]:
     plain = {"type": "telegram", "token": TOKENS[name], "api_url": f"http://127.0.0.1:{PORTS[name]}"}
-    return {**plain, "timeout": "2s", "poll_timeout": "2s", "chat_per_second": 30, **more}
+    return {**plain, "timeout": "6s", "poll_timeout": "2s", "chat_per_second": 30, **more}
 
 
 @pytest.fixture(scope="module")
@@ -139,10 +139,10 @@ async def test_kills_of_the_channel_lose_and_double_nothing(running: Installatio
             await asyncio.sleep(random.uniform(0, 1.5))  # noqa: S311 - so that kills meet every moment
             await _strike(round_, running.parts[telegram.channel])
         await all_answered(anna, written, {"sent", "unknown"}, SETTLED)
+        await until(lambda: not telegram.queue.pending, "Telegram is told that we have everything")
         shown = outcomes(anna)
         await close(anna)
     balance(shown, Counter(shown.text for shown in telegram.shown), written)
-    assert not telegram.queue.pending, "Telegram was told that we have everything"
 
 
 _numbers = itertools.count(1)

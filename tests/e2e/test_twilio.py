@@ -38,7 +38,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         "from": [OWN, OWN_SMS],
         "api": f"http://127.0.0.1:{PORT}",
         "media_hosts": ["localhost"],
-        "timeout": "2s",
+        "timeout": "6s",
         "catch_up": "2s",
     }
     folder = tmp_path_factory.mktemp("twilio")

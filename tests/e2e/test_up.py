@@ -49,7 +49,7 @@ def part(file: Path, tmp_path: Path) -> Iterator[Part]:
 
 def status(part: Part, path: str, data: bytes | None = None) -> int:
     try:
-        with urllib.request.urlopen(f"{part.url}{path}", data, timeout=10) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(f"{part.url}{path}", data, timeout=60) as answer:  # noqa: S310 - loopback
             found: int = answer.status
             return found
     except urllib.error.HTTPError as error:
@@ -60,7 +60,7 @@ def status(part: Part, path: str, data: bytes | None = None) -> int:
 def alarms(part: Part) -> list[str]:
     """The alarms that a monitor reads."""
     try:
-        with urllib.request.urlopen(f"{part.url}/readyz", timeout=10) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(f"{part.url}/readyz", timeout=60) as answer:  # noqa: S310 - loopback
             body = json.load(answer)
     except urllib.error.HTTPError as error:
         body = json.load(error)
