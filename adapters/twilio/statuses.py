@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from twilio.rest import Client
 
 from adapters.contract import Context
@@ -32,8 +33,20 @@ MOST_NOTED = 5_000
 WRITE_AFTER = 1.0
 """Seconds for which notes are gathered before they are written."""
 
+PAGES = 128
+"""Hours that are kept, each in the place of the one so many hours before: whole days, back to `FURTHEST`."""
+
 PAGE = 1_000
-_PAGES = msgspec.json.Decoder(dict[str, str])
+
+
+class SentPage(Struct, frozen=True):
+    """What was sent in one hour since the epoch: Twilio's ids to ours."""
+
+    hour: int
+    sent: dict[str, str]
+
+
+_PAGES = msgspec.json.Decoder(SentPage)
 
 
 class SentNotes:
@@ -56,7 +69,8 @@ class SentNotes:
     async def read(self, hour: int) -> dict[str, str]:
         """Give what was sent in an hour (since the epoch)."""
         found = await self._context.memory.load(_key(hour))
-        return _PAGES.decode(found) if found else {}
+        page = _PAGES.decode(found) if found else SentPage(hour, {})
+        return page.sent if page.hour == hour else {}
 
     async def close(self) -> None:
         """Write what is left."""
@@ -84,7 +98,7 @@ class SentNotes:
         new = dict(self._new)
         room = max(self._most - len(self._page), 0)
         page = {**self._page, **dict(list(new.items())[:room])}
-        await self._context.memory.save(_key(hour), msgspec.json.encode(page))
+        await self._context.memory.save(_key(hour), msgspec.json.encode(SentPage(hour, page)))
         self._page = page
         for sid in new:
             del self._new[sid]
@@ -157,4 +171,4 @@ def _milliseconds(at: datetime | None) -> int:
 
 
 def _key(hour: int) -> str:
-    return f"sent {hour}"
+    return f"sent in {hour % PAGES}"

@@ -96,6 +96,19 @@ async def test_notes_are_kept_over_nodes_and_bounded(line: Line) -> None:
     assert line.context.counts["not_noted"] == 1
 
 
+async def test_notes_of_many_days_take_no_more_room_than_those_of_a_few(line: Line) -> None:
+    begun = line.context.now() // statuses.HOUR
+    for hour in range(begun, begun + 2 * statuses.PAGES):
+        line.context.now = lambda hour=hour: hour * statuses.HOUR  # type: ignore[misc] # its clock
+        notes = SentNotes(line.context)
+        notes.add(f"SM{hour}", f"c1-{hour}")
+        await notes.close()
+    assert len([key for key in line.context.memory.notes if key.startswith("sent")]) == statuses.PAGES
+    last = begun + 2 * statuses.PAGES - 1
+    kept = [hour for hour in range(begun, last + 1) if await notes.read(hour)]
+    assert kept == list(range(last - statuses.PAGES + 1, last + 1))
+
+
 async def test_notes_that_could_not_be_written_are_written_later(line: Line) -> None:
     notes, save = SentNotes(line.context), line.context.memory.save
 
