@@ -31,6 +31,10 @@ class ForeignRecord(Exception):
     """Somebody else has written to the log: this router's state is not the truth any more."""
 
 
+class NotStorable(Exception):
+    """The server takes less than when a record was decided: it and all behind it have to be decided anew."""
+
+
 class Barrier(Struct, frozen=True):
     """A barrier that stands: the sequence of its first message, the term record, and of its last."""
 

@@ -15,7 +15,7 @@ from broker.bus.lease import LeaseThread
 from broker.bus.reader import stream_state
 from broker.bus.settings import BusSettings
 from broker.bus.streams import StreamTimes, Workspace, ensure_streams
-from broker.routing.fencing import ForeignRecord, raise_barrier
+from broker.routing.fencing import ForeignRecord, NotStorable, raise_barrier
 from broker.routing.follower import Follower, TrimmedAway
 from broker.routing.positions import PEOPLE, Positions
 from broker.routing.settings import RouterSettings, RouterStats
@@ -120,8 +120,8 @@ class RouterProcess:
             await self._route(footing, lease, stop)
         except ForeignRecord as foreign:
             log.warning("router.overtaken", router=self.name, reason=str(foreign))
-        except TrimmedAway as trimmed:
-            log.warning("router.loads_anew", router=self.name, reason=str(trimmed))
+        except (TrimmedAway, NotStorable) as lost:
+            log.warning("router.loads_anew", router=self.name, reason=str(lost))
         except StreamReplaced:
             raise
         except BusError as error:

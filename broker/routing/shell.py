@@ -23,7 +23,7 @@ from broker.bus.server import WIDEN
 from broker.bus.streams import StreamTimes, Workspace
 from broker.routing.ask import Standing, serve_questions
 from broker.routing.burial import Burial
-from broker.routing.fencing import raise_barrier, read_range, read_through
+from broker.routing.fencing import NotStorable, raise_barrier, read_range, read_through
 from broker.routing.lookups import Lookups
 from broker.routing.outbox import Effect, Outbox
 from broker.routing.people import Parked, PeopleStore, Stamps
@@ -108,7 +108,7 @@ class ActiveRouter:
     async def run(self, lost: asyncio.Event, stop: asyncio.Event) -> None:
         """Route until `stop` (then everything decided is written, with a snapshot) or until the lease is `lost`.
 
-        Raises `ForeignRecord`: somebody else routes; drop the state.
+        Raises `ForeignRecord`: somebody else routes; `NotStorable`. Drop the state in both cases.
         """
         working = asyncio.create_task(self._work(stop))
         waiting = {
@@ -143,18 +143,19 @@ class ActiveRouter:
             except StreamReplaced:
                 raise
             except BusError as error:
-                self._tell_too_large(error)
+                self._check_storable(error)
                 log.warning(
                     "router.term_ended", workspace=self._workspace.name, term=self._term.number, error=str(error)
                 )
             pause = RETRY_PAUSE if time.monotonic() - begun > LONGEST_PAUSE else min(2 * pause, LONGEST_PAUSE)
             await asyncio.sleep(pause)
 
-    def _tell_too_large(self, error: BusError) -> None:
-        """Raise an alarm if the server takes less than when a record was decided, which then cannot be stored."""
+    def _check_storable(self, error: BusError) -> None:
+        """Raise an alarm and `NotStorable` if the server takes less than when a record was decided."""
         if isinstance(error, PublishRefused) and error.code == MESSAGE_TOO_LARGE:
             self._stats.alarms += 1
             log.error("router.record_too_large", workspace=self._workspace.name, mend=WIDEN, alarm=True)
+            raise NotStorable(str(error)) from error
 
     async def _serve_term(self, stop: asyncio.Event) -> bool:
         """True after a clean stop; an error of the bus ends the term."""

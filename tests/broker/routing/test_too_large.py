@@ -63,10 +63,10 @@ def proposal(padding: str) -> i.RulesProposed:
     return i.RulesProposed(hash="long", rules=msgspec.structs.replace(rules(), languages=(padding,)))
 
 
-async def test_a_router_that_cannot_send_what_it_has_decided_says_how_to_mend_it(
+async def test_a_router_that_cannot_send_what_it_has_decided_says_how_to_mend_it_and_decides_anew(
     narrow: Play, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As when the server's limit is lowered while records are under way."""
+    """As when the server's limit is lowered while records are under way: nothing of them is stored."""
     async with narrow.running() as run:
         await run.stepped(await narrow.tick())
         bare, said = len(i.encode_input(proposal(""))), ""
@@ -78,7 +78,10 @@ async def test_a_router_that_cannot_send_what_it_has_decided_says_how_to_mend_it
             await until(lambda: run.stats.alarms > alarms, "the alarm is raised")  # noqa: B023  # used at once
             said += capsys.readouterr().out
         assert "max_payload: 8388608" in said
-        await run.kill()
+        await run.stepped(await narrow.say("visitor:1"))
+        refused = await narrow.facts(f.InputRefused)
+        assert {fact.error for fact in refused if isinstance(fact, f.InputRefused)} == {"RecordTooLarge"}
+        assert await narrow.count(f.MessageTaken) == 1
 
 
 def somebody(name: str, ids: int) -> PersonRecord:
