@@ -16,7 +16,7 @@ from adapters.email.caps import Caps, whole_id
 from adapters.email.compose import compose, message_id_of
 from adapters.email.imap import CommandRefused, Connection
 from adapters.email.intake import Intake
-from adapters.email.mailbox import Mailbox
+from adapters.email.mailbox import Mailbox, Stall
 from adapters.email.notes import Shelf
 from adapters.email.oauth import Tokens
 from adapters.email.providers import login_hint
@@ -61,6 +61,7 @@ class Email(Adapter):
         self._tokens = Tokens(settings.oauth2, context) if settings.oauth2 else None
         self._imap = self._imap_server()
         self._relay = self._smtp_relay()
+        self._stall = Stall(context.now)
         self._sent = Shelf(context.memory, "sent", context.now)
         self._taken = Shelf(context.memory, "taken", context.now, cached=NOTES_AT_HAND)
         limits = settings.limits
@@ -155,6 +156,7 @@ class Email(Adapter):
             after=settings.after,
             first_start=settings.first_start,
             largest=settings.limits.size,
+            stall=self._stall,
             now=self.context.now,
             log=self.context.log,
         )

@@ -22,7 +22,7 @@ from adapters.email.imap import CommandRefused, Connection, Folder, Item
 from adapters.email.imap_words import MONTHS
 from adapters.email.settings import AfterSettings
 from adapters.errors import NotReachable
-from adapters.pace import HOUR
+from adapters.pace import HOUR, MINUTE
 
 BATCH_MAILS, BATCH_BYTES = 50, 8_000_000
 """Mails fetched together; a larger one is fetched alone."""
@@ -39,6 +39,29 @@ SKEW = HOUR
 
 LOOKED_EVERY = HOUR
 """How often the position is saved while nothing comes."""
+
+
+NOT_FETCHED = "not_fetched"
+PATIENCE = 10 * MINUTE
+"""For a server that gives no mail at all; one that gives others has lost the one."""
+
+
+class Stall:
+    """Since when a server gives no mail; outlives its connections. ``now`` gives the time in ms since the epoch."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self._since: int | None = None
+
+    def is_long(self) -> bool:
+        """Whether it has lasted as long as we wait; it begins with the first question."""
+        if self._since is None:
+            self._since = self._now()
+        return self._now() - self._since >= PATIENCE
+
+    def end(self) -> None:
+        """It is over."""
+        self._since = None
 
 
 class Reach(Struct, frozen=True, kw_only=True):
@@ -115,6 +138,7 @@ class Mailbox:
         after: AfterSettings,
         first_start: int,
         largest: int,
+        stall: Stall,
         now: Callable[[], int],
         log: structlog.stdlib.BoundLogger,
     ) -> None:
@@ -126,6 +150,7 @@ class Mailbox:
         self._after = after
         self._first_start = first_start
         self._largest = largest
+        self._stall = stall
         self._now = now
         self._log = log
         self._position: Position
@@ -245,13 +270,22 @@ class Mailbox:
         for item in missing:
             if item.uid not in mails:
                 mails |= await self._look_again(item, lost)
+        self._judge(mails, lost)
         return Batch(mails=mails, lost=lost, until=until, size=sum(map(len, mails.values())))
+
+    def _judge(self, mails: dict[int, bytes], lost: Sequence[Lost]) -> None:
+        """Raise CommandRefused where the fault may be the server's: it gives no mail at all, and did so lately."""
+        refused = [one.item.uid for one in lost if one.reason == NOT_FETCHED]
+        if refused and not mails and not self._stall.is_long():
+            raise CommandRefused(f"it does not give the mails with UID {', '.join(map(str, refused))}")
+        if refused or mails:
+            self._stall.end()
 
     async def _look_again(self, item: Item, lost: list[Lost]) -> dict[int, bytes]:
         """Give a mail that did not come with the others; one that cannot be had is ``lost``."""
         body = await self._bodies([item]) if item.size <= self._largest else {}
         if not body and await self._server.flags([item.uid]):  # else it was deleted meanwhile, and is nobody's any more
-            reason = "too_large" if item.size > self._largest else "not_fetched"
+            reason = "too_large" if item.size > self._largest else NOT_FETCHED
             lost.append(Lost(item, await self._header(item), reason))
         return body
 

@@ -12,10 +12,12 @@ from adapters.email.mailbox import (
     BATCH_BYTES,
     BATCH_MAILS,
     DAY,
+    PATIENCE,
     SKEW,
     Mailbox,
     Position,
     Reach,
+    Stall,
     batches,
     criteria,
     place,
@@ -75,6 +77,7 @@ class Reader:
         self.after = AfterSettings()
         self.first_start = 0
         self.largest = 50_000_000
+        self.stall = Stall(context.now)
         self._connections: list[Connection] = []
 
     async def start(self) -> Mailbox:
@@ -89,6 +92,7 @@ class Reader:
             after=self.after,
             first_start=self.first_start,
             largest=self.largest,
+            stall=self.stall,
             now=self.context.now,
             log=self.context.log,
         )
@@ -435,6 +439,47 @@ async def test_a_mail_of_which_the_server_says_nothing_stops_no_other(context: F
         await reader.look()
     assert reader.desk.taken == [4, 6]
     assert reader.desk.given_up == [("not_fetched", 0)]
+
+
+def refused(times: int) -> Callable[[str], str]:
+    """Refuse to give mail 4 as often as that; what it is and its header are told."""
+    whole, left = numbered(4, 4), [times]
+
+    def fetch(command: str) -> str:
+        if command.endswith("(UID FLAGS)"):
+            return "* 4 FETCH (UID 4 FLAGS ())"
+        if "HEADER" in command:
+            return "* 4 FETCH (UID 4 BODY[HEADER] {11}\r\nSubject: x\r\n)"
+        if "BODY" not in command:
+            return "* 4 FETCH (UID 4 RFC822.SIZE 20)"
+        left[0] -= 1
+        return "{tag} NO [UNAVAILABLE] the storage is away" if left[0] >= 0 else whole(command)
+
+    return fetch
+
+
+async def test_a_server_that_can_give_no_mail_for_a_while_is_asked_again(context: FakeContext) -> None:
+    async with HostileImap(many(1) | {"UID FETCH": refused(3)}) as imap:
+        reader = Reader(context, imap.port)
+        with pytest.raises(CommandRefused, match="UID 4"):
+            await reader.look()
+        await reader.close()
+        context.time += PATIENCE - 1
+        await reader.look()
+    assert reader.desk.taken == [4]
+    assert reader.desk.given_up == []
+
+
+async def test_the_only_mail_that_a_server_cannot_give_is_passed_over_in_the_end(context: FakeContext) -> None:
+    async with HostileImap(many(1) | {"UID FETCH": refused(1_000)}) as imap:
+        reader = Reader(context, imap.port)
+        with pytest.raises(CommandRefused):
+            await reader.look()
+        await reader.close()
+        context.time += PATIENCE
+        await reader.look()
+        assert reader.desk.given_up == [("not_fetched", 20)]
+        assert not reader.stall.is_long(), "the next one is waited for anew"
 
 
 def numbered(first: int, last: int) -> Callable[[str], str]:
