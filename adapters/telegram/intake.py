@@ -1,4 +1,7 @@
-"""The way of one update: read, its file fetched, its envelope stored. Only then may it be confirmed to Telegram."""
+"""The way of one update: read, its file fetched, its envelope stored. Only then may it be confirmed to Telegram.
+
+A group that has become a supergroup is two chats at Telegram, and one conversation here, in one order (promise P3).
+"""
 
 import asyncio
 import hmac
@@ -6,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from adapters.contract import Context
 from adapters.errors import ChannelError, EnvelopeRefused, NotAccepted, StartError, TryLater
@@ -24,6 +28,9 @@ ANSWER_WITHIN = 10.0
 LONGEST_LETTER, LONGEST_FAULT = 1_000_000, 1_000
 """Of a dead letter: one that is too long for the store would be tried again for ever, and hold up every other chat."""
 
+LONGEST_FAREWELL = 60_000
+"""How long (ms) a new chat waits for the last word of the old one. It may never come: Telegram keeps it for a day."""
+
 POISON = "poison_update"
 PASSING = (TryLater, NotAccepted, StartError, TimeoutError)
 """What is over some time: a file that cannot be had now, a store that is away, a token that is no longer good."""
@@ -36,17 +43,21 @@ class Numbered(Struct, frozen=True):
 
 
 class Heard(Struct, frozen=True):
-    """An update as it came, and what was read of it, with its chat; None where nothing could be."""
+    """An update as it came, and what was read of it, with its chat; None where nothing could be.
+
+    ``home`` is the chat's id before it moved, where that was looked up already; otherwise 0.
+    """
 
     update_id: int
     raw: bytes
     update: Update | None
     chat: Chat | None = None
     fault: str = ""
+    home: int = 0
 
     @property
     def place(self) -> int:
-        """The chat in whose order it is taken."""
+        """The chat in whose order Telegram gives it."""
         return self.chat.id if self.chat is not None else 0
 
 
@@ -72,6 +83,8 @@ class Intake:
         self._turns: Locks[int] = Locks()
         self._reading = asyncio.Lock()
         self._answers: set[asyncio.Task[None]] = set()
+        self._held: dict[int, int] = {}
+        """Old chats whose last word the new ones wait for: since when (ms)."""
 
     async def hear(self, raw: bytes) -> Heard:
         """Read an update. Raises Poison when it has not even a number; any other fault is kept with it.
@@ -107,12 +120,36 @@ class Intake:
         """
         async with self._reading:
             heard = await self.hear(raw)
-        await self.take(heard)  # its place in the chat's order is taken before the next one is read
+        await self.take(heard, posted=True)  # its place in the chat's order is taken before the next one is read
 
-    async def take(self, heard: Heard) -> None:
+    async def find_homes(self, heard: Sequence[Heard]) -> list[Heard]:
+        """Look up what the groups of a batch were when we met them; what the batch tells of moves holds for all of it.
+
+        A fault that does not pass by itself is left to :meth:`take`, which meets it again.
+
+        Raises:
+            PASSING: not now; they must come again.
+        """
+        before: dict[int, int] = {}
+        for old, new in filter(None, map(_move, heard)):
+            before[new] = before.get(old, old)
+        chats = list({one.place for one in heard})
+        if len(chats) == 1:
+            return list(heard)
+        found = await asyncio.gather(
+            *(self._notes.home(before.get(chat, chat)) for chat in chats), return_exceptions=True
+        )
+        for failure in found:
+            if isinstance(failure, PASSING):
+                raise failure
+        homes = {chat: home for chat, home in zip(chats, found, strict=True) if isinstance(home, int)}
+        return [replace(one, home=homes.get(one.place, 0)) for one in heard]
+
+    async def take(self, heard: Heard, *, posted: bool = False) -> None:
         """Take an update. When this returns, it may be confirmed; those of one chat are taken one after the other.
 
         What cannot pass by itself makes a dead letter of it: it would hold up its chat, and the offset, for ever.
+        ``posted`` are those that Telegram brings side by side with others of any number.
 
         Raises:
             PASSING: not now; it must come again.
@@ -122,7 +159,7 @@ class Intake:
                 await self._bury(heard, heard.fault)
                 return
             try:
-                await self._take(heard.update, heard.chat)
+                await self._take(heard, heard.update, posted=posted)
             except PASSING:
                 raise
             except Exception as exc:
@@ -135,20 +172,49 @@ class Intake:
             task.cancel()
         await asyncio.gather(*self._answers, return_exceptions=True)
 
-    async def _take(self, update: Update, chat: Chat | None) -> None:
+    async def _take(self, heard: Heard, update: Update, *, posted: bool) -> None:
+        chat = heard.chat
         if chat is None or CHAT_KINDS.get(chat.type) not in self._chats:
             self._context.count("not_served")
             return
-        await self._note_move(update)
+        if (move := _move(heard)) is not None:
+            await self._notes.move(*move)
+        home = heard.home or await self._notes.home(chat.id)
+        if home == chat.id:
+            await self._store(update, home)
+            return
+        async with self._turns.of(home):
+            if posted and move is not None:
+                await self._let_end(move[0], chat.id)
+            await self._store(update, home)
+
+    async def _let_end(self, old: int, chat: int) -> None:
+        """Let a new chat begin when all of the old one is stored: it would overtake what is under way or comes again.
+
+        Telegram posts each chat in order and one by one, but the two side by side, to any of our nodes.
+
+        Raises:
+            TryLater: something may still come of the old chat.
+        """
+        if old == chat:
+            return  # it has moved on: this is its own last word
+        now = self._context.now()
+        if not await self._notes.has_ended(old) and now - self._held.setdefault(old, now) < LONGEST_FAREWELL:
+            raise TryLater("old_chat_first", f"chat {old} has moved, and what it said last is not stored yet")
+        self._held.pop(old, None)
+
+    async def _store(self, update: Update, home: int) -> None:
         file = await self._fetch(update)
         origin = Origin(
             channel=self._context.channel,
             bot=self._api.bot,
-            home=await self._notes.home(chat.id),
+            home=home,
             new_id=self._context.new_id(),
             now=self._context.now(),
         )
         await self._accept(to_envelope(update, origin, file))
+        if update.posted is not None and update.posted.migrate_to_chat_id:
+            await self._notes.end(update.posted.chat.id)
         self._answer(update)
 
     async def _accept(self, envelope: Envelope | None) -> None:
@@ -164,13 +230,6 @@ class Intake:
         self._context.count(POISON)
         self._context.log.warning("telegram.poison_update", update_id=heard.update_id, reason=fault)
         await self._context.dead(POISON, heard.raw[:LONGEST_LETTER], fault[:LONGEST_FAULT])
-
-    async def _note_move(self, update: Update) -> None:
-        message = update.posted
-        if message is not None and message.migrate_to_chat_id:
-            await self._notes.move(message.chat.id, message.migrate_to_chat_id)
-        if message is not None and message.migrate_from_chat_id:
-            await self._notes.move(message.migrate_from_chat_id, message.chat.id)
 
     async def _fetch(self, update: Update) -> Fetched | Missing | None:
         file, message = file_of(update), update.posted
@@ -192,6 +251,11 @@ class Intake:
                 await self._driver.call(Call(method="answerCallbackQuery", params={"callback_query_id": query}))
         except (ChannelError, TimeoutError) as exc:
             self._context.log.debug("telegram.press_not_answered", reason=str(exc))
+
+
+def _move(heard: Heard) -> tuple[int, int] | None:
+    message = heard.update.posted if heard.update is not None else None
+    return message.move if message is not None else None
 
 
 def webhook_secret(context: Context, bot: int) -> str:

@@ -57,6 +57,14 @@ class Notes:
         self._homes[new] = home
         self._moved[home] = new
 
+    async def end(self, old: int) -> None:
+        """Note that all of a chat that has moved is stored."""
+        await self._memory.save(f"ended.{old}", b"1")
+
+    async def has_ended(self, old: int) -> bool:
+        """Whether all of a chat that has moved is stored."""
+        return await self._memory.load(f"ended.{old}") is not None
+
     async def home(self, chat: int) -> int:
         """Give the id that a chat had when we met it."""
         if chat > 0:

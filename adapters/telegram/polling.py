@@ -1,6 +1,6 @@
 """Polling: ask, store, and only then ask for what comes next, which is how Telegram learns that we have it.
 
-Updates of different chats are taken side by side, so that a large file delays its own chat alone; the offset stops
+Updates of different conversations are taken side by side, so that a large file delays its own alone; the offset stops
 before the first update that was not stored.
 """
 
@@ -83,24 +83,43 @@ class Poller:
         return heard
 
     async def _take_all(self, heard: Sequence[Heard]) -> set[int]:
-        """Take updates, each chat's in order; gives the numbers of those that are stored."""
+        """Take updates, each conversation's in order; gives the numbers of those that are stored."""
         taken: set[int] = set()
-        chats: dict[int, list[Heard]] = {}
-        for one in heard:
-            chats.setdefault(one.place, []).append(one)
+        groups = [one for one in heard if one.place < 0]
         async with asyncio.TaskGroup() as tasks:
-            for queue in chats.values():
-                tasks.create_task(self._take_chat(queue, taken))
+            self._take_side_by_side(tasks, [one for one in heard if one.place >= 0], taken)
+            if groups:
+                tasks.create_task(self._take_groups(tasks, groups, taken))
         return taken
 
-    async def _take_chat(self, queue: Sequence[Heard], taken: set[int]) -> None:
+    async def _take_groups(self, tasks: asyncio.TaskGroup, groups: Sequence[Heard], taken: set[int]) -> None:
+        """Take updates of groups, of which several may be one conversation; people need not wait for the look-up."""
+        try:
+            found = await self._intake.find_homes(groups)
+        except PASSING as exc:
+            self._let_wait(groups[0], exc)
+            return
+        self._take_side_by_side(tasks, found, taken)
+
+    def _take_side_by_side(self, tasks: asyncio.TaskGroup, heard: Sequence[Heard], taken: set[int]) -> None:
+        conversations: dict[int, list[Heard]] = {}
+        for one in heard:
+            conversations.setdefault(one.home or one.place, []).append(one)
+        for queue in conversations.values():
+            tasks.create_task(self._take_in_order(queue, taken))
+
+    async def _take_in_order(self, queue: Sequence[Heard], taken: set[int]) -> None:
         for one in queue:
             try:
                 await self._intake.take(one)
-            except PASSING as exc:  # what is not confirmed comes again
-                self._context.log.warning("telegram.update_waits", update_id=one.update_id, reason=str(exc))
+            except PASSING as exc:
+                self._let_wait(one, exc)
                 return
             taken.add(one.update_id)
+
+    def _let_wait(self, heard: Heard, reason: Exception) -> None:
+        """Say that an update, and what follows it, comes again: what is not confirmed does."""
+        self._context.log.warning("telegram.update_waits", update_id=heard.update_id, reason=str(reason))
 
     async def _advance(self, offset: Offset, heard: Sequence[Heard], taken: set[int]) -> Offset:
         """Move on to the first update that is not stored, and note it."""

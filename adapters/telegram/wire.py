@@ -193,6 +193,15 @@ class Message(Struct, frozen=True, rename={"sender": "from"}):
     others: tuple[str, ...] = ()
     """What else it has: the names of contents and service news that are not known here."""
 
+    @property
+    def move(self) -> tuple[int, int] | None:
+        """The old and the new id of a group that has become a supergroup, which both chats are told."""
+        if self.migrate_to_chat_id:
+            return self.chat.id, self.migrate_to_chat_id
+        if self.migrate_from_chat_id:
+            return self.migrate_from_chat_id, self.chat.id
+        return None
+
 
 class Pressed(Struct, frozen=True, rename={"sender": "from"}):
     """A button was pressed (``callback_query``)."""

@@ -145,11 +145,14 @@ class TelegramSimulator(Simulator):
 
     def migrate(self, old: int, new: int) -> None:
         """Make a group a supergroup, as Telegram tells it: in both chats."""
-        title = self.chats[old]["title"]
-        self.join(new, title, kind="supergroup")
-        self.moved[old] = new
+        self.begin_supergroup(old, new)
         self.queue.add({"message": self.message(old, migrate_to_chat_id=new)})
         self.queue.add({"message": self.message(new, migrate_from_chat_id=old)})
+
+    def begin_supergroup(self, old: int, new: int) -> None:
+        """Make a group a supergroup, and tell nobody yet."""
+        self.join(new, self.chats[old]["title"], kind="supergroup")
+        self.moved[old] = new
 
     # --- the simulator ---
 

@@ -12,6 +12,7 @@ from adapters.testing.telegram import TelegramSimulator
 from tests.adapters.telegram.recorded import make, simulator
 
 WITHIN = 30.0
+PUBLIC = "https://chat.example"
 
 TelegramRig = Rig[TelegramSimulator]
 
@@ -28,6 +29,11 @@ async def at_work(**changes: object) -> AsyncIterator[TelegramRig]:
     """Set a channel up with other settings."""
     async with rigged(lambda context, peer: make(context, peer, **changes), simulator()) as rig:
         yield rig
+
+
+def reachable(rig: TelegramRig) -> None:
+    """Let what Telegram posts to the public address come to the channel, as a proxy in front of it would."""
+    rig.peer.queue.proxy[PUBLIC] = str(rig.client.make_url("/")).rstrip("/")
 
 
 async def until(condition: Callable[[], object], what: str) -> None:

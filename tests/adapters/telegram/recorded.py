@@ -21,7 +21,7 @@ from normalizer.envelope import Envelope
 
 Json = dict[str, Any]
 LIBRARIES = (aiogram_driver, ptb_driver)
-"""Imported beforehand, for the time-outs of tests are shorter than the import of a library."""
+"""Imported beforehand, for a call waits for the import of a library only a second."""
 
 FOLDER = Path(__file__).parent / "updates"
 NAMES = sorted(file.stem for file in FOLDER.glob("*.json"))
@@ -83,13 +83,13 @@ def remember(peer: TelegramSimulator, found: Json) -> None:
 
 
 def settings(url: str, **changes: Any) -> TelegramSettings:  # noqa: ANN401  # as the settings take them
-    """Give settings for a simulator, with time-outs for tests."""
+    """Give settings for a simulator; a busy machine has time to answer."""
     plain: Json = {
         "token": Secret(TOKEN),
         "mode": "polling",
         "api_url": url,
         "chats": ("private", "group", "channel"),
-        "timeout": Duration(800),
+        "timeout": Duration(20_000),
         "poll_timeout": Duration(2_000),
     }
     return TelegramSettings(**{**plain, **changes})

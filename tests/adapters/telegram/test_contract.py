@@ -23,6 +23,7 @@ from adapters.testing import (
 from adapters.testing.cases import HTTP_TROUBLES, Trouble
 from adapters.testing.spoil import spoiled
 from adapters.testing.telegram import TelegramSimulator
+from config import Duration
 from normalizer.content import Choice, ContactCard, Content, Edit, Location, Option, Text
 from tests.adapters.telegram.recorded import BOT, cases, make, message, simulator
 
@@ -41,6 +42,9 @@ def failing(label: str, fault: object, error: type[Any], code: str, retry_after:
         label=label, content=Text(text="Hello"), faults=[fault], error=error, code=code, retry_after=retry_after
     )
 
+
+CALL = Duration(3_000)
+"""How long a call waits for an answer: where there is none the test waits as long, and a busy machine is not quick."""
 
 YES_NO = (Option(id="yes", label="Yes"), Option(id="shop", label="Open the shop", url="https://shop.example/"))
 
@@ -102,7 +106,7 @@ class Contract(AdapterContract[TelegramSimulator]):
         return simulator()
 
     def make(self, context: FakeContext, peer: TelegramSimulator) -> Adapter:
-        return make(context, peer, driver=self.driver, mode=self.mode)
+        return make(context, peer, driver=self.driver, mode=self.mode, timeout=CALL)
 
 
 POISON = InboundCase(label="poison", event={"update_id": 5, "message": {"message_id": "x"}}, dead=["poison_update"])

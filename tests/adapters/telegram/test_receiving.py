@@ -22,20 +22,14 @@ from adapters.telegram.drivers import LOADER
 from adapters.telegram.intake import same_secret, webhook_secret
 from adapters.testing import NOON, Post
 from normalizer.content import Text
-from tests.adapters.telegram.conftest import WITHIN, TelegramRig, at_work, events, until
+from tests.adapters.telegram.conftest import PUBLIC, WITHIN, TelegramRig, at_work, events, reachable, until
 from tests.adapters.telegram.recorded import BOT, message
 
-PUBLIC = "https://chat.example"
 PATH = "/channels/test/update"
 
 
 def texts(rig: TelegramRig) -> list[str]:
     return [one.content.text for one in rig.context.accepted if isinstance(one.content, Text)]
-
-
-def reachable(rig: TelegramRig) -> None:
-    """Let what Telegram posts to the public address come to the channel, as a proxy in front of it would."""
-    rig.peer.queue.proxy[PUBLIC] = str(rig.client.make_url("/")).rstrip("/")
 
 
 def unreachable(rig: TelegramRig) -> None:

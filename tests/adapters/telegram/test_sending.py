@@ -15,7 +15,6 @@ from adapters.telegram.sending import Floods
 from adapters.testing import NOON, After, Answer, Cut, outbound
 from adapters.testing.context import FakeMedia, FakeMemory
 from adapters.testing.telegram_rules import CAPTION_LIMIT, TEXT_LIMIT, utf16
-from config import Duration
 from normalizer.content import Content, Delete, Edit, Media, Reaction, StoredFile, Text
 from normalizer.outbound import Outbound
 from normalizer.render import render
@@ -39,7 +38,7 @@ def methods(rig: TelegramRig) -> list[str]:
 
 @pytest.fixture(params=["aiogram", "ptb"])
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[TelegramRig]:
-    async with at_work(driver=request.param, timeout=Duration(20_000)) as rig:
+    async with at_work(driver=request.param) as rig:
         yield rig
 
 
