@@ -1,12 +1,11 @@
 """Fixtures of the channels' tests."""
 
-import socket
-
 import pytest
+
+from broker.bus.server import free_port
 
 
 @pytest.fixture
 def unused_tcp_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Nobody listens there, and the kernel gives it to nobody meanwhile."""
+    return free_port()

@@ -128,7 +128,7 @@ class TestExternal(AdapterContract[Program]):
 
     def make(self, context: FakeContext, peer: Program) -> Adapter:
         context.serving = peer.answer
-        return External(ExternalSettings(timeout=Duration(300), kinds=["choice"], buttons=3), context)
+        return External(ExternalSettings(timeout=Duration(5_000), kinds=["choice"], buttons=3), context)
 
 
 async def test_a_program_that_is_not_there_is_said_at_the_start() -> None:
