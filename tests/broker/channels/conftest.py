@@ -31,7 +31,7 @@ from router.record import Record, encode_record
 from tests.fixtures.nats import own_workspace
 
 CHANNEL = "hook"
-QUICK = Pace(call_timeout=60_000, first_pause=2, longest_pause=4, finds=2)
+QUICK = Pace(call_timeout=8_000, first_pause=2, longest_pause=4, finds=2)
 PATIENCE = 60.0
 
 
