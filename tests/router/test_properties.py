@@ -11,6 +11,7 @@ from router.change import Change
 from router.evolve import FOLDS
 from router.facts import CommandRefused, InputRefused, MessageTaken, NoteAdded
 from router.rules import ChannelRule, Hours, Need, OperatorRule, Relax, Route, Rules, Times, Waiting, When
+from router.snapshot import state_hash
 from router.step import Undecodable
 from tests.router.world import CHANNELS, World, language
 
@@ -308,6 +309,18 @@ def test_a_crash_at_any_record_changes_no_decision(events: list[tuple[int, int, 
     world = play(events)
     boundary = at % (len(world.payloads) + 1)
     assert world.replay_from(boundary) == world.payloads[boundary:]
+
+
+@given(EVENTS, st.integers(1, 20))
+@settings(MODEST, max_examples=60)
+def test_breaking_off_between_steps_changes_no_decision(
+    events: list[tuple[int, int, int, int, int]], every: int
+) -> None:
+    world = play(events)
+    payloads, machine = world.replay_with_pauses(every)
+    assert payloads == world.payloads
+    assert state_hash(machine.state) == state_hash(world.state)
+    assert machine.next_due == world.machine.next_due
 
 
 @given(EVENTS)

@@ -1,6 +1,7 @@
 """A workspace in a test: a machine, a follower that folds what it writes, a store of people; always checked."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from typing import Any, TypeVar
 
 import msgspec
@@ -216,6 +217,23 @@ class World:
             if seq > state.input:
                 entries += machine.advance(seq, at, value, loaded)
         return [encode_record(entry.record) for entry in entries]
+
+    def replay_with_pauses(self, every: int) -> tuple[list[bytes], Machine]:
+        """Decide everything once more, and break off after each ``every`` records, as when a term ends."""
+        machine = Machine(State(), release="test")
+        payloads: list[bytes] = []
+        left = list(reversed(self.inputs))
+        while left:
+            seq, at, value, loaded = left.pop()
+            with closing(machine.steps(seq, at, value, loaded)) as steps:
+                for entry in steps:
+                    payloads.append(encode_record(entry.record))
+                    if len(payloads) % every == 0:
+                        break
+            payloads += [encode_record(entry.record) for entry in machine.resume()]
+            if machine.input < seq:
+                left.append((seq, at, value, loaded))
+        return payloads, machine
 
 
 def only(facts: list[f.AnyFact], kind: type[F]) -> F:
