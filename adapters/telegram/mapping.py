@@ -211,7 +211,7 @@ def _membership(membership: Membership, origin: Origin, update: Update) -> Envel
         content=Unsupported(what=words[chat.type == "private", status in GONE]),
         sender=_sender(membership.sender, None, chat),
         automatic=True,
-        attributes=_of_chat(chat, membership.sender),
+        attributes={**_of_chat(chat, membership.sender), "reachable": "no" if status in GONE else "yes"},
     )
 
 
