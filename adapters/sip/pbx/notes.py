@@ -1,16 +1,18 @@
 """What all nodes know of the calls of a telephone system whose events come to any of them.
 
-The calls share a fixed number of keys in the channel's memory, each with the newest calls of its share. Two nodes may
-write at once, and one note is lost then. So a note may fill in what an event leaves out, and recognise what is surely
-late; what is told, and under which id, follows from the event.
+The calls share a fixed number of keys in the channel's memory, each with the newest calls of its share. A note is
+written over the one that was read alone, so two nodes that write at once lose nothing. Still a node may not have one
+yet, or never get it written: so a note may fill in what an event leaves out, and recognise what is surely late; what
+is told, and under which id, follows from the event.
 """
 
 import zlib
+from contextlib import suppress
 
 import msgspec
 from msgspec.structs import replace
 
-from adapters.contract import Memory
+from adapters.contract import Memory, NoteChanged
 from adapters.locks import Locks
 from adapters.sip.call import LiveCall
 
@@ -30,23 +32,31 @@ class Notes:
 
     async def find(self, call: str) -> LiveCall | None:
         """Give what is known of a call."""
-        return (await self._load(_page_of(call))).get(call)
+        page, _ = await self._read(page_of(call))
+        return page.get(call)
 
     async def keep(self, call: LiveCall) -> None:
         """Note where a call stands, unless somebody who was faster knows more."""
-        name = _page_of(call.id)
+        name = page_of(call.id)
         async with self._turns.of(name):
-            page = await self._load(name)
-            known = page.pop(call.id, None)
-            if known is None or known.rank <= call.rank:
-                page[call.id] = replace(call, last=None)
-                newest = dict(list(page.items())[-KEPT:])
-                await self._memory.save(name, msgspec.json.encode(newest))
+            while True:
+                with suppress(NoteChanged):  # by another node: it is read again
+                    await self._put(name, call)
+                    return
 
-    async def _load(self, name: str) -> dict[str, LiveCall]:
-        found = await self._memory.load(name)
-        return _PAGE.decode(found) if found else {}
+    async def _put(self, name: str, call: LiveCall) -> None:
+        page, revision = await self._read(name)
+        known = page.pop(call.id, None)
+        if known is None or known.rank <= call.rank:
+            page[call.id] = replace(call, last=None)
+            newest = dict(list(page.items())[-KEPT:])
+            await self._memory.write(name, msgspec.json.encode(newest), revision)
+
+    async def _read(self, name: str) -> tuple[dict[str, LiveCall], int]:
+        found, revision = await self._memory.read(name)
+        return _PAGE.decode(found) if found else {}, revision
 
 
-def _page_of(call: str) -> str:
+def page_of(call: str) -> str:
+    """Name the page that a call's note stands on."""
     return f"pbx-{zlib.crc32(call.encode()) % PAGES:x}"

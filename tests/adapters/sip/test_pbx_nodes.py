@@ -10,10 +10,13 @@ import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from msgspec.structs import replace
 
 from adapters import signature
 from adapters.errors import NotAccepted
 from adapters.sip import Sip
+from adapters.sip.call import LiveCall
+from adapters.sip.pbx.notes import Notes, page_of
 from adapters.sip.settings import SipSettings
 from adapters.testing import FakeContext
 from adapters.testing.context import FakeMemory
@@ -35,6 +38,22 @@ class Broken(FakeMemory):
         if self.broken:
             raise NotAccepted("not_kept", "the store is away")
         await super().save(key, value)
+
+
+class Meeting(FakeMemory):
+    """Notes that the first two read at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._both = asyncio.Barrier(2)
+        self._met = 0
+
+    async def read(self, key: str) -> tuple[bytes | None, int]:
+        found = await super().read(key)
+        self._met += 1
+        if self._met <= self._both.parties:
+            await self._both.wait()
+        return found
 
 
 class Node:
@@ -267,3 +286,15 @@ async def test_many_calls_share_the_notes(pbx: Pbx) -> None:
         await pbx.say(pbx.one, "ended", call=f"c-{number}", at=AT + number)
     ends = [call for call in pbx.calls if call.event == "ended"]
     assert [end.duration for end in ends] == list(range(300))
+
+
+async def test_two_nodes_that_write_one_page_at_once_lose_nothing() -> None:
+    memory = Meeting()
+    first = LiveCall(id="c-0", direction="in", address=ANNA)
+    page = page_of(first.id)
+    neighbour = next(f"c-{number}" for number in count(1) if page_of(f"c-{number}") == page)
+    second = replace(first, id=neighbour)
+    async with asyncio.timeout(30):
+        await asyncio.gather(Notes(memory).keep(first), Notes(memory).keep(second))
+    assert await Notes(memory).find(first.id) == first
+    assert await Notes(memory).find(neighbour) == second
