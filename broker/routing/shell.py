@@ -25,6 +25,7 @@ from broker.routing.ask import Standing, serve_questions
 from broker.routing.burial import Burial
 from broker.routing.fencing import NotStorable, raise_barrier, read_range, read_through
 from broker.routing.lookups import Lookups
+from broker.routing.opening import NOBODY, prepare
 from broker.routing.outbox import Effect, Outbox
 from broker.routing.people import Parked, PeopleStore, Stamps
 from broker.routing.positions import PEOPLE, Positions
@@ -33,15 +34,11 @@ from broker.routing.snapshots import SnapshotFailed, Snapshots
 from broker.routing.tasks import end
 from broker.routing.term import Term
 from broker.routing.trim import Housekeeper
-from normalizer.envelope import MAX_ENVELOPE_BYTES
-from router.inputs import Input, Message, decode_input
+from router.inputs import Input, Message
 from router.people import PersonRecord
 from router.record import Entry
 from router.state import State
-from router.step import Machine, Undecodable, Wanted, wanted
-
-MAX_INPUT_BYTES = MAX_ENVELOPE_BYTES + 4096
-"""From a channel; ours (rules) may be as long as the server takes."""
+from router.step import Machine, Undecodable
 
 TURN = 128  # inputs stepped before acknowledgements and other tasks get a turn: about 5 ms; fewer cost more writes
 STEPS = 16  # of one input, before the same: with a long queue each of them may take 10 ms
@@ -51,11 +48,9 @@ STOP_TIMEOUT = 10.0  # seconds for the last writes of a clean stop
 RETRY_PAUSE = 0.05  # seconds before the next barrier; doubled while terms end as soon as they begin
 LONGEST_PAUSE = 5.0
 HOUSE_PAUSE = 1.0
-NOBODY = Wanted()
 
 log = structlog.get_logger(__name__)
 
-Prepared = tuple[Stored, Input | Undecodable, Wanted]
 Steps = Generator[Entry, None, None]
 
 
@@ -241,7 +236,7 @@ class ActiveRouter:
         self._people.read_ahead = batch[-1].seq
         lookups = Lookups(self._people, self.machine.state)
         try:
-            prepared = [self._prepare(stored, lookups) for stored in batch]
+            prepared = [prepare(stored, self._source, lookups) for stored in batch]
             for number, (stored, value, need) in enumerate(prepared, 1):
                 loaded = () if need is NOBODY or lookups.known(need) else await lookups.found(need)
                 rest = self._step(stored, value, loaded)
@@ -257,24 +252,6 @@ class ActiveRouter:
         self._people.buffer.forget(self.machine.input)
         self._stats.inputs += len(batch)
         self._note(batch[-1])
-
-    def _prepare(self, stored: Stored, lookups: Lookups) -> Prepared:
-        """Decode, and start to look up who is needed."""
-        value = self._decode(stored.subject[self._source :], stored.payload)
-        need = wanted(value)
-        if not (need.addresses or need.people or need.conversations):
-            return stored, value, NOBODY
-        lookups.begin(need)
-        return stored, value, need
-
-    @staticmethod
-    def _decode(source: str, payload: bytes) -> Input | Undecodable:
-        if len(payload) > MAX_INPUT_BYTES and not source.startswith("_"):
-            return Undecodable("too_large")
-        try:
-            return decode_input(source, payload)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            return Undecodable(type(error).__name__)
 
     def _step(self, stored: Stored, value: Input | Undecodable, loaded: Sequence[PersonRecord]) -> Steps | None:
         """Step; of an input that causes very many steps give the rest.
