@@ -1,5 +1,6 @@
 """A group that becomes a supergroup: two chats at Telegram, one conversation here, in one order (promise P3)."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from adapters.telegram.wire import Json
 from adapters.testing import Answer, FakeContext
 from adapters.testing.context import FakeMemory
 from normalizer.content import Media, Text
-from tests.adapters.telegram.conftest import TelegramRig, at_work, events, reachable, until
+from tests.adapters.telegram.conftest import WITHIN, TelegramRig, at_work, events, reachable, until
 from tests.adapters.telegram.recorded import PNG, Quick, make, simulator
 
 OLD, NEW = -5, -1005
@@ -177,6 +178,31 @@ async def test_the_supergroup_waits_for_the_group_on_every_node_and_after_a_rest
             await post(again, update)
     assert said(context) == ["last", "first"]
     assert {one.address for one in context.accepted} == {f"telegram:{OLD}"}
+    await context.close()
+
+
+async def test_updates_of_both_chats_that_are_posted_at_once_are_taken_in_their_order() -> None:
+    context, peer = FakeContext(), simulator()
+    peer.join(OLD, "Friends")
+    peer.begin_supergroup(OLD, NEW)
+    context.store.clear()
+    async with peer:
+        adapter = make(context, peer)
+        contents: Sequence[tuple[int, Json]] = (
+            (OLD, {"text": "last"}),
+            (OLD, {"migrate_to_chat_id": NEW}),
+            (NEW, {"migrate_from_chat_id": OLD}),
+            (NEW, {"text": "first"}),
+        )
+        posts = [
+            asyncio.create_task(post(adapter, {"update_id": number, "message": peer.message(chat, **content)}))
+            for number, (chat, content) in enumerate(contents, start=1)
+        ]
+        await until(lambda: context.offered, "the first is offered")
+        context.store.set()
+        async with asyncio.timeout(WITHIN):
+            await asyncio.gather(*posts)
+    assert said(context) == ["last", "first"]
     await context.close()
 
 
