@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp.test_utils import unused_port
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
+from broker.bus.server import free_port
 from tests.desk.world import PASSWORD, Desk, World
 
 FLAGS = [
@@ -22,19 +22,22 @@ FLAGS = [
 EXPECTED = ("400", "401", "503", "Blocked script execution", "ERR_CONNECTION", "WebSocket connection")
 """What the browser may say: a file could not be read, the password was wrong, the script of a mail was kept from
 running, a node is away, a desk has no index."""
-PATIENCE = 30_000
+PATIENCE = 60_000
+"""Milliseconds that a page has to show something: the machine is busy."""
+
+expect.set_options(timeout=PATIENCE)  # of all that run in this process
 
 
 async def start_desk(world: World) -> Desk:
     """Start a node that a browser can reach."""
-    port = unused_port()
+    port = free_port()
     return await world.desk(port=port, origin=f"http://127.0.0.1:{port}")
 
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as play:
-        browser = await play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = await play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS, timeout=2 * PATIENCE)
         yield browser
         await browser.close()
 
@@ -51,7 +54,6 @@ async def desk_page(browser: Browser, desk: Desk, **context: Any) -> AsyncIterat
     opened = await browser.new_context(**({"viewport": {"width": 1440, "height": 900}, "locale": "en-GB"} | context))
     page = await opened.new_page()
     page.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
     page.on("console", listen)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     await page.goto(desk.url("/"))

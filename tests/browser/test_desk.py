@@ -1,5 +1,6 @@
 """The desk in a real Chromium: what an operator sees and does."""
 
+import asyncio
 import base64
 
 import pytest
@@ -8,7 +9,7 @@ from playwright.async_api import Page, expect
 from desk.ports import Alarm
 from normalizer.content import Media, Text
 from normalizer.outbound import Receipt, ReceiptState
-from tests.browser.operators import sign_in
+from tests.browser.operators import PATIENCE, sign_in
 from tests.desk.conversations.test_reach import HOUR, WA, known, mail, rings, stored, write
 from tests.desk.world import Desk, World
 
@@ -125,7 +126,10 @@ async def test_whoever_only_reads_is_not_taken_for_gone(world: World, page: Page
     await expect(page.locator(".item.message")).to_have_count(1)
     assert '{"type":"active"}' not in sent
     await page.mouse.wheel(0, 100)
-    await page.wait_for_timeout(1_000)
+    async with asyncio.timeout(PATIENCE / 1_000):
+        while '{"type":"active"}' not in sent:
+            await page.wait_for_timeout(50)
+    await page.wait_for_timeout(1_000)  # and not again at once
     assert sent.count('{"type":"active"}') == 1
 
 

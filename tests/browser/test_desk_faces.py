@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from normalizer.content import Media
 from normalizer.outbound import Receipt, ReceiptState
+from tests.adapters.webchat.visiting import AT_REST
 from tests.browser.operators import chromium, desk_page, sign_in
 from tests.browser.test_desk import PIXEL, answer
 from tests.desk.conversations.test_reach import stored
@@ -44,7 +45,8 @@ async def faults(page: Page) -> list[str]:
 
 async def look(page: Page, name: str) -> None:
     """Nothing is found; and a picture is kept if somebody wants to look."""
-    await page.wait_for_timeout(300)  # what slides in has arrived
+    await page.wait_for_timeout(300)  # what slides in has begun to
+    await page.wait_for_function(AT_REST)
     if SHOTS:
         await page.screenshot(path=f"{SHOTS}/{name}.png")
     assert await faults(page) == [], name

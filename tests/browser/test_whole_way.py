@@ -26,7 +26,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds that a page has to show something; reconnecting takes some of it."""
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -46,7 +46,7 @@ class Demo:
             self._process = subprocess.Popen(  # noqa: S603  # our own command line
                 [*command, self.url.removeprefix("http://")], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not self._ready():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise AssertionError(f"the demo does not come up:\n{self.log}")
@@ -81,7 +81,9 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as play:
-        launched = await play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        launched = await play.chromium.launch(
+            executable_path=shutil.which("chromium"), args=FLAGS, timeout=2 * PATIENCE
+        )
         yield launched
         await launched.close()
 

@@ -22,7 +22,7 @@ from tests.e2e.actors import Operator
 from tests.e2e.installation import PASSWORD_HASH
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-PATIENCE = 30_000
+PATIENCE = 60_000
 KEY = "k" * 64
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 WORKSPACE = """
@@ -60,7 +60,7 @@ class Product:
             self._process = subprocess.Popen(  # noqa: S603  # our own command line
                 [*command, "--data", str(self._folder / "data")], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 120
         while not self._ready():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise AssertionError(f"the product does not come up:\n{(self._folder / 'log').read_text()}")
@@ -89,7 +89,9 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as play:
-        launched = await play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        launched = await play.chromium.launch(
+            executable_path=shutil.which("chromium"), args=FLAGS, timeout=2 * PATIENCE
+        )
         yield launched
         await launched.close()
 
@@ -217,7 +219,7 @@ async def test_an_accepted_invitation_and_a_signed_user(product: Product, browse
 async def test_nobody_there_means_a_form_and_an_answer_later(product: Product, browser: Browser) -> None:
     page = await shop(browser, product)
     await page.locator(".launcher").click()
-    await page.get_by_label("Your e-mail address").fill("ola@shop.example", timeout=PATIENCE * 2)
+    await page.get_by_label("Your e-mail address").fill("ola@shop.example", timeout=2 * PATIENCE)
     await page.get_by_label("Your message").fill("Do you repair boots?")
     await page.get_by_role("button", name="Send message").click()
     await expect(page.locator(".own .bubble")).to_contain_text("Do you repair boots?", timeout=PATIENCE)
@@ -247,7 +249,7 @@ async def test_a_visitor_goes_on_where_they_were_when_the_product_is_killed(
     await expect(page.locator(".bar")).to_contain_text("What you write is kept", timeout=PATIENCE)
     product.start()
     said = ["one", "two", "three"]
-    await expect(page.locator(".bar")).to_have_count(0, timeout=PATIENCE * 2)
-    await expect(second.locator(".own .bubble")).to_have_text(said, timeout=PATIENCE * 2)
+    await expect(page.locator(".bar")).to_have_count(0, timeout=2 * PATIENCE)
+    await expect(second.locator(".own .bubble")).to_have_text(said, timeout=2 * PATIENCE)
     await expect(page.locator(".own .bubble")).to_have_text(said)
     await holds(lambda: [content["text"] for content in contents(anna, name)] == said)

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, async_playwright
 from playwright.async_api import Page as Tab
 
 from adapters.webchat import WebChat
 from adapters.webchat.settings import VisitorLimits, WebChatSettings
+from broker.bus.server import free_port
 from tests.adapters.webchat.fakes import ORIGIN, FakeContext, Page
+from tests.adapters.webchat.visiting import PATIENCE
 from tests.fixtures.sockets import client_session
 from web.errors import protect
 
@@ -109,7 +111,7 @@ async def browser() -> AsyncIterator[Browser]:
     chromium = shutil.which("chromium")
     assert chromium, "Chromium is needed: apt-get install chromium"
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=2 * PATIENCE)
         yield browser
         await browser.close()
 
@@ -125,14 +127,14 @@ async def visit(chat: Chat, browser: Browser) -> AsyncIterator[Visit]:
 
     async def go(path: str = "demo", context: dict[str, Any] | None = None, **settings: Any) -> Tab:  # noqa: ANN401 - settings
         if not chat.nodes:
-            port = unused_port()
+            port = free_port()
             chat.context.public_url = f"http://127.0.0.1:{port}"
             await chat.start(port=port, demo=True, **settings)
         wanted = {"viewport": {"width": 1200, "height": 800}, "locale": "en-GB", **(context or {})}
         page = await (await browser.new_context(**wanted)).new_page()
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE)
         await page.goto(f"{chat.nodes[0].url}/{path}")
         return page
 

@@ -1,23 +1,23 @@
 """The chat in real Chromium on pages that make it hard: another origin, rules for everything, strict policies."""
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, expect
 
 from adapters.errors import EnvelopeRefused
 from adapters.webchat.face import Question
+from broker.bus.server import free_port
 from normalizer.content import Choice, Delete, Edit, Option
 from normalizer.outbound import Author
 from tests.adapters.webchat.conftest import Chat, Visit
 from tests.adapters.webchat.fakes import FakeContext
 from tests.adapters.webchat.test_browser import PNG
-from tests.adapters.webchat.visiting import PATIENCE, address, say, until
+from tests.adapters.webchat.visiting import PATIENCE, address, fills, say, until
 from web.sockets import GOING_AWAY
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -43,7 +43,7 @@ async def shop_page(chat: Chat, browser: Browser) -> AsyncIterator[Shop]:
     servers = []
 
     async def go(head: str = TAG, policy: str = "", body: str = "", **context: Any) -> Page:  # noqa: ANN401 - of the browser
-        ports = unused_port(), unused_port()
+        ports = free_port(), free_port()
         host = f"127.0.0.1:{ports[1]}"
         start = '<!doctype html><html lang="ar" dir="rtl"><head>'
         text = f"{start}{head}</head><body>{body}</body></html>".replace("CHAT", host)
@@ -60,7 +60,7 @@ async def shop_page(chat: Chat, browser: Browser) -> AsyncIterator[Shop]:
         await chat.start(port=ports[1], origins=[f"http://127.0.0.1:{ports[0]}"])
         wanted = {"viewport": {"width": 1200, "height": 800}, "locale": "en-GB", **context}
         page = await (await browser.new_context(**wanted)).new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE)
         await page.goto(f"http://127.0.0.1:{ports[0]}/")
         return page
 
@@ -160,11 +160,7 @@ async def test_nothing_however_long_reaches_over_the_edge(shop_page: Shop, conte
 async def test_a_phone_on_its_side_gives_the_chat_its_whole_screen(shop_page: Shop) -> None:
     page = await shop_page(viewport={"width": 844, "height": 390})
     await page.locator(".launcher").click()
-    dialog = page.get_by_role("dialog")
-    whole = {"x": 0, "y": 0, "width": 844, "height": 390}
-    async with asyncio.timeout(PATIENCE / 1_000):
-        while await dialog.bounding_box() != whole:  # noqa: ASYNC110 - it comes in from below, and tells nobody
-            await asyncio.sleep(0.05)
+    await fills(page.get_by_role("dialog"), 844, 390)
 
 
 # --- what is written, heard and counted ---

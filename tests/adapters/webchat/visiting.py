@@ -3,12 +3,19 @@
 import asyncio
 from collections.abc import Callable
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.adapters.webchat.fakes import FakeContext
 
-PATIENCE = 30_000
-"""Milliseconds that a page has to show something."""
+PATIENCE = 60_000
+"""Milliseconds that a page has to show something: the machine is busy."""
+
+AT_REST = """() => [document, document.querySelector("trunkline-chat")?.shadowRoot].every((root) =>
+  !root || root.getAnimations().every((each) =>
+    each.playState !== "running" || each.effect.getComputedTiming().iterations === Infinity))"""
+"""Whether nothing slides or fades any more."""
+
+expect.set_options(timeout=PATIENCE)  # of all that run in this process
 
 
 async def say(page: Page, text: str) -> None:
@@ -23,8 +30,16 @@ async def address(context: FakeContext, page: Page, text: str = "Hello") -> str:
     return context.accepted[-1].address
 
 
+async def fills(dialog: Locator, width: int, height: int) -> None:
+    """Wait until it fills a screen of that size: it comes in from below, and tells nobody."""
+    whole = {"x": 0, "y": 0, "width": width, "height": height}
+    async with asyncio.timeout(PATIENCE / 1_000):
+        while await dialog.bounding_box() != whole:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.05)
+
+
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE / 1_000):
         while not holds():  # noqa: ASYNC110 - the fakes tell nobody
             await asyncio.sleep(0.01)
 
