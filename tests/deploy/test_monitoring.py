@@ -48,7 +48,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[str]]:
     parts = {"router": ["router"], "all": ["desk", "channels"]}
     with installed(folder, nodes=1, operators=("anna",), parts=parts, provider="http://127.0.0.1:9/in") as running:
         address = f"{running.parts['all'].url}/metrics"
-        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310  # our own, on loopback
+        with urllib.request.urlopen(address, timeout=60) as answer:  # noqa: S310  # our own, on loopback
             text = answer.read().decode()
         yield {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
 

@@ -40,7 +40,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, receiver: WebhookProvider
 
 @asynccontextmanager
 async def connected(deployed: Deployed, part: str) -> AsyncIterator[Bus]:
-    settings = msgspec.structs.replace(deployed.cluster.bus(f"{WORKSPACE.name}-{part}"), request_timeout=1.0)
+    settings = msgspec.structs.replace(deployed.cluster.bus(f"{WORKSPACE.name}-{part}"), request_timeout=3.0)
     bus = await Bus.connect(settings, f"test {part}")
     try:
         yield bus
@@ -152,10 +152,10 @@ async def test_nobody_hears_the_answers_to_others(deployed: Deployed) -> None:
 
 async def test_without_the_authority_or_a_password_nobody_gets_in(deployed: Deployed) -> None:
     good = deployed.cluster.bus(f"{WORKSPACE.name}-site")
-    stranger = msgspec.structs.replace(good, ca=None, connect_timeout=3.0)
+    stranger = msgspec.structs.replace(good, ca=None, connect_timeout=5.0)
     with pytest.raises(NotConnected, match=r"(?i)certificate"):
         await Bus.connect(stranger, "stranger")
-    nobody = msgspec.structs.replace(good, credentials=None, connect_timeout=3.0)
+    nobody = msgspec.structs.replace(good, credentials=None, connect_timeout=5.0)
     with pytest.raises(NotConnected, match="are the credentials right"):
         await Bus.connect(nobody, "nobody")
     _, writer = await asyncio.open_connection("127.0.0.1", next(iter(deployed.cluster.ports.values())))

@@ -405,10 +405,12 @@ class Console:
         await self.until(lambda: any(wanted(f) for f in self.frames[since:]))
         return next(f for f in self.frames[since:] if wanted(f))
 
-    async def until(self, true: Callable[[], bool], within: float = 30.0) -> None:
-        """Wait until what is shown makes a condition true."""
+    async def until(self, true: Callable[[], bool], within: float = 60.0) -> None:
+        """Wait until what is shown makes a condition true; a frame that this console cannot show is an error."""
         async with asyncio.timeout(within):
             while not true():
+                if self._reader is not None and self._reader.done() and not self._reader.cancelled():
+                    self._reader.result()
                 self._news.clear()
                 await self._news.wait()
 
@@ -416,7 +418,7 @@ class Console:
         """Everything on the screen, to be compared with a fresh one."""
         return {"lists": self.lists, "operators": self.operators, "open": self.open, "waiting": self.waiting}
 
-    async def closed(self, within: float = 30.0) -> int | None:
+    async def closed(self, within: float = 60.0) -> int | None:
         """Wait until the server has closed the socket; give the code."""
         assert self._reader is not None
         assert self.socket is not None
@@ -425,11 +427,14 @@ class Console:
         return self.socket.close_code
 
     async def _read(self, socket: ClientWebSocketResponse) -> None:
-        async for message in socket:
-            assert message.type is WSMsgType.TEXT
-            frame = msgspec.json.decode(message.data)
-            self.frames.append(frame)
-            self._apply(frame)
+        try:
+            async for message in socket:
+                assert message.type is WSMsgType.TEXT
+                frame = msgspec.json.decode(message.data)
+                self.frames.append(frame)
+                self._apply(frame)
+                self._news.set()
+        finally:
             self._news.set()
 
     def _apply(self, frame: dict[str, Any]) -> None:

@@ -168,10 +168,12 @@ async def test_a_conversation_goes_through_the_running_broker(running: Installat
             await until(lambda: anna.said(conversation, "message") == ["Where is my parcel?"], "anna sees it")
             anna.reply(conversation, "It comes tomorrow.")
             await until(lambda: receipts(anna, conversation) == {"It comes tomorrow.": "delivered"}, "it is delivered")
+            await until(lambda: board.lines["out"], "it is printed")
             assert [json.loads(line) for line in board.lines["out"]] == [{"to": "42", "text": "It comes tomorrow."}]
         anna.reply(conversation, "In the morning.")  # while nobody serves the channel
         async with program(bus.servers[0], login, WORKSPACE) as board:
             await until(lambda: receipts(anna, conversation).get("In the morning.") == "delivered", "it waits")
+            await until(lambda: board.lines["out"], "it is printed")
             assert [json.loads(line)["text"] for line in board.lines["out"]] == ["In the morning."]
         anna.order({"do": "close", "conversation": conversation})
         await until(lambda: not anna.mine, "it is closed")
