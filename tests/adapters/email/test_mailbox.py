@@ -369,7 +369,7 @@ async def test_a_connection_killed_at_any_moment_loses_and_doubles_nothing(dovec
         dovecot.cut()
     reader.desk.full = lambda: done.set() if len(reader.desk.taken) == 120 else None
     reader.desk.full()
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(120):
         await done.wait()
         await reading
     assert sorted(reader.desk.taken) == list(range(120))
