@@ -362,16 +362,14 @@ async def test_a_connection_killed_at_any_moment_loses_and_doubles_nothing(dovec
             except NotReachable:
                 await reader.close()
 
-    reading = asyncio.create_task(read())
-    for round_ in range(12):
-        await asyncio.to_thread(dovecot.deliver, *(mail(round_ * 10 + i) for i in range(10)))
-        await asyncio.sleep(0.05 * (round_ % 4))
-        dovecot.cut()
-    reader.desk.full = lambda: done.set() if len(reader.desk.taken) == 120 else None
-    reader.desk.full()
-    async with asyncio.timeout(120):
-        await done.wait()
-        await reading
+    async with asyncio.timeout(120), asyncio.TaskGroup() as parts:
+        parts.create_task(read())
+        for round_ in range(12):
+            await asyncio.to_thread(dovecot.deliver, *(mail(round_ * 10 + i) for i in range(10)))
+            await asyncio.sleep(0.05 * (round_ % 4))
+            dovecot.cut()
+        reader.desk.full = lambda: done.set() if len(reader.desk.taken) == 120 else None
+        reader.desk.full()
     assert sorted(reader.desk.taken) == list(range(120))
 
 
