@@ -144,7 +144,7 @@ function About({ thread }: { thread: Thread }) {
         {names.map((name) => (
           <Fragment key={name}>
             <dt>{coded("about", name)}</dt>
-            <dd>{known[name]}</dd>
+            <dd>{coded(`about.${name}`, known[name] ?? "")}</dd>
           </Fragment>
         ))}
       </dl>
