@@ -33,7 +33,7 @@ STAMPS_KEPT = 50_000  # people, and addresses: who was parked before them was so
 OLD_VALUES = 50  # times that a value is read again which is older than it can be
 OLD_PAUSE = 0.2  # seconds in between
 RETRY_PAUSE = 0.5  # seconds
-ASK_AGAIN = 30.0  # seconds after a refusal, which only a person can mend
+ASK_AGAIN = 30.0  # seconds after the store refused somebody as too large, which only a person can mend
 
 log = structlog.get_logger(__name__)
 
@@ -141,7 +141,7 @@ class PeopleBuffer:
             self._kept.append(parked)
 
     def refuse(self, parked: Parked) -> None:
-        """The bucket does not take it: it stays here, and nobody waits for it."""
+        """It is too large for the bucket: it stays here, and nobody waits for it."""
         self._writing.discard(parked)
         self._refused.append(parked)
 
@@ -320,7 +320,7 @@ class PeopleStore:
         self._wake.set()
 
     async def write_behind(self) -> None:
-        """Write what is acknowledged, for ever; a failure is tried again, a refusal after a while."""
+        """Write what is acknowledged, for ever; a failure is tried again, who is too large after a while."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._write_all())
             group.create_task(self._ask_again())
@@ -351,11 +351,11 @@ class PeopleStore:
         while True:
             try:
                 await self.bucket.write(parked.record())
-            except PublishRefused as refused:
-                self._tell(parked, refused)
-                self.buffer.refuse(parked)
-                return
             except BusError as error:
+                if isinstance(error, PublishRefused) and error.code == MESSAGE_TOO_LARGE:
+                    self._tell(parked, error)
+                    self.buffer.refuse(parked)
+                    return
                 log.warning("people.not_written", person=parked.person, error=str(error))
                 await asyncio.sleep(RETRY_PAUSE)
             else:
@@ -363,8 +363,6 @@ class PeopleStore:
                 return
 
     def _tell(self, parked: Parked, refused: PublishRefused) -> None:
-        if refused.code != MESSAGE_TOO_LARGE:
-            log.warning("people.not_written", person=parked.person, error=str(refused))
-        elif not parked.told:
+        if not parked.told:
             parked.told = True
             log.error("people.not_stored", person=parked.person, error=str(refused), mend=WIDEN, alarm=True)
