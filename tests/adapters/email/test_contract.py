@@ -190,7 +190,7 @@ class TestContract(AdapterContract[MailServers]):
             user=USER,
             password=Secret(PASSWORD),
             imap=ImapSettings(host="127.0.0.1", port=peer.dovecot.port, tls="none", idle=Duration(200)),
-            smtp=SmtpSettings(host="127.0.0.1", port=peer.sink.port, tls="none", data_timeout=Duration(3_000)),
+            smtp=SmtpSettings(host="127.0.0.1", port=peer.sink.port, tls="none", data_timeout=Duration(6_000)),
         )
         return Email(settings, context)
 

@@ -169,7 +169,7 @@ async def test_a_wrong_password_is_told_and_not_shown(dovecot: Dovecot) -> None:
 # --- with a hostile one ---
 
 
-async def hostile_connection(imap: HostileImap, within: float = 2.0) -> Connection:
+async def hostile_connection(imap: HostileImap, within: float = 20.0) -> Connection:
     return await Connection.open(server(imap.port, timeout=within))
 
 
@@ -177,7 +177,7 @@ async def hostile_connection(imap: HostileImap, within: float = 2.0) -> Connecti
 async def test_a_greeting_that_does_not_come_is_not_reachable(greeting: str | None) -> None:
     async with HostileImap(greeting=greeting) as imap:
         with pytest.raises(NotReachable):
-            await hostile_connection(imap)
+            await hostile_connection(imap, within=2)
 
 
 async def test_nobody_listening_is_not_reachable(unused_tcp_port: int) -> None:
@@ -188,7 +188,7 @@ async def test_nobody_listening_is_not_reachable(unused_tcp_port: int) -> None:
 @pytest.mark.parametrize("answer", [None, ""])
 async def test_a_command_that_is_not_answered_ends_in_bounded_time(answer: str | None) -> None:
     async with HostileImap(LOGGED_IN | {"UID SEARCH": answer}) as imap:
-        connection = await hostile_connection(imap)
+        connection = await hostile_connection(imap, within=2)
         folder = await connection.select("INBOX")
         assert (folder.validity, folder.next_uid) == (7, 4)
         begun = time.monotonic()
@@ -202,7 +202,7 @@ async def test_a_command_that_is_not_answered_ends_in_bounded_time(answer: str |
 @pytest.mark.parametrize("answer", [None, ""])
 async def test_a_server_that_goes_before_it_idles_is_noticed(answer: str | None) -> None:
     async with HostileImap(LOGGED_IN | {"IDLE": answer}) as imap:
-        connection = await hostile_connection(imap)
+        connection = await hostile_connection(imap, within=2)
         await connection.select("INBOX")
         await connection.search("UID 4:*")
         async with asyncio.timeout(30):
@@ -231,7 +231,7 @@ async def test_a_server_that_goes_while_it_idles_is_noticed() -> None:
 
 async def test_a_server_that_does_not_end_its_idling_is_left() -> None:
     async with HostileImap(LOGGED_IN | {"IDLE": "+ idling {tag}", "DONE": ""}) as imap:
-        connection = await hostile_connection(imap)
+        connection = await hostile_connection(imap, within=2)
         await connection.select("INBOX")
         await connection.search("UID 4:*")
         with pytest.raises(NotReachable):

@@ -77,6 +77,8 @@ def free_ports(count: int) -> list[int]:
 def _is_free(port: int) -> bool:
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:  # so that a probe does not keep somebody else from listening
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, port))
             except OSError:
@@ -204,7 +206,12 @@ class Phone:
 
     async def heard(self, kind: str) -> dict[str, object]:
         """Wait for an event such as CALL_INCOMING."""
-        return await eventually(lambda: next((e for e in self.events if e.get("type") == kind), None) or {}, kind)
+        return await eventually(lambda: self._event(kind), kind)
+
+    def _event(self, kind: str) -> dict[str, object]:
+        if self._reading is not None and self._reading.done():
+            self._reading.result()
+        return next((event for event in self.events if event.get("type") == kind), {})
 
     async def stop(self) -> None:
         if self._reading is not None:

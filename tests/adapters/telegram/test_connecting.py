@@ -82,7 +82,7 @@ async def test_a_call_does_not_wait_for_a_slow_import_and_was_not_made(tmp_path:
     """The worker ends a call that takes too long as one of unknown outcome, which is never repeated."""
     nothing: Any = None
     slow = tmp_path / "slow_telegram_library.py"
-    slow.write_text("import time\ntime.sleep(1.5)\nclass Opened:\n  def __init__(*_): pass\n  call = None\n")
+    slow.write_text("import time\ntime.sleep(4)\nclass Opened:\n  def __init__(*_): pass\n  call = None\n")
     sys.path.insert(0, str(tmp_path))
     try:
         sources = {"ptb": drivers.Source("slow_telegram_library", "slow_telegram_library", "telegram-ptb")}

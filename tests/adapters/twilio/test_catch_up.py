@@ -185,4 +185,4 @@ async def test_what_twilio_says_of_it_is_not_lost(line: Line) -> None:
 
 async def test_nothing_to_do_ends_at_once(connect: Connect) -> None:
     line = await connect(catch_up=Duration(0))
-    await asyncio.wait_for(line.adapter.run(), 10)
+    await asyncio.wait_for(line.adapter.run(), 60)

@@ -141,7 +141,7 @@ class TestContract(AdapterContract[TwilioSimulator]):
         return simulator
 
     def make(self, context: FakeContext, peer: TwilioSimulator) -> Adapter:
-        return Twilio(make_settings(peer, timeout=Duration(1_500)), context)
+        return Twilio(make_settings(peer, timeout=Duration(5_000)), context)
 
     async def ready(self, rig: Rig[TwilioSimulator]) -> None:
         rig.peer.reach[rig.context.public_url] = str(rig.client.make_url("")).rstrip("/")
