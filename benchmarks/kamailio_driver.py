@@ -123,13 +123,20 @@ class KamailioDriver(Driver):
         self._reader.set_result(writer)
 
     async def _asked(self, request: web.Request) -> web.Response:
-        match (await request.json())["do"]:
+        asked = await request.json()
+        match asked["do"]:
             case "list":
                 return web.json_response({"result": [_dialog(call, step) for call, step in self._live.items()]})
             case "hello":
+                if "wish" in asked:
+                    (await asyncio.shield(self._reader)).write(_greeting(asked["wish"]))
                 return web.json_response({"at": f"{time.time():.6f}"})
             case _:
                 return web.json_response({})
+
+
+def _greeting(wish: str) -> bytes:
+    return _framed(b'{"event": "greeted", "wish": "%s"}' % wish.encode())
 
 
 def _dialog(call: int, step: int) -> dict[str, object]:
@@ -162,6 +169,10 @@ def _event(number: int) -> bytes:
         "at": f"{1_700_000_000 + number}.000001",
     }
     payload = msgspec.json.encode(said)
+    return _framed(payload)
+
+
+def _framed(payload: bytes) -> bytes:
     return b"%d:%s," % (len(payload), payload)
 
 
