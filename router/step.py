@@ -144,10 +144,6 @@ class Machine:
         if self.state.todo:
             yield from self.resuming()
 
-    def resume(self) -> list[Entry]:
-        """Do what is left to do."""
-        return list(self.resuming())
-
     def resuming(self) -> Generator[Entry, None, None]:
         """Do what is left to do, step by step: after each timer and input, and first of all after a recovery."""
         while self.state.todo:

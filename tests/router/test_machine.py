@@ -155,13 +155,13 @@ def test_what_was_left_to_do_and_has_settled_itself_does_nothing() -> None:
     offered = list(world.of("v1").offers)
     world.order("anna", i.SetPresence(state="away"))
     world.state.todo = [("revoke", world.of("v1").id), ("match_operator", "anna"), ("reroute", "c9")]
-    entries = world.machine.resume()
+    entries = list(world.machine.resuming())
     assert [entry.record.facts for entry in entries[:2]] == [(), ()]
     assert entries[2].refused
     assert world.of("v1").offers == offered
     world.of("v1").status = "assigned"
     world.state.todo = [("reroute", world.of("v1").id)]
-    assert world.machine.resume()[0].record.facts == ()
+    assert next(world.machine.resuming()).record.facts == ()
 
 
 def test_taking_back_restores_the_order_of_age() -> None:

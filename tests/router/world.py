@@ -212,7 +212,7 @@ class World:
         for payload in self.payloads[:boundary]:
             apply(state, decode_record(payload))
         machine = Machine(decode_state(encode_state(state)), release="test")
-        entries = machine.resume()
+        entries = list(machine.resuming())
         for seq, at, value, loaded in self.inputs:
             if seq > state.input:
                 entries += machine.advance(seq, at, value, loaded)
@@ -230,7 +230,7 @@ class World:
                     payloads.append(encode_record(entry.record))
                     if len(payloads) % every == 0:
                         break
-            payloads += [encode_record(entry.record) for entry in machine.resume()]
+            payloads += [encode_record(entry.record) for entry in machine.resuming()]
             if machine.input < seq:
                 left.append((seq, at, value, loaded))
         return payloads, machine
