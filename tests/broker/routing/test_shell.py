@@ -8,7 +8,7 @@ import pytest
 from broker.bus.dead import DeadLetters
 from broker.bus.errors import PublishUnknown
 from broker.routing.ask import POSITION, STATISTICS, Standing, Statistics
-from broker.routing.people import PeopleBucket
+from broker.routing.people import PeopleBucket, PeopleStore
 from broker.routing.tasks import end
 from normalizer.content import Text
 from normalizer.outbound import Receipt, ReceiptState
@@ -17,7 +17,7 @@ from router import inputs as i
 from router.people import PersonRecord
 from router.rules import Need, Route, Rules, When
 from router.snapshot import state_hash
-from tests.broker.routing.play import SETTINGS, Play, rules, until
+from tests.broker.routing.play import SETTINGS, Play, Run, rules, until
 
 
 class Hanging(PeopleBucket):
@@ -106,16 +106,22 @@ async def test_an_answer_that_fails_after_its_person_has_left_the_memory_is_work
         assert await play.count(f.OutboundChanged) == 1
 
 
+async def close_before_a_hanging_store(play: Play, run: Run) -> PeopleStore:
+    """Close the only conversation, so that its person is parked, while the store of people answers nothing any more."""
+    active = run.router.active
+    assert active is not None
+    active._people.bucket = Hanging(play.bus, play.workspace)
+    opened = (await play.facts(f.ConversationOpened))[0]
+    assert isinstance(opened, f.ConversationOpened)
+    await play.command(i.Close(conversation=opened.conversation))
+    return active._people
+
+
 async def test_a_restarted_router_knows_parked_people_even_when_their_bucket_was_never_written(play: Play) -> None:
     await play.open_desk(park_person=1)
     async with play.running() as run:
         await run.stepped(await play.say("visitor:gone"))
-        active = run.router.active
-        assert active is not None
-        active._people.bucket = Hanging(play.bus, play.workspace)
-        opened = (await play.facts(f.ConversationOpened))[0]
-        assert isinstance(opened, f.ConversationOpened)
-        await play.command(i.Close(conversation=opened.conversation))
+        await close_before_a_hanging_store(play, run)
 
         async def parked() -> bool:
             return await play.count(f.PersonParked) == 1
@@ -134,13 +140,8 @@ async def test_a_router_stops_without_the_store_of_people_and_says_so(
     await play.open_desk(park_person=1)
     async with play.running() as run:
         await run.stepped(await play.say("visitor:gone"))
-        active = run.router.active
-        assert active is not None
-        active._people.bucket = Hanging(play.bus, play.workspace)
-        opened = (await play.facts(f.ConversationOpened))[0]
-        assert isinstance(opened, f.ConversationOpened)
-        await play.command(i.Close(conversation=opened.conversation))
-        await until(lambda: active._people.buffer.unwritten == 1)
+        people = await close_before_a_hanging_store(play, run)
+        await until(lambda: people.buffer.unwritten == 1)
     assert "router.not_finished" in capsys.readouterr().out
     async with play.running() as run:
         await run.stepped(await play.say("visitor:gone"))
